@@ -1,0 +1,14 @@
+/* Monocoque: ZMTP messaging on io_uring, one thread per core. This header includes all others. */
+#ifndef MONOCOQUE_H
+#define MONOCOQUE_H
+
+#include <monocoque/app.h>
+#include <monocoque/base.h>
+#include <monocoque/error.h>
+#include <monocoque/event.h>
+#include <monocoque/msg.h>
+#include <monocoque/shard.h>
+#include <monocoque/sock.h>
+#include <monocoque/stats.h>
+
+#endif

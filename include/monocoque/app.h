@@ -1,0 +1,87 @@
+/* App: options, and running the shards. */
+#ifndef MONOCOQUE_APP_H
+#define MONOCOQUE_APP_H
+
+#include <monocoque/base.h>
+#include <monocoque/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum mcq_idle {
+    MCQ_IDLE_DEFAULT = 0, /* spin then block */
+    MCQ_IDLE_SPIN,        /* never sleeps: lowest latency, one core at 100 % */
+    MCQ_IDLE_SPIN_BLOCK,  /* spins idle_spin_ns after the last event, then sleeps */
+    MCQ_IDLE_BLOCK        /* sleeps as soon as there is nothing to do */
+};
+
+enum mcq_ring_mode {
+    MCQ_RING_AUTO = 0, /* this version always takes `defer` */
+    MCQ_RING_DEFER,    /* SINGLE_ISSUER | DEFER_TASKRUN, kernel 6.1 */
+    MCQ_RING_SQPOLL    /* refused with MCQ_ENOTSUP by this version */
+};
+
+enum mcq_log_level { MCQ_LOG_ERROR = 0, MCQ_LOG_WARN, MCQ_LOG_INFO, MCQ_LOG_DEBUG };
+
+/* line: borrowed, no newline. Called on any thread of the app, never on the hot path. */
+typedef void mcq_log_fn(void *ctx, enum mcq_log_level level, const char *line);
+
+struct mcq_opts {
+    size_t size;           /* sizeof(struct mcq_opts), set by MCQ_OPTS_INIT */
+    uint32_t shards;       /* [1]; this version runs one, more is MCQ_ENOTSUP */
+    const char *cpus;      /* "2" or "0,2-5": where shards are pinned, in order; "none": nowhere [allowed CPUs] */
+    enum mcq_idle idle;
+    uint64_t idle_spin_ns; /* MCQ_IDLE_SPIN_BLOCK [50,000] */
+    enum mcq_ring_mode ring;
+    uint64_t arena_bytes;  /* per shard: sockets, connections, blocks [128 MiB] */
+    uint64_t large_bytes;  /* per shard: messages from 256 KiB up [128 MiB] */
+    uint32_t connections_max; /* per shard [as many as the arena allows, at most 16,384] */
+    const char *uring_features; /* mask, "-inc,-mshot" or "6.1" [environment MCQ_URING_FEATURES] */
+    bool no_signals;       /* true: SIGINT and SIGTERM are left alone; else they end the app */
+    bool no_mlock;         /* true: don't try to lock memory */
+    mcq_log_fn *log;       /* NULL: silent. mcq_opts_parse sets mcq_log_stderr */
+    void *log_ctx;
+    enum mcq_log_level log_level; /* highest told [MCQ_LOG_ERROR]; mcq_opts_parse sets WARN */
+};
+#ifdef __cplusplus
+static inline struct mcq_opts mcq_opts_init(void)
+{
+    struct mcq_opts opts = {};
+    opts.size = sizeof opts;
+    return opts;
+}
+#define MCQ_OPTS_INIT mcq_opts_init()
+#else
+#define MCQ_OPTS_INIT {.size = sizeof(struct mcq_opts)}
+#endif
+
+/* mcq_opts_parse reads --shards --cpus --idle --ring --arena --large-bytes --connections
+ * --uring-features --log --help from argv, removes what it took (up to "--"), and sets the log to
+ * stderr. For main(): --help prints mcq_opts_usage() and exits 0; a bad value prints what is wrong
+ * and exits 2. Options it doesn't know stay in argv for the program. Borrows argv's strings. */
+MCQ_API void mcq_opts_parse(struct mcq_opts *opts, int *argc, char **argv);
+MCQ_API const char *mcq_opts_usage(void);
+
+MCQ_API void mcq_log_stderr(void *ctx, enum mcq_log_level level, const char *line);
+
+/* The program. Both run on the shard's thread. */
+struct mcq_app {
+    /* Opens, binds, connects this shard's sockets. Non-zero ends the app with MCQ_ESTATE. */
+    int (*start)(struct mcq_shard *shard, void *arg);
+    /* The last call on a shard, after every socket's `closed`; counters are still readable. */
+    void (*on_stop)(struct mcq_shard *shard, void *arg);
+};
+
+/* mcq_run starts the shards, runs until mcq_stop, a signal, or until no socket, timer and post is
+ * left on any shard, and gives everything back.
+ * Thread: any, typically main's; blocks. Returns MCQ_OK after an orderly end; errors with what to
+ * change in detail: MCQ_EINVAL, MCQ_ENOTSUP, MCQ_EKERNEL, MCQ_EACCESS, MCQ_ENOMEM, MCQ_ESTATE,
+ * MCQ_EOS. Kernel: 6.1 or newer. */
+MCQ_API enum mcq_error mcq_run(const struct mcq_opts *opts, const struct mcq_app *app, void *arg,
+                               struct mcq_detail *detail);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

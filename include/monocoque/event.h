@@ -1,0 +1,81 @@
+/* Events: what happens to a socket's listeners and connections, told to its `event` handler.
+ *
+ * State events of one connection come in order and none is lost. A connection that came up gets
+ * exactly one MCQ_EVENT_DISCONNECTED, with the reason and what may not have arrived.
+ */
+#ifndef MONOCOQUE_EVENT_H
+#define MONOCOQUE_EVENT_H
+
+#include <monocoque/base.h>
+#include <monocoque/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum mcq_event_kind {
+    MCQ_EVENT_LISTENING = 1, /* endpoint: the actual one, ephemeral port filled in */
+    MCQ_EVENT_LISTEN_FAILED, /* accepting paused (EMFILE, ...); error, os_errno; retry_ns until the next try */
+    MCQ_EVENT_UNBOUND,
+    MCQ_EVENT_ACCEPTED,
+    MCQ_EVENT_CONNECTING,
+    MCQ_EVENT_CONNECTED,        /* transport is up, the handshake runs */
+    MCQ_EVENT_UP,               /* handshake done: peer may be sent to */
+    MCQ_EVENT_HANDSHAKE_FAILED, /* reason, offset */
+    MCQ_EVENT_RETRY,            /* a connect-side link tries again after retry_ns */
+    MCQ_EVENT_DISCONNECTED,     /* reason and report */
+    MCQ_EVENT_REFUSED,          /* a peer more than the pattern or a limit allows; reason */
+    MCQ_EVENT_DROPPED           /* cnt messages of peer were dropped for `reason` */
+};
+
+enum mcq_reason {
+    MCQ_REASON_NONE = 0,
+    MCQ_REASON_PEER_CLOSED, /* orderly end by the peer */
+    MCQ_REASON_RESET,       /* connection reset, or refused, or unreachable */
+    MCQ_REASON_PROTOCOL,    /* the peer broke ZMTP; offset = byte of its stream, detail = what */
+    MCQ_REASON_HANDSHAKE,   /* not completed before its deadline */
+    MCQ_REASON_INCOMPATIBLE,/* socket types or mechanisms that may not meet */
+    MCQ_REASON_PEER_ERROR,  /* the peer sent ERROR; detail = its reason text */
+    MCQ_REASON_IDENTITY,    /* its identity is taken */
+    MCQ_REASON_HEARTBEAT,   /* silent longer than agreed */
+    MCQ_REASON_LIMIT,       /* a named limit: frame, message, subscriptions, peers, memory */
+    MCQ_REASON_SLOW,        /* didn't take what was sent to it */
+    MCQ_REASON_TIMEOUT,     /* connect or linger deadline */
+    MCQ_REASON_LOCAL,       /* closed by this side */
+    MCQ_REASON_HWM,         /* dropped at the high-water mark */
+    MCQ_REASON_NO_PEER,     /* dropped: the addressed peer is gone */
+    MCQ_REASON_PATTERN,     /* dropped: not expected by the pattern (late reply, no delimiter) */
+    MCQ_REASON_OS           /* another system error: os_errno */
+};
+
+/* What became of a connection. Message numbers count from 0 per connection and direction. */
+struct mcq_report {
+    uint64_t msgs_in, msgs_out;   /* whole messages delivered to the callback / taken by the kernel */
+    uint64_t bytes_in, bytes_out; /* stream bytes, framing included */
+    uint64_t unacked_bytes;       /* taken by the kernel, not acknowledged by the peer's kernel */
+    bool unacked_known;           /* false on ipc, where the kernel can't say */
+    uint64_t lost_lo, lost_hi;    /* sent messages in [lost_lo, lost_hi) may not have arrived */
+};
+
+struct mcq_event {
+    enum mcq_event_kind kind;
+    enum mcq_reason reason;
+    struct mcq_peer peer;   /* zero before the handshake is done */
+    const char *endpoint;   /* borrows; ours for listeners, the peer's for connections; never NULL */
+    const char *detail;     /* borrows; a sentence, "" if there is none */
+    enum mcq_error error;
+    int os_errno;
+    uint64_t offset;        /* bytes of the peer's stream before the fault */
+    uint64_t cnt;           /* DROPPED: messages */
+    uint64_t retry_ns;
+    struct mcq_report report; /* DISCONNECTED */
+};
+
+/* Names as in the constants, lower case, without the prefix ("peer-closed"). Never NULL. */
+MCQ_API const char *mcq_event_name(enum mcq_event_kind kind);
+MCQ_API const char *mcq_reason_name(enum mcq_reason reason);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

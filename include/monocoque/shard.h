@@ -1,0 +1,47 @@
+/* Shards: one thread, one ring, one arena. Time, timers, posts, stopping. */
+#ifndef MONOCOQUE_SHARD_H
+#define MONOCOQUE_SHARD_H
+
+#include <monocoque/base.h>
+#include <monocoque/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+MCQ_API uint32_t mcq_shard_id(const struct mcq_shard *shard);
+MCQ_API void *mcq_shard_user(const struct mcq_shard *shard);
+MCQ_API void mcq_shard_set_user(struct mcq_shard *shard, void *user);
+
+/* mcq_shard_now returns the turn's time: ns, monotonic, not wall-clock, read once per turn.
+ * mcq_shard_clock reads the clock now. Thread: owning shard. Cost: a load; about 10 ns. */
+MCQ_API uint64_t mcq_shard_now(const struct mcq_shard *shard);
+MCQ_API uint64_t mcq_shard_clock(struct mcq_shard *shard);
+
+/* Runs from the loop at or after the armed time; the timer is disarmed then and may be armed
+ * again or closed inside. */
+typedef void mcq_timer_fn(void *ctx, struct mcq_timer *timer);
+
+/* mcq_timer_open *gives* a timer, not armed. Thread: owning shard. Errors: MCQ_ELIMIT, MCQ_ETHREAD. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_timer_open(struct mcq_shard *shard, mcq_timer_fn *fn,
+                                                   void *ctx, struct mcq_timer **timer);
+/* mcq_timer_arm sets when it runs: ns on the shard's clock; a past time means the next turn.
+ * Arming an armed timer moves it. Cost: O(log timers). */
+MCQ_API void mcq_timer_arm(struct mcq_timer *timer, uint64_t at_ns);
+MCQ_API void mcq_timer_disarm(struct mcq_timer *timer);
+MCQ_API void mcq_timer_close(struct mcq_timer *timer); /* takes */
+
+/* mcq_post runs fn(shard, arg) on the shard's thread, in the order of this thread's posts.
+ * Thread: any. Cost: lock-free; one system call if the shard sleeps.
+ * Errors: MCQ_EAGAIN (1,024 posts wait already). arg: the caller keeps it alive. */
+typedef void mcq_post_fn(struct mcq_shard *shard, void *arg);
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_post(struct mcq_shard *shard, mcq_post_fn *fn, void *arg);
+
+/* mcq_stop ends the app: every socket closes within its linger, then mcq_run returns.
+ * Thread: any, also a signal handler's. */
+MCQ_API void mcq_stop(struct mcq_shard *shard);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

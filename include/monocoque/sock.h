@@ -1,0 +1,214 @@
+/* Sockets: a pattern on one shard, with any number of listeners, connects and peers.
+ *
+ *        open --> bind / connect --> send, receive in callbacks --> close --> `closed` callback
+ *
+ * Everything here is called on the owning shard's thread (from its callbacks), else MCQ_ETHREAD.
+ * Handlers run from the shard's loop, never inside the call that armed them. Any call of this
+ * page is legal inside any handler, unless the handler's comment says otherwise.
+ *
+ * Nothing blocks. A send that finds no room returns MCQ_EAGAIN, and `writable` runs once there is
+ * room again. Sends gather and leave at the end of the turn, or earlier (20 microseconds, a full
+ * block, mcq_flush).
+ */
+#ifndef MONOCOQUE_SOCK_H
+#define MONOCOQUE_SOCK_H
+
+#include <monocoque/base.h>
+#include <monocoque/error.h>
+#include <monocoque/event.h>
+#include <monocoque/msg.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum mcq_sock_type {
+    MCQ_PAIR = 1,
+    MCQ_PUB,
+    MCQ_SUB,
+    MCQ_REQ,
+    MCQ_REP,
+    MCQ_DEALER,
+    MCQ_ROUTER,
+    MCQ_PULL,
+    MCQ_PUSH,
+    MCQ_XPUB, /* refused with MCQ_ENOTSUP by this version */
+    MCQ_XSUB  /* refused with MCQ_ENOTSUP by this version */
+};
+
+#define MCQ_IDENTITY_LEN_MAX 255
+#define MCQ_FRAME_CNT_MAX    1024
+#define MCQ_TOPIC_LEN_MAX    4096
+#define MCQ_ENDPOINT_LEN_MAX 256
+
+enum mcq_flow {
+    MCQ_CONTINUE = 0,
+    MCQ_PAUSE = 1 /* this message is consumed, the next ones wait for mcq_peer_resume */
+};
+
+/* Every option: zero means the default in brackets. MCQ_UNLIMITED and MCQ_NONE where noted. */
+struct mcq_sock_opts {
+    size_t size; /* sizeof(struct mcq_sock_opts), set by MCQ_SOCK_OPTS_INIT */
+    const void *identity; /* borrows until open returns; [0..255] bytes, first byte not 0 [none] */
+    size_t identity_len;
+    uint32_t send_hwm_msgs;  /* per peer [1,000]; MCQ_UNLIMITED */
+    uint32_t send_hwm_bytes; /* per peer [8 MiB]; a larger message fits an empty queue */
+    uint32_t recv_hwm_bytes; /* undelivered per peer, beside the kernel's buffer [256 KiB] */
+    uint32_t frame_max_bytes;   /* received [64 MiB] */
+    uint32_t msg_max_bytes;     /* received, all frames and their headers [64 MiB + 64 KiB] */
+    uint32_t msg_frames_max;    /* received [1,024], at most MCQ_FRAME_CNT_MAX */
+    uint32_t handshake_ms;      /* from accepted or connected to done [10,000] */
+    uint32_t linger_ms;         /* after close: time to send what is queued [1,000]; MCQ_NONE: 0 */
+    uint32_t reconnect_min_ms;  /* [100]; doubles with jitter up to the maximum */
+    uint32_t reconnect_max_ms;  /* [5,000] */
+    uint32_t request_timeout_ms;/* REQ: give up waiting, `timeout` handler [none] */
+    uint32_t subs_max;          /* subscriptions one peer may hold on a PUB [10,000] */
+    uint32_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT [128 KiB]; MCQ_NONE: leave the system's */
+    uint32_t backlog;           /* listen(2) [1,024] */
+};
+#ifdef __cplusplus
+static inline struct mcq_sock_opts mcq_sock_opts_init(void)
+{
+    struct mcq_sock_opts opts = {};
+    opts.size = sizeof opts;
+    return opts;
+}
+#define MCQ_SOCK_OPTS_INIT mcq_sock_opts_init()
+#else
+#define MCQ_SOCK_OPTS_INIT {.size = sizeof(struct mcq_sock_opts)}
+#endif
+
+/* What the shard calls. A table of the user's, borrowed until `closed`; a NULL slot is a no-op
+ * (without message and messages, what arrives is dropped and counted). */
+struct mcq_sock_handlers {
+    /* One message, borrowed until return (mcq_msg_keep). Returns MCQ_CONTINUE or MCQ_PAUSE. */
+    enum mcq_flow (*message)(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                             struct mcq_msg *msg);
+    /* The fast form, used instead of `message` if set: n in [1, 256] messages of one peer,
+     * borrowed until return. Returns how many were consumed; fewer than n pauses this peer until
+     * mcq_peer_resume, and the rest comes again then. The array is the callee's to scribble on. */
+    size_t (*messages)(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                       struct mcq_msg *msgs, size_t n);
+    /* A send that returned MCQ_EAGAIN may succeed now; also after the first peer came up. */
+    void (*writable)(void *ctx, struct mcq_sock *sock);
+    /* Borrows *event and its strings. */
+    void (*event)(void *ctx, struct mcq_sock *sock, const struct mcq_event *event);
+    /* PUB: a peer added (or cancelled) its subscription to topic[0, len): borrowed. */
+    void (*subscription)(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, bool added,
+                         const void *topic, size_t len);
+    /* REQ: no reply within request_timeout_ms; the socket may send again. */
+    void (*timeout)(void *ctx, struct mcq_sock *sock);
+    /* The last call: all is sent or given up, every peer is gone, sock is invalid after return. */
+    void (*closed)(void *ctx, struct mcq_sock *sock);
+};
+
+/* mcq_sock_open opens a socket and *gives* it; mcq_sock_close ends it.
+ * opts: NULL for the defaults; borrows. handlers, ctx: borrowed until `closed`.
+ * Cost: O(1), no allocation after start. Errors: MCQ_EINVAL, MCQ_ENOTSUP, MCQ_ELIMIT, MCQ_ETHREAD. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_open(struct mcq_shard *shard, enum mcq_sock_type type,
+                                                  const struct mcq_sock_opts *opts,
+                                                  const struct mcq_sock_handlers *handlers,
+                                                  void *ctx, struct mcq_sock **sock,
+                                                  struct mcq_detail *detail);
+
+/* mcq_sock_close stops accepting, sends what is queued within linger, then closes every
+ * connection; `closed` is the end. *Takes* sock. A second call is ignored. */
+MCQ_API void mcq_sock_close(struct mcq_sock *sock);
+
+/* mcq_sock_bind listens at endpoint: tcp://ADDR:PORT, tcp://[V6]:PORT, ADDR * for all, port 0 or *
+ * for an ephemeral one, ipc://PATH, ipc://@ABSTRACT. Borrows endpoint. At once, no name lookup.
+ * Errors: MCQ_EADDR, MCQ_EADDRINUSE, MCQ_EACCESS, MCQ_ELIMIT, MCQ_ENOTSUP, MCQ_EOS. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint,
+                                                  struct mcq_detail *detail);
+
+/* mcq_sock_connect starts a link that connects, reconnects and keeps its queue until
+ * mcq_sock_disconnect; nobody needs to listen yet. Host names are looked up by another thread.
+ * Errors: MCQ_EADDR (text only), MCQ_ELIMIT, MCQ_ENOTSUP. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_connect(struct mcq_sock *sock, const char *endpoint,
+                                                     struct mcq_detail *detail);
+
+/* mcq_sock_unbind and mcq_sock_disconnect take back one bind (by its actual endpoint) or one
+ * connect (by the text it was given). Established peers of an unbound listener stay.
+ * Errors: MCQ_ENOENT. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_unbind(struct mcq_sock *sock, const char *endpoint,
+                                                    struct mcq_detail *detail);
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_disconnect(struct mcq_sock *sock, const char *endpoint,
+                                                        struct mcq_detail *detail);
+
+/* mcq_sock_endpoint returns the endpoint of the last successful bind, the ephemeral port filled
+ * in, "" if there is none. Borrowed until the next bind or close. */
+MCQ_API const char *mcq_sock_endpoint(const struct mcq_sock *sock);
+
+MCQ_API struct mcq_shard *mcq_sock_shard(const struct mcq_sock *sock);
+MCQ_API enum mcq_sock_type mcq_sock_type(const struct mcq_sock *sock);
+MCQ_API void *mcq_sock_user(const struct mcq_sock *sock); /* the ctx of mcq_sock_open */
+MCQ_API void mcq_sock_set_user(struct mcq_sock *sock, void *ctx);
+MCQ_API uint32_t mcq_sock_peer_cnt(const struct mcq_sock *sock); /* peers that are up */
+
+/* --- Sending -------------------------------------------------------------------------------
+ * Which peer: PAIR the peer; PUSH, DEALER, REQ the next with room, in turn; REP the requester;
+ * PUB every subscriber with room (the others' drops are counted); ROUTER by its first frame, an
+ * identity, which is removed (unknown or full: dropped, counted, and told as an event).
+ *
+ * mcq_send: on success *takes* an owned message and zeroes *msg; a borrowed one is copied as far
+ * as it is kept, and zeroed too. On failure nothing changed.
+ * Cost: <= 10 ns for small messages; no system call, no allocation. O(subscribers) for PUB.
+ * Errors: MCQ_EAGAIN, MCQ_ETOOBIG, MCQ_ESTATE (REQ out of turn, REP without a request),
+ * MCQ_ENOTSUP (SUB, PULL), MCQ_EINVAL (no frame, too many), MCQ_ETHREAD. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_send(struct mcq_sock *sock, struct mcq_msg *msg);
+
+/* mcq_send_to sends to one peer: ROUTER, PAIR, DEALER, PUSH. Errors also: MCQ_ESTALE (gone). */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_send_to(struct mcq_sock *sock, struct mcq_peer to,
+                                                struct mcq_msg *msg);
+
+/* mcq_send_bytes sends one frame of len bytes: borrows data, copies. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_send_bytes(struct mcq_sock *sock, const void *data,
+                                                   size_t len);
+
+/* mcq_send_many sends msgs[0, n) in order until one can't be sent; *sent tells how many were.
+ * Returns MCQ_OK if all were, else the error of msgs[*sent]. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_send_many(struct mcq_sock *sock, struct mcq_msg *msgs,
+                                                  size_t n, size_t *sent);
+
+/* mcq_tx_reserve *gives* room for one frame of up to len bytes (at most 16 KiB) inside the next
+ * peer's transmit block; the caller writes there and calls mcq_tx_commit with the bytes used,
+ * before any other call on this socket and before returning to the loop; a reservation not
+ * committed is forgotten. PUSH, DEALER, PAIR; others MCQ_ENOTSUP. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_tx_reserve(struct mcq_sock *sock, size_t len, void **at);
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_tx_commit(struct mcq_sock *sock, size_t len);
+
+/* mcq_flush hands everything queued on this socket to the kernel now. Cost: a system call. */
+MCQ_API enum mcq_error mcq_flush(struct mcq_sock *sock);
+
+/* --- SUB ------------------------------------------------------------------------------------
+ * Subscriptions are prefixes of the first frame, counted: n subscribes need n unsubscribes. Sent
+ * to every publisher now and after each reconnect. topic: borrows [0..MCQ_TOPIC_LEN_MAX] bytes.
+ * Errors: MCQ_ENOTSUP (not a SUB), MCQ_ELIMIT, MCQ_EINVAL; unsubscribe also MCQ_ENOENT. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_subscribe(struct mcq_sock *sock, const void *topic,
+                                                  size_t len);
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_unsubscribe(struct mcq_sock *sock, const void *topic,
+                                                    size_t len);
+
+/* --- Peers ----------------------------------------------------------------------------------
+ * All return MCQ_ESTALE (or NULL) for a peer whose connection has ended. */
+
+/* mcq_peer_find looks a peer up by the identity it announced. Errors: MCQ_ENOENT. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_find(const struct mcq_sock *sock, const void *identity,
+                                                  size_t len, struct mcq_peer *peer);
+/* mcq_peer_identity borrows the peer's identity until it disconnects; peers of a ROUTER that
+ * announced none have a generated one of 5 bytes, the first 0 (RFC 28). */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_identity(const struct mcq_sock *sock,
+                                                      struct mcq_peer peer, struct mcq_frame *id);
+/* mcq_peer_endpoint borrows the far address as an endpoint, "" if stale. */
+MCQ_API const char *mcq_peer_endpoint(const struct mcq_sock *sock, struct mcq_peer peer);
+/* mcq_peer_resume delivers to a paused peer again, from the next turn on. */
+MCQ_API enum mcq_error mcq_peer_resume(struct mcq_sock *sock, struct mcq_peer peer);
+/* mcq_peer_close ends the connection after sending what is queued, within linger. */
+MCQ_API enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer);
+MCQ_API void *mcq_peer_user(const struct mcq_sock *sock, struct mcq_peer peer);
+MCQ_API enum mcq_error mcq_peer_set_user(struct mcq_sock *sock, struct mcq_peer peer, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

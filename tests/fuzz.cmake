@@ -1,0 +1,23 @@
+# Fuzz targets, tests/fuzz/<name>.c or fuzz_<name>.c, with their corpus in tests/fuzz/corpus/<name>.
+# Without libFuzzer they are linked with a main that replays the corpus and mutations of it.
+file(GLOB targets CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/*.c)
+if(targets)
+    add_library(mcq_replay OBJECT support/replay.c)
+    target_link_libraries(mcq_replay PRIVATE mcq_test_base)
+endif()
+foreach(source IN LISTS targets)
+    cmake_path(GET source STEM name)
+    string(REGEX REPLACE "^fuzz_" "" name ${name})
+    set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${name})
+    add_executable(fuzz-${name} ${source})
+    target_link_libraries(fuzz-${name} PRIVATE ${MCQ_ALL_ROOMS} mcq_test)
+    # The engine's entry point has no prototype but its definition.
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
+    if(MCQ_BUILD_FUZZ)
+        target_link_options(fuzz-${name} PRIVATE -fsanitize=fuzzer)
+        mcq_add_test(fuzz-${name} LABEL fuzz COMMAND fuzz-${name} -runs=0 ${corpus})
+    else()
+        target_link_libraries(fuzz-${name} PRIVATE mcq_replay)
+        mcq_add_test(fuzz-${name} LABEL fuzz COMMAND fuzz-${name} --mutate 20000 ${corpus})
+    endif()
+endforeach()

@@ -1,0 +1,24 @@
+# Programs that can't be Criterion tests, each linked with all rooms: what interposes malloc, needs
+# a process of its own, or runs under ThreadSanitizer.
+file(GLOB programs CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/programs/*.c)
+foreach(source IN LISTS programs)
+    cmake_path(GET source STEM name)
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE ${MCQ_ALL_ROOMS} mcq_test)
+    file(STRINGS ${source} peers REGEX "^#include <c?zmq\\.h>")
+    foreach(peer IN LISTS peers)
+        string(REGEX REPLACE "^#include <(.*)\\.h>.*" "\\1" peer ${peer})
+        find_library(MCQ_LIB${peer} ${peer} REQUIRED)
+        target_link_libraries(${name} PRIVATE ${MCQ_LIB${peer}})
+    endforeach()
+    mcq_add_test(${name} LABEL program COMMAND ${name})
+endforeach()
+
+# Measurements, run by hand: mcq-perf's raw peer beside a ping-pong that shares no code with it.
+file(GLOB measurements CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/perf/*.c)
+foreach(source IN LISTS measurements)
+    cmake_path(GET source STEM name)
+    add_executable(${name} ${source})
+    target_compile_options(${name} PRIVATE -O2)
+    target_link_libraries(${name} PRIVATE mcq_test_base)
+endforeach()

@@ -1,0 +1,39 @@
+# One Criterion program per folder of tests/unit, which mirrors the source: test-proto links mem/
+# and proto/ and nothing else, as the include directions have it.
+pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
+
+set(rooms_of_mem mcq_mem)
+set(rooms_of_proto mcq_mem mcq_proto)
+set(rooms_of_patterns mcq_mem mcq_patterns)
+set(rooms_of_runtime mcq_mem mcq_kernel mcq_runtime)
+
+function(mcq_add_unit name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK")
+    if(NOT arg_SOURCES)
+        return()
+    endif()
+    add_executable(test-${name} ${arg_SOURCES})
+    target_link_libraries(test-${name} PRIVATE ${arg_LINK} mcq_test PkgConfig::CRITERION)
+    mcq_add_test(test-${name} LABEL unit
+                 COMMAND test-${name} --verbose --ascii --timeout 120)
+    # Criterion looks away when a test has passed and its process then reports a leak.
+    set_tests_properties(test-${name} PROPERTIES
+                         FAIL_REGULAR_EXPRESSION "LeakSanitizer: detected memory leaks")
+endfunction()
+
+file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true ${CMAKE_CURRENT_SOURCE_DIR}/unit/*)
+foreach(folder IN LISTS folders)
+    cmake_path(GET folder FILENAME room)
+    file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.c)
+    if(NOT DEFINED rooms_of_${room})
+        set(rooms_of_${room} ${MCQ_ALL_ROOMS})
+    endif()
+    mcq_add_unit(${room} SOURCES ${sources} LINK ${rooms_of_${room}})
+endforeach()
+
+# The whole library over a simulated kernel: tests/sim holds the tests and the second
+# implementation of the seam.
+file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/sim/*.c)
+set(rooms ${MCQ_ALL_ROOMS})
+list(REMOVE_ITEM rooms mcq_kernel)
+mcq_add_unit(sim SOURCES ${sources} LINK ${rooms})
