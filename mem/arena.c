@@ -1,0 +1,51 @@
+#include "mem/arena.h"
+
+#include "mem/os_mem.h"
+#include "mem/poison.h"
+
+enum mcq_error mcq_arena_init(struct mcq_arena *a, size_t cap, int node, struct mcq_detail *detail)
+{
+    struct mcq_os_map map = {NULL, MCQ_PAGES_4K, false};
+    *a = (struct mcq_arena){.node = node};
+    enum mcq_error err = mcq_os_map(cap, node, &map, detail);
+    if (err != MCQ_OK)
+        return err;
+    a->base = map.base;
+    a->cap = cap;
+    a->pages = map.pages;
+    a->bind_failed = map.bind_failed;
+    mcq_poison(a->base, a->cap);
+    return MCQ_OK;
+}
+
+void *mcq_arena_carve(struct mcq_arena *a, size_t len, size_t align)
+{
+    MCQ_ASSERT(!a->sealed);
+    MCQ_ASSERT(align != 0 && (align & (align - 1)) == 0);
+    size_t pad = (size_t)(-((uintptr_t)a->base + a->used)) & (align - 1);
+    if (pad > a->cap - a->used || len > a->cap - a->used - pad)
+        return NULL;
+    uint8_t *at = a->base + a->used + pad;
+    a->used += pad + len;
+    mcq_unpoison(at, len);
+    return at;
+}
+
+void mcq_arena_seal(struct mcq_arena *a, bool lock, struct mcq_detail *detail)
+{
+    MCQ_ASSERT(!a->sealed);
+    mcq_os_populate(a->base, a->cap);
+    if (a->pages == MCQ_PAGES_THP && !mcq_os_thp_obtained(a->base))
+        a->pages = MCQ_PAGES_4K;
+    a->locked = lock && mcq_os_lock(a->base, a->cap, detail);
+    a->sealed = true;
+}
+
+void mcq_arena_fini(struct mcq_arena *a)
+{
+    if (a->base == NULL)
+        return;
+    mcq_unpoison(a->base, a->cap);
+    mcq_os_unmap(a->base, a->cap);
+    *a = (struct mcq_arena){.node = a->node};
+}

@@ -1,0 +1,37 @@
+/* RAW: the kernel's memory calls; sound because every range is one that mcq_os_map returned and
+ * that its arena still owns; mem/arena.c calls it, setup code asks mcq_os_memlock_fits.
+ *
+ * All of it runs before the seal or after the last shard has gone: cold, may allocate (stdio).
+ */
+#ifndef MCQ_MEM_OS_MEM_H
+#define MCQ_MEM_OS_MEM_H
+
+#include "mem/arena.h"
+
+#define MCQ_OS_HUGE_LEN ((size_t)2 << 20)
+
+struct mcq_os_map {
+    uint8_t *base;
+    enum mcq_pages pages; /* obtained, as far as it can be known before the first touch */
+    bool bind_failed;
+};
+
+/* Maps len zeroed bytes: reserved huge pages, else transparent ones, else 4 KiB; with the node's
+ * policy set before any page exists. Errors: MCQ_ENOMEM with text. */
+MCQ_MUST_USE enum mcq_error mcq_os_map(size_t len, int node, struct mcq_os_map *map,
+                                       struct mcq_detail *detail);
+void mcq_os_unmap(void *base, size_t len);
+/* Faults every page in for writing; the bytes stay as they are. */
+void mcq_os_populate(void *base, size_t len);
+/* Whether the kernel backed the populated mapping at base with transparent huge pages for the
+ * better half. True also if the kernel doesn't let us look (a process that can't be dumped). */
+bool mcq_os_thp_obtained(const void *base);
+/* Locks the range; raises the soft limit to the hard one if that helps. false: *detail (may be
+ * NULL) has the sentence with the `ulimit -l` line. */
+bool mcq_os_lock(const void *base, size_t len, struct mcq_detail *detail);
+/* Whether len more bytes may be locked or registered, by RLIMIT_MEMLOCK and CAP_IPC_LOCK. An
+ * estimate: io_uring charges the user, whose other processes we don't see, and a capability
+ * of a user namespace counts for nothing. what: names the memory in the text. */
+bool mcq_os_memlock_fits(const char *what, size_t len, struct mcq_detail *detail);
+
+#endif
