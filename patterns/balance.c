@@ -1,0 +1,148 @@
+#include "patterns/balance.h"
+
+#include "patterns/psock.h"
+
+static void ring_init(struct mcq_balance_ring *r)
+{
+    mcq_list_init(&r->list);
+    r->current = NULL;
+}
+
+void mcq_balance_init(struct mcq_balance *b)
+{
+    ring_init(&b->up);
+    ring_init(&b->pending);
+    b->active = &b->pending;
+}
+
+/* Behind everybody who waits for a turn. */
+static void ring_add(struct mcq_balance_ring *r, struct mcq_pipe *p)
+{
+    struct mcq_node *before = r->current != NULL ? &r->current->balance_node : &r->list.head;
+    mcq_list_insert_before(before, &p->balance_node);
+    if (r->current == NULL)
+        r->current = p;
+}
+
+static void ring_remove(struct mcq_balance_ring *r, struct mcq_pipe *p)
+{
+    if (!mcq_node_linked(&p->balance_node))
+        return;
+    if (r->current == p) {
+        struct mcq_node *n = mcq_list_next(&r->list, &p->balance_node);
+        if (n == NULL)
+            n = mcq_list_first(&r->list);
+        r->current = MCQ_CONTAINER_OF(n, struct mcq_pipe, balance_node);
+        if (r->current == p)
+            r->current = NULL;
+    }
+    mcq_node_unlink(&p->balance_node);
+}
+
+static struct mcq_balance_ring *ring_of(struct mcq_balance *b, const struct mcq_pipe *p)
+{
+    return p->up ? &b->up : &b->pending;
+}
+
+/* After any change: the right ring is active, and a sender hears of room. */
+static void settle(struct mcq_psock *s)
+{
+    struct mcq_balance *b = &s->balance;
+    b->active = s->peers_up != 0 ? &b->up : &b->pending;
+    if (b->active->current != NULL)
+        mcq_psock_wake(s);
+}
+
+void mcq_balance_add(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    mcq_psock_add(s, p);
+    if (p->connecting)
+        ring_add(&s->balance.pending, p);
+    settle(s);
+}
+
+enum mcq_reason mcq_balance_attach(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    ring_remove(&s->balance.pending, p);
+    mcq_psock_attach(s, p);
+    ring_add(&s->balance.up, p);
+    settle(s);
+    return MCQ_REASON_NONE;
+}
+
+void mcq_balance_detach(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    if (!p->up)
+        return;
+    ring_remove(&s->balance.up, p);
+    mcq_psock_detach(s, p);
+    if (p->connecting)
+        ring_add(&s->balance.pending, p);
+    settle(s);
+}
+
+void mcq_balance_remove(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    mcq_balance_detach(s, p);
+    ring_remove(&s->balance.pending, p);
+    mcq_psock_remove(s, p);
+    settle(s);
+}
+
+void mcq_balance_writable(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    if (!mcq_node_linked(&p->balance_node) && (p->up || p->connecting))
+        ring_add(ring_of(&s->balance, p), p);
+    settle(s);
+}
+
+/* p took nothing: it leaves the ring until it has room. An empty pipe can't be full: memory is
+ * short, for everybody. Returns whether another pipe is worth a try. */
+static bool skip(struct mcq_balance *b, struct mcq_pipe *p)
+{
+    if (mcq_pipe_empty(p))
+        return false;
+    ring_remove(b->active, p);
+    return b->active->current != NULL;
+}
+
+static enum mcq_error room_for(struct mcq_pipe *p, size_t len)
+{
+    if (len <= MCQ_PIPE_SHARE_MIN)
+        return mcq_pipe_room(p, mcq_frame_head_len(len) + len);
+    return mcq_pipe_has_room(p, len) ? MCQ_OK : MCQ_EAGAIN;
+}
+
+struct mcq_pipe *mcq_balance_search(struct mcq_psock *s, size_t len, enum mcq_error *err)
+{
+    struct mcq_balance *b = &s->balance;
+    *err = MCQ_EAGAIN;
+    while (b->active->current != NULL) {
+        struct mcq_pipe *p = b->active->current;
+        *err = room_for(p, len);
+        if (*err == MCQ_OK)
+            return p;
+        if (*err != MCQ_EAGAIN)
+            return NULL;
+        if (!skip(b, p))
+            break;
+    }
+    *err = mcq_psock_again(s);
+    return NULL;
+}
+
+enum mcq_error mcq_balance_put(struct mcq_psock *s, struct mcq_slice prefix,
+                               const struct mcq_msg *m, struct mcq_pipe **to)
+{
+    struct mcq_balance *b = &s->balance;
+    while (b->active->current != NULL) {
+        struct mcq_pipe *p = b->active->current;
+        enum mcq_error err = mcq_pipe_put(p, prefix, m, 0);
+        *to = p;
+        if (err != MCQ_EAGAIN)
+            return err;
+        if (!skip(b, p))
+            break;
+    }
+    return mcq_psock_again(s);
+}

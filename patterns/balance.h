@@ -1,0 +1,70 @@
+/* Balance: which peer gets the next message, for PAIR, PUSH, DEALER and REQ.
+ *
+ * Two rings of pipes, each with the one that is next:
+ *      up        peers whose handshake is done
+ *      pending   connect-side pipes without a connection: their queues take messages too,
+ * and `active` is the first as long as anybody is up, else the second. A pipe that has no room
+ * leaves its ring until the shard says it has (writable), or its connection changes. Removing a
+ * pipe hands its turn to its successor, so nobody is skipped; one that comes (back) is last.
+ *
+ * A send that finds no room is remembered (sender_waits) and answered by up->writable.
+ *
+ * Thread: the shard's. Pipes are borrowed from add to remove. Cost: O(1); a full pipe is looked at
+ * once. With room in the next pipe, pick is two loads and two compares.
+ */
+#ifndef MCQ_PATTERNS_BALANCE_H
+#define MCQ_PATTERNS_BALANCE_H
+
+#include "mem/list.h"
+#include "patterns/pipe.h"
+
+struct mcq_balance_ring {
+    struct mcq_list list;     /* by balance_node */
+    struct mcq_pipe *current; /* the next to get a message; NULL: the ring is empty */
+};
+
+struct mcq_balance {
+    struct mcq_balance_ring *active; /* &up or &pending */
+    struct mcq_balance_ring up, pending;
+};
+
+void mcq_balance_init(struct mcq_balance *b);
+
+/* The slots of those patterns; they keep the socket's list of peers as well. */
+void mcq_balance_add(struct mcq_psock *s, struct mcq_pipe *p);
+enum mcq_reason mcq_balance_attach(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_balance_detach(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_balance_remove(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_balance_writable(struct mcq_psock *s, struct mcq_pipe *p);
+
+/* p has got its message: the next one is its successor's. */
+static inline void mcq_balance_advance(struct mcq_balance *b, struct mcq_pipe *p)
+{
+    struct mcq_balance_ring *r = b->active;
+    if (r->current != p)
+        return;
+    struct mcq_node *n = p->balance_node.next;
+    if (n == &r->list.head)
+        n = n->next;
+    r->current = MCQ_CONTAINER_OF(n, struct mcq_pipe, balance_node);
+}
+
+/* Puts prefix and m into the next pipe with room and returns it in *to; the turn stays where it is
+ * until advance. Errors: MCQ_EAGAIN (nobody has room; writable will come), MCQ_ETOOBIG. */
+MCQ_MUST_USE enum mcq_error mcq_balance_put(struct mcq_psock *s, struct mcq_slice prefix,
+                                            const struct mcq_msg *m, struct mcq_pipe **to);
+
+/* The next pipe that has room for one frame of len bytes. NULL: *err says why. */
+struct mcq_pipe *mcq_balance_search(struct mcq_psock *s, size_t len, enum mcq_error *err);
+
+static inline struct mcq_pipe *mcq_balance_pick(struct mcq_psock *s, struct mcq_balance *b,
+                                                size_t len, enum mcq_error *err)
+{
+    struct mcq_pipe *p = b->active->current;
+    if (MCQ_LIKELY(p != NULL && p->countdown != 0 && len <= MCQ_PIPE_SHARE_MIN &&
+                   mcq_frame_head_len(len) + len <= (size_t)(p->limit - p->cursor)))
+        return p;
+    return mcq_balance_search(s, len, err);
+}
+
+#endif

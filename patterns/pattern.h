@@ -1,0 +1,101 @@
+/* The pattern contract: what a socket type decides (which peer gets a message, what is delivered),
+ * and what the shard offers it. A pattern is one file of static functions and one const table; it
+ * sees peers as pipes, and knows no frame bytes and no file descriptor.
+ *
+ * Life of a pipe as the pattern sees it:
+ *      add (connect side: queues from now on) -> attach (handshake done) <-> detach (connection
+ *      ended) -> remove.   Accepted peers: add, attach ... detach, remove in one go each.
+ * The contents of a pipe survive detach; whoever removes it counts what was left.
+ */
+#ifndef MCQ_PATTERNS_PATTERN_H
+#define MCQ_PATTERNS_PATTERN_H
+
+#include <monocoque/event.h>
+#include <monocoque/sock.h>
+#include <monocoque/stats.h>
+
+#include "mem/list.h"
+#include "mem/slice.h"
+#include "patterns/pipe.h"
+
+#define MCQ_ENVELOPE_LEN_MAX 1024u /* REP: bytes of routing frames kept for the reply */
+
+struct mcq_psock;
+
+/* What the shard offers a socket's pattern; ctx is psock->up_ctx. None of these calls back into
+ * the pattern before it returns, except deliver (the user's handler may send). */
+struct mcq_psock_up {
+    /* Hands n messages of p to the user; returns how many were consumed. The array may be
+     * scribbled on. */
+    size_t (*deliver)(void *ctx, struct mcq_pipe *p, struct mcq_msg *msgs, size_t n);
+    /* The user's `writable` shall run in this turn or the next. */
+    void (*writable)(void *ctx);
+    /* p has control to be told (see control): flush it in this turn. */
+    void (*control)(void *ctx, struct mcq_pipe *p);
+    /* Input of p that receive refused shall be offered again, from the next delivery on. false: p
+     * is paused by its user, and will be offered when the user resumes it. */
+    bool (*resume)(void *ctx, struct mcq_pipe *p);
+    /* Ends p's connection. */
+    void (*close_pipe)(void *ctx, struct mcq_pipe *p, enum mcq_reason reason);
+    /* cnt messages were dropped for reason (p may be NULL): an event, coalesced per turn. They are
+     * in p->drops already; the shard zeroes that when it has told them. */
+    void (*dropped)(void *ctx, struct mcq_pipe *p, enum mcq_reason reason, uint64_t cnt);
+    /* PUB: tells the user's `subscription` handler. */
+    void (*subscription)(void *ctx, struct mcq_pipe *p, bool added, struct mcq_slice topic);
+    /* REQ: arms (true) or disarms the request timeout. */
+    void (*await)(void *ctx, bool on);
+};
+
+/* One subscription to be told to a publisher. topic: borrowed until the next subscribe call. */
+struct mcq_control {
+    bool add;
+    struct mcq_slice topic;
+    uint64_t seq; /* becomes pipe->control_seq once written */
+};
+
+struct mcq_pattern {
+    enum mcq_sock_type type;
+    uint32_t peer_mask; /* 1 << type of each type it may meet (RFC 28-31) */
+    /* Slots may be NULL only where said. */
+    void (*open)(struct mcq_psock *s);  /* NULL: nothing to do */
+    void (*close)(struct mcq_psock *s); /* after every pipe was removed; gives back pool objects. NULL ok */
+    void (*add)(struct mcq_psock *s, struct mcq_pipe *p);
+    /* MCQ_REASON_NONE: welcome, p->up is set; else the peer is refused with that reason (PAIR:
+     * LIMIT; ROUTER: IDENTITY), counted, and stays as it was. p->peer and p->identity are set, and
+     * nothing is in flight; ROUTER generates an identity if there is none. */
+    enum mcq_reason (*attach)(struct mcq_psock *s, struct mcq_pipe *p);
+    /* Clears p->up; harmless if p isn't up. remove detaches by itself. */
+    void (*detach)(struct mcq_psock *s, struct mcq_pipe *p);
+    void (*remove)(struct mcq_psock *s, struct mcq_pipe *p);
+    /* n messages from p, an array the pattern may scribble on (views borrowed). Returns how many
+     * were consumed (delivered or dropped with a counter); fewer than n: the rest is offered again
+     * after up->resume or the user's mcq_peer_resume. */
+    size_t (*receive)(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_msg *msgs, size_t n);
+    /* to: NULL, the pattern chooses. Doesn't consume m (the caller drops an owned one on MCQ_OK). */
+    enum mcq_error (*send)(struct mcq_psock *s, struct mcq_pipe *to, const struct mcq_msg *m);
+    /* The pipe the next message would go to, with room for len bytes; for tx_reserve and the fast path.
+     * NULL slot: not supported. Returns NULL and sets *err if there is none. chosen must be called after
+     * a message was put there. */
+    struct mcq_pipe *(*pick)(struct mcq_psock *s, size_t len, enum mcq_error *err);
+    void (*chosen)(struct mcq_psock *s, struct mcq_pipe *p);
+    /* A starved pipe has room again. */
+    void (*writable)(struct mcq_psock *s, struct mcq_pipe *p);
+    /* PUB: the peer's subscription. Reason LIMIT closes the peer. NULL: not this type. */
+    enum mcq_reason (*subscribed)(struct mcq_psock *s, struct mcq_pipe *p, bool add,
+                                  struct mcq_slice topic);
+    /* SUB: the user's own subscription. NULL: MCQ_ENOTSUP. */
+    enum mcq_error (*subscribe)(struct mcq_psock *s, bool add, struct mcq_slice topic);
+    /* SUB: the next subscription p has not been told (p->control_seq); false: none. NULL: none ever. */
+    bool (*control)(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_control *c);
+    /* REQ: no reply in time. NULL: never armed. */
+    void (*timeout)(struct mcq_psock *s);
+};
+
+/* nodes: pools and tables of a shard that patterns share; see patterns/shared.h for footprint and
+ * init. */
+struct mcq_pattern_shared;
+
+/* Index is enum mcq_sock_type; NULL for types this version doesn't have. */
+const struct mcq_pattern *mcq_pattern_of(enum mcq_sock_type type);
+
+#endif

@@ -1,0 +1,559 @@
+#include "patterns/pipe.h"
+
+#include "mem/pool.h"
+
+/* --- what is queued ------------------------------------------------------------------------ */
+
+static size_t open_len(const struct mcq_pipe *p)
+{
+    return (size_t)(p->cursor - p->open);
+}
+
+static uint32_t open_msgs(const struct mcq_pipe *p)
+{
+    return p->countdown_from - p->countdown;
+}
+
+uint64_t mcq_pipe_queued_msgs(const struct mcq_pipe *p)
+{
+    return p->queued_msgs + open_msgs(p);
+}
+
+uint64_t mcq_pipe_queued_bytes(const struct mcq_pipe *p)
+{
+    return p->queued_bytes + open_len(p);
+}
+
+bool mcq_pipe_empty(const struct mcq_pipe *p)
+{
+    return mcq_pipe_queued_bytes(p) == 0;
+}
+
+/* The next put takes the slow path. */
+static void shut_room(struct mcq_pipe *p)
+{
+    uint32_t msgs = open_msgs(p);
+    p->limit = p->cursor;
+    p->countdown = 0;
+    p->countdown_from = msgs;
+}
+
+/* --- segments ------------------------------------------------------------------------------ */
+
+static bool spare_take(struct mcq_pipe *p)
+{
+    if (p->spare == NULL)
+        p->spare = mcq_pool_take(p->env->segs);
+    return p->spare != NULL;
+}
+
+static void seg_append(struct mcq_pipe *p, struct mcq_seg *seg)
+{
+    seg->next = NULL;
+    if (p->tail != NULL)
+        p->tail->next = seg;
+    else
+        p->head = seg;
+    p->tail = seg;
+    p->queued_bytes += seg->len;
+    p->queued_msgs += seg->msg_cnt;
+}
+
+static void seg_free(struct mcq_pipe *p, struct mcq_seg *seg)
+{
+    mcq_buf_unref(p->env->heap, seg->buf);
+    mcq_pool_give(p->env->segs, seg);
+}
+
+/* Turns the open stretch, if it isn't empty, into a segment of msgs messages. */
+static void seal_as(struct mcq_pipe *p, uint32_t msgs, bool starts, bool ends)
+{
+    if (open_len(p) == 0)
+        return;
+    struct mcq_seg *seg = p->spare;
+    MCQ_DASSERT(seg != NULL);
+    p->spare = NULL;
+    mcq_buf_ref(p->env->heap, p->block);
+    p->block->written = (size_t)(p->cursor - p->block->base);
+    *seg = (struct mcq_seg){
+        NULL, p->block, p->open, open_len(p), msgs, starts, ends,
+    };
+    p->open = p->cursor;
+    seg_append(p, seg);
+}
+
+/* Seals whole messages. */
+static void seal(struct mcq_pipe *p)
+{
+    uint32_t msgs = open_msgs(p);
+    seal_as(p, msgs, true, true);
+    p->countdown_from = p->countdown;
+}
+
+static void block_release(struct mcq_pipe *p)
+{
+    if (p->block != NULL)
+        mcq_buf_unref(p->env->heap, p->block);
+    p->block = NULL;
+    p->cursor = NULL;
+    p->limit = NULL;
+    p->open = NULL;
+}
+
+static bool block_take(struct mcq_pipe *p, size_t len)
+{
+    block_release(p);
+    p->block = mcq_buf_take(p->env->heap, len);
+    if (p->block == NULL)
+        return false;
+    p->cursor = p->block->base;
+    p->open = p->cursor;
+    p->limit = p->cursor;
+    return true;
+}
+
+static size_t block_room(const struct mcq_pipe *p)
+{
+    return p->block == NULL ? 0 : p->block->cap - (size_t)(p->cursor - p->block->base);
+}
+
+/* --- credit -------------------------------------------------------------------------------- */
+
+static enum mcq_error starve(struct mcq_pipe *p)
+{
+    p->starved = true;
+    return MCQ_EAGAIN;
+}
+
+/* Bytes that may still be queued; 0 and starved if a message of need bytes may not. A message
+ * larger than the whole credit fits an empty queue. */
+static uint64_t credit(struct mcq_pipe *p, size_t need)
+{
+    uint64_t bytes = mcq_pipe_queued_bytes(p);
+    bool full = p->hwm_msgs != MCQ_UNLIMITED && mcq_pipe_queued_msgs(p) >= p->hwm_msgs;
+    if (full || (bytes != 0 && (bytes >= p->hwm_bytes || need > p->hwm_bytes - bytes))) {
+        p->starved = true;
+        return 0;
+    }
+    return bytes >= p->hwm_bytes ? need : mcq_max(need, (size_t)(p->hwm_bytes - bytes));
+}
+
+bool mcq_pipe_has_room(struct mcq_pipe *p, size_t len)
+{
+    return credit(p, len + MCQ_FRAME_HEAD_MAX) != 0;
+}
+
+/* Opens room up to the credit for the fast path. */
+static void open_room(struct mcq_pipe *p, uint64_t bytes)
+{
+    uint64_t msgs = MCQ_PIPE_BURST_MAX;
+    if (p->hwm_msgs != MCQ_UNLIMITED)
+        msgs = mcq_min_u64(msgs, p->hwm_msgs - mcq_pipe_queued_msgs(p));
+    uint32_t open = open_msgs(p);
+    p->countdown = (uint32_t)msgs;
+    p->countdown_from = (uint32_t)msgs + open;
+    p->limit = p->cursor + mcq_min_u64(bytes, block_room(p));
+}
+
+static void tell_shard(struct mcq_pipe *p, bool filled)
+{
+    if (p->marked && filled)
+        p->env->pressed(p->env->ctx, p);
+    if (!p->marked)
+        p->env->mark(p->env->ctx, p);
+}
+
+enum mcq_error mcq_pipe_room(struct mcq_pipe *p, size_t need)
+{
+    MCQ_DASSERT(need <= MCQ_BUF_RX_LEN);
+    p->reserved = 0;
+    tell_shard(p, p->block != NULL && (block_room(p) < need || p->countdown == 0));
+    uint64_t bytes = credit(p, need);
+    if (bytes == 0)
+        return MCQ_EAGAIN;
+    if (!spare_take(p))
+        return starve(p);
+    if (block_room(p) < need) {
+        bool first = p->block == NULL && p->head == NULL && need <= 4096;
+        seal(p);
+        if (!spare_take(p) || !block_take(p, first ? 4096 : MCQ_BUF_RX_LEN)) {
+            shut_room(p);
+            return starve(p);
+        }
+    }
+    open_room(p, bytes);
+    return MCQ_OK;
+}
+
+/* --- putting ------------------------------------------------------------------------------- */
+
+void mcq_pipe_init(struct mcq_pipe *p, struct mcq_pipe_env *env, struct mcq_psock *sock,
+                   uint32_t hwm_msgs, uint64_t hwm_bytes)
+{
+    *p = (struct mcq_pipe){.env = env, .sock = sock, .hwm_msgs = hwm_msgs, .hwm_bytes = hwm_bytes};
+    mcq_list_init(&p->subs);
+}
+
+uint64_t mcq_pipe_fini(struct mcq_pipe *p)
+{
+    uint64_t left = mcq_pipe_queued_msgs(p);
+    MCQ_ASSERT(p->flight_cnt == 0);
+    while (p->head != NULL) {
+        struct mcq_seg *seg = p->head;
+        p->head = seg->next;
+        seg_free(p, seg);
+    }
+    p->tail = NULL;
+    block_release(p);
+    if (p->spare != NULL)
+        mcq_pool_give(p->env->segs, p->spare);
+    p->spare = NULL;
+    p->queued_bytes = 0;
+    p->queued_msgs = 0;
+    p->head_sent = 0;
+    p->countdown = 0;
+    p->countdown_from = 0;
+    return left;
+}
+
+/* A body that goes out by reference: the buf to hold, NULL if it has to be copied. */
+static struct mcq_buf *shareable(struct mcq_pipe *p, const struct mcq_msg *m, struct mcq_frame f)
+{
+    if (f.len < MCQ_PIPE_SHARE_MIN)
+        return NULL;
+    struct mcq_buf *b = mcq_owner_buf(p->env->heap, m->owner);
+    if (b == NULL || ((m->owner & MCQ_OWNER_OWNED) == 0 && b->cls != MCQ_BUF_LARGE))
+        return NULL;
+    const uint8_t *at = f.data;
+    if ((at < b->base || at >= b->base + b->cap) && b->parent != 0)
+        b = mcq_buf_at(p->env->heap, b->parent - 1);
+    return at >= b->base && f.len <= b->cap - (size_t)(at - b->base) ? b : NULL;
+}
+
+static bool body_append(struct mcq_pipe *p, struct mcq_buf *b, struct mcq_slice body)
+{
+    struct mcq_seg *seg = mcq_pool_take(p->env->segs);
+    if (seg == NULL)
+        return false;
+    mcq_buf_ref(p->env->heap, b);
+    *seg = (struct mcq_seg){NULL, b, body.ptr, body.len, 0, false, false};
+    seg_append(p, seg);
+    return true;
+}
+
+/* Copies bytes behind the cursor, over as many blocks as it takes; `whole`: without a break. */
+static bool spread(struct mcq_pipe *p, struct mcq_slice s, bool whole)
+{
+    while (s.len != 0) {
+        size_t room = block_room(p);
+        if (room == 0 || (whole && room < s.len)) {
+            seal_as(p, 0, false, false);
+            if (!spare_take(p) || !block_take(p, MCQ_BUF_RX_LEN))
+                return false;
+            continue;
+        }
+        size_t n = mcq_min(room, s.len);
+        mcq_bytes_copy(p->cursor, s.ptr, n);
+        p->cursor += n;
+        s = mcq_slice_of(s.ptr + n, s.len - n);
+    }
+    return true;
+}
+
+static bool spread_frame(struct mcq_pipe *p, const struct mcq_msg *m, struct mcq_frame f, bool more)
+{
+    uint8_t head[MCQ_FRAME_HEAD_MAX];
+    uint8_t *end = mcq_frame_head_put(head, more ? MCQ_FRAME_MORE : 0, f.len);
+    struct mcq_slice body = mcq_slice_of(f.data, f.len);
+    if (!spread(p, mcq_slice_of(head, (size_t)(end - head)), true))
+        return false;
+    struct mcq_buf *b = shareable(p, m, f);
+    if (b == NULL && f.len < MCQ_BUF_LARGE_MIN)
+        return spread(p, body, false);
+    seal_as(p, 0, false, false);
+    if (!spare_take(p))
+        return false;
+    if (b != NULL)
+        return body_append(p, b, body);
+    b = mcq_buf_take(p->env->heap, f.len);
+    if (b == NULL)
+        return false;
+    mcq_bytes_copy(b->base, body.ptr, body.len);
+    b->written = body.len;
+    bool ok = body_append(p, b, mcq_slice_of(b->base, body.len));
+    mcq_buf_unref(p->env->heap, b);
+    return ok;
+}
+
+/* Takes back the segments behind `tail`, and the stretch written since. */
+static void undo(struct mcq_pipe *p, struct mcq_seg *tail, struct mcq_buf *block, uint8_t *cursor)
+{
+    struct mcq_seg *seg = tail == NULL ? p->head : tail->next;
+    while (seg != NULL) {
+        struct mcq_seg *next = seg->next;
+        p->queued_bytes -= seg->len;
+        seg_free(p, seg);
+        seg = next;
+    }
+    p->tail = tail;
+    if (tail != NULL)
+        tail->next = NULL;
+    else
+        p->head = NULL;
+    if (block != p->block)
+        block_release(p);
+    else
+        p->cursor = cursor;
+    p->open = p->cursor;
+    shut_room(p);
+}
+
+/* A message that needs more than one segment. The stretch before it is sealed first, so that its
+ * segments hold nothing else. */
+static enum mcq_error put_spread(struct mcq_pipe *p, struct mcq_slice prefix,
+                                 const struct mcq_msg *m, uint32_t first)
+{
+    if (!spare_take(p))
+        return starve(p);
+    seal(p);
+    if (!spare_take(p))
+        return starve(p);
+    struct mcq_seg *tail = p->tail;
+    struct mcq_buf *block = p->block;
+    uint8_t *cursor = p->cursor;
+    bool ok = spread(p, prefix, false);
+    for (uint32_t i = first; ok && i < m->frame_cnt; i++)
+        ok = spread_frame(p, m, mcq_msg_frame(m, i), i + 1 < m->frame_cnt);
+    if (!ok) {
+        undo(p, tail, block, cursor);
+        return starve(p);
+    }
+    seal_as(p, 0, false, false);
+    struct mcq_seg *start = tail == NULL ? p->head : tail->next;
+    start->starts_msg = true;
+    p->tail->ends_msg = true;
+    p->tail->msg_cnt = 1;
+    p->queued_msgs++;
+    shut_room(p);
+    return MCQ_OK;
+}
+
+static void write_frames(struct mcq_pipe *p, struct mcq_slice prefix, const struct mcq_msg *m,
+                         uint32_t first)
+{
+    mcq_bytes_copy(p->cursor, prefix.ptr, prefix.len);
+    uint8_t *at = p->cursor + prefix.len;
+    for (uint32_t i = first; i < m->frame_cnt; i++) {
+        struct mcq_frame f = mcq_msg_frame(m, i);
+        at = mcq_frame_head_put(at, i + 1 < m->frame_cnt ? MCQ_FRAME_MORE : 0, f.len);
+        mcq_bytes_copy(at, f.data, f.len);
+        at += f.len;
+    }
+    p->cursor = at;
+    p->countdown--;
+}
+
+enum mcq_error mcq_pipe_put(struct mcq_pipe *p, struct mcq_slice prefix, const struct mcq_msg *m,
+                            uint32_t first)
+{
+    size_t need = prefix.len;
+    bool large = false;
+    if (m->frame_cnt == first + 1 && prefix.len == 0 && first == 0 && m->len < MCQ_PIPE_SHARE_MIN)
+        return mcq_pipe_put_bytes(p, m->data, m->len);
+    for (uint32_t i = first; i < m->frame_cnt; i++) {
+        size_t len = mcq_msg_frame(m, i).len;
+        if (len > SIZE_MAX / 2 - need)
+            return MCQ_ETOOBIG;
+        need += mcq_frame_head_len(len) + len;
+        large = large || len >= MCQ_PIPE_SHARE_MIN;
+    }
+    if (!large && need <= MCQ_BUF_RX_LEN) {
+        if (need > (size_t)(p->limit - p->cursor) || p->countdown == 0) {
+            enum mcq_error err = mcq_pipe_room(p, need);
+            if (err != MCQ_OK)
+                return err;
+        }
+        write_frames(p, prefix, m, first);
+        return MCQ_OK;
+    }
+    p->reserved = 0;
+    tell_shard(p, mcq_pipe_queued_bytes(p) >= MCQ_BUF_LARGE_MIN);
+    if (credit(p, need) == 0)
+        return MCQ_EAGAIN;
+    return put_spread(p, prefix, m, first);
+}
+
+enum mcq_error mcq_pipe_reserve(struct mcq_pipe *p, size_t len, void **at)
+{
+    if (len > MCQ_PIPE_RESERVE_MAX)
+        return MCQ_ETOOBIG;
+    size_t need = mcq_frame_head_len(len) + len;
+    if (need > (size_t)(p->limit - p->cursor) || p->countdown == 0) {
+        enum mcq_error err = mcq_pipe_room(p, need);
+        if (err != MCQ_OK)
+            return err;
+    }
+    p->reserved = len + 1;
+    *at = p->cursor + mcq_frame_head_len(len);
+    return MCQ_OK;
+}
+
+enum mcq_error mcq_pipe_commit(struct mcq_pipe *p, size_t len)
+{
+    if (p->reserved == 0)
+        return MCQ_ESTATE;
+    size_t reserved = p->reserved - 1;
+    if (len > reserved)
+        return MCQ_EINVAL;
+    const uint8_t *from = p->cursor + mcq_frame_head_len(reserved);
+    uint8_t *body = mcq_frame_head_put(p->cursor, 0, len);
+    if (body != from)
+        mcq_bytes_move(body, from, len);
+    p->cursor = body + len;
+    p->countdown--;
+    p->reserved = 0;
+    return MCQ_OK;
+}
+
+/* --- sending ------------------------------------------------------------------------------- */
+
+/* The first segment with bytes the kernel hasn't taken, and how many of its bytes it has. */
+static struct mcq_seg *unsent(const struct mcq_pipe *p, uint64_t *off)
+{
+    struct mcq_seg *seg = p->head;
+    *off = p->head_sent;
+    while (seg != NULL && *off >= seg->len) {
+        *off -= seg->len;
+        seg = seg->next;
+    }
+    return seg;
+}
+
+bool mcq_pipe_at_boundary(const struct mcq_pipe *p)
+{
+    uint64_t off;
+    struct mcq_seg *seg = unsent(p, &off);
+    return seg == NULL || (off == 0 && seg->starts_msg);
+}
+
+size_t mcq_pipe_gather(struct mcq_pipe *p, struct mcq_slice *out, uint32_t max, size_t bytes_max,
+                       uint32_t *cnt)
+{
+    MCQ_DASSERT(p->flight_cnt == 0 && max > 0);
+    seal(p);
+    shut_room(p);
+    uint64_t off;
+    struct mcq_seg *seg = unsent(p, &off);
+    size_t bytes = 0;
+    *cnt = 0;
+    p->flight = seg;
+    while (seg != NULL && *cnt < max) {
+        size_t left = seg->len - (size_t)off;
+        bool last = bytes + left >= bytes_max;
+        size_t n = last && !(seg->starts_msg && seg->ends_msg)
+                       ? mcq_min(left, mcq_max(bytes_max - bytes, MCQ_BUF_RX_LEN))
+                       : left;
+        mcq_buf_tx_ref(p->env->heap, seg->buf);
+        out[(*cnt)++] = mcq_slice_of(seg->ptr + off, n);
+        bytes += n;
+        off = 0;
+        if (last)
+            break;
+        seg = seg->next;
+    }
+    p->flight_cnt = *cnt;
+    return bytes;
+}
+
+/* Gives back the segments whose messages are all with the kernel. */
+static void release_sent(struct mcq_pipe *p)
+{
+    for (;;) {
+        uint64_t len = 0;
+        struct mcq_seg *end = p->head;
+        while (end != NULL && !end->ends_msg) {
+            len += end->len;
+            end = end->next;
+        }
+        if (end == NULL || p->head_sent < len + end->len)
+            return;
+        p->head_sent -= len + end->len;
+        struct mcq_seg *stop = end->next;
+        while (p->head != stop) {
+            struct mcq_seg *seg = p->head;
+            p->head = seg->next;
+            p->queued_msgs -= seg->msg_cnt;
+            p->msgs_out += seg->msg_cnt;
+            seg_free(p, seg);
+        }
+        if (p->head == NULL)
+            p->tail = NULL;
+    }
+}
+
+static void land(struct mcq_pipe *p)
+{
+    struct mcq_seg *seg = p->flight;
+    for (uint32_t i = 0; i < p->flight_cnt; i++, seg = seg->next)
+        mcq_buf_tx_unref(p->env->heap, seg->buf);
+    p->flight_cnt = 0;
+    p->flight = NULL;
+}
+
+bool mcq_pipe_sent(struct mcq_pipe *p, size_t len)
+{
+    land(p);
+    MCQ_DASSERT(len <= p->queued_bytes);
+    p->queued_bytes -= len;
+    p->head_sent += len;
+    release_sent(p);
+    if (p->head == NULL && open_len(p) == 0) {
+        block_release(p);
+        shut_room(p);
+    }
+    if (!p->starved || mcq_pipe_queued_bytes(p) > p->hwm_bytes / 2 ||
+        (p->hwm_msgs != MCQ_UNLIMITED && mcq_pipe_queued_msgs(p) > p->hwm_msgs / 2))
+        return false;
+    p->starved = false;
+    return true;
+}
+
+/* Drops the messages at the front of a segment of whole messages that ended within `sent`. */
+static bool skip_whole(struct mcq_pipe *p, struct mcq_seg *seg, uint64_t sent)
+{
+    uint64_t at = 0;
+    uint64_t msg_start = 0;
+    while (at < sent) {
+        uint8_t flags = 0;
+        uint64_t body = 0;
+        size_t head =
+            mcq_frame_head_get(mcq_slice_of(seg->ptr + at, seg->len - (size_t)at), &flags, &body);
+        MCQ_ASSERT(head != 0 && body <= seg->len - at - head);
+        at += head + body;
+        if ((flags & MCQ_FRAME_MORE) != 0)
+            continue;
+        if (at > sent)
+            break;
+        msg_start = at;
+        seg->msg_cnt--;
+        p->queued_msgs--;
+        p->msgs_out++;
+    }
+    seg->ptr += msg_start;
+    seg->len -= (size_t)msg_start;
+    p->queued_bytes += sent - msg_start;
+    return sent != msg_start;
+}
+
+bool mcq_pipe_rewind(struct mcq_pipe *p)
+{
+    land(p);
+    uint64_t sent = p->head_sent;
+    p->head_sent = 0;
+    if (sent == 0)
+        return false;
+    if (p->head->starts_msg && p->head->ends_msg)
+        return skip_whole(p, p->head, sent);
+    p->queued_bytes += sent;
+    return true;
+}

@@ -1,0 +1,108 @@
+/* Psock: what a socket is to its pattern. Embedded in the shard's socket, where it stays.
+ *
+ * Besides each pattern's own state it keeps what all need: the list of pipes (from add to remove),
+ * the number of peers that are up, whether a sender waits for room, and the one way to drop
+ * messages: counted, remembered in the pipe, told as an event.
+ *
+ * Life: mcq_psock_init -> pattern's slots -> every pipe removed -> mcq_psock_fini.
+ * Thread: the shard's. Ownership: everything is borrowed from the shard, pipes from add to remove.
+ */
+#ifndef MCQ_PATTERNS_PSOCK_H
+#define MCQ_PATTERNS_PSOCK_H
+
+#include "patterns/balance.h"
+#include "patterns/fairq.h"
+#include "patterns/fanout.h"
+#include "patterns/pattern.h"
+#include "patterns/shared.h"
+#include "patterns/subs.h"
+
+struct mcq_req {
+    struct mcq_pipe *asked; /* who has our request, NULL: free to ask */
+};
+
+struct mcq_rep {
+    bool busy;                /* a request is with the user */
+    struct mcq_pipe *origin;  /* who asked; NULL: its pipe is gone */
+    struct mcq_peer asker;    /* ... and over which connection */
+    struct mcq_fairq waiting; /* those whose requests have to wait for the reply */
+    size_t envelope_len;
+    uint8_t envelope[MCQ_ENVELOPE_LEN_MAX]; /* in stored form, delimiter included */
+};
+
+struct mcq_router {
+    uint32_t next_id; /* of the next generated identity */
+};
+
+struct mcq_psock {
+    const struct mcq_pattern *pattern;
+    struct mcq_balance balance; /* PAIR, PUSH, DEALER, REQ */
+    const struct mcq_psock_up *up;
+    void *up_ctx;
+    struct mcq_pipe_env *env;
+    struct mcq_pattern_shared *shared;
+    struct mcq_pattern_stats *stats;
+    uint64_t (*random)(void *ctx);
+    void *random_ctx;
+    struct mcq_list pipes; /* by peers_node, from add to remove */
+    uint32_t peers_up;
+    uint32_t subs_max; /* subscriptions of one peer, PUB */
+    bool sender_waits; /* a send was refused: the next room is told */
+    union {
+        struct mcq_req req;
+        struct mcq_rep rep;
+        struct mcq_router router;
+        struct mcq_fanout pub;
+        struct mcq_subs sub;
+    };
+};
+
+struct mcq_psock_config {
+    const struct mcq_psock_up *up;
+    void *up_ctx;
+    struct mcq_pipe_env *env; /* its stats are the socket's */
+    struct mcq_pattern_shared *shared;
+    uint64_t (*random)(void *ctx);
+    void *random_ctx;
+    uint32_t subs_max;
+};
+
+/* Starts a socket, pattern->open included. Borrows all that config points to until fini. */
+void mcq_psock_init(struct mcq_psock *s, const struct mcq_pattern *pattern,
+                    const struct mcq_psock_config *config);
+/* After every pipe was removed; pattern->close included. */
+void mcq_psock_fini(struct mcq_psock *s);
+/* The peer that announced that identity and is up, NULL if there is none. Any type. */
+struct mcq_pipe *mcq_psock_find(const struct mcq_psock *s, struct mcq_slice identity);
+
+/* --- for patterns alone --------------------------------------------------------------------- */
+
+#define MCQ_PSOCK_NO_PREFIX ((struct mcq_slice){NULL, 0})
+
+/* The bookkeeping of every pattern's slots of these names; PULL's own slots. */
+void mcq_psock_add(struct mcq_psock *s, struct mcq_pipe *p);
+enum mcq_reason mcq_psock_attach(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_psock_detach(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_psock_remove(struct mcq_psock *s, struct mcq_pipe *p);
+
+/* Counts a peer that attach refuses for reason, and returns reason. */
+enum mcq_reason mcq_psock_refuse(struct mcq_psock *s, enum mcq_reason reason);
+/* Counts cnt dropped messages of p (or of nobody) and tells the shard.
+ * reason: HWM, NO_PEER or PATTERN. */
+void mcq_psock_drop(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason reason, uint64_t cnt);
+/* Counts a send refused for now, whose sender shall hear of room. Returns MCQ_EAGAIN. */
+enum mcq_error mcq_psock_again(struct mcq_psock *s);
+/* There is room: tells the sender that waits, if any. */
+void mcq_psock_wake(struct mcq_psock *s);
+/* Puts m into the one pipe the user named. */
+MCQ_MUST_USE enum mcq_error mcq_psock_put_to(struct mcq_psock *s, struct mcq_pipe *to,
+                                             const struct mcq_msg *m);
+
+/* Slots that several patterns have in common. */
+size_t mcq_psock_deliver(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_msg *msgs, size_t n);
+size_t mcq_psock_discard(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_msg *msgs, size_t n);
+enum mcq_error mcq_psock_send_refused(struct mcq_psock *s, struct mcq_pipe *to,
+                                      const struct mcq_msg *m);
+void mcq_psock_writable(struct mcq_psock *s, struct mcq_pipe *p);
+
+#endif

@@ -1,0 +1,69 @@
+/* ROUTER (RFC 28): addresses its peers by identity, which each has to itself. What comes is
+ * delivered without an identity frame, for the peer's handle says who; what goes to nobody or to
+ * a full peer is dropped, counted and told, unless the user named the peer by its handle: then
+ * fullness is MCQ_EAGAIN. Adds no empty delimiter.
+ */
+#include "patterns/psock.h"
+#include "patterns/tables.h"
+
+#define ROUTER_GENERATED_LEN 5u /* RFC 28: a zero byte, then 4 of our choice */
+
+static void router_open(struct mcq_psock *s)
+{
+    s->router.next_id = (uint32_t)s->random(s->random_ctx);
+}
+
+/* A peer may have announced a name of that form, against the RFC; then the next number is tried.
+ * Ends: there are more numbers than connections. */
+static void generate_identity(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    p->identity_len = ROUTER_GENERATED_LEN;
+    do {
+        struct mcq_writer w = mcq_writer_of(p->identity, ROUTER_GENERATED_LEN);
+        (void)mcq_writer_u8(&w, 0);
+        (void)mcq_writer_be32(&w, s->router.next_id++);
+    } while (mcq_psock_find(s, mcq_slice_of(p->identity, p->identity_len)) != NULL);
+}
+
+static enum mcq_reason router_attach(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    if (p->identity_len == 0)
+        generate_identity(s, p);
+    else if (mcq_psock_find(s, mcq_slice_of(p->identity, p->identity_len)) != NULL)
+        return mcq_psock_refuse(s, MCQ_REASON_IDENTITY);
+    return mcq_psock_attach(s, p);
+}
+
+static enum mcq_error send_by_identity(struct mcq_psock *s, const struct mcq_msg *m)
+{
+    if (m->frame_cnt < 2)
+        return MCQ_EINVAL;
+    struct mcq_pipe *p = mcq_psock_find(s, mcq_slice_of(m->data, m->len));
+    if (p == NULL) {
+        mcq_psock_drop(s, NULL, MCQ_REASON_NO_PEER, 1);
+        return MCQ_OK;
+    }
+    enum mcq_error err = mcq_pipe_put(p, MCQ_PSOCK_NO_PREFIX, m, 1);
+    if (err != MCQ_EAGAIN)
+        return err;
+    mcq_psock_drop(s, p, MCQ_REASON_HWM, 1);
+    return MCQ_OK;
+}
+
+static enum mcq_error router_send(struct mcq_psock *s, struct mcq_pipe *to, const struct mcq_msg *m)
+{
+    return to != NULL ? mcq_psock_put_to(s, to, m) : send_by_identity(s, m);
+}
+
+const struct mcq_pattern mcq_pattern_router = {
+    .type = MCQ_ROUTER,
+    .peer_mask = MCQ_PEER(MCQ_REQ) | MCQ_PEER(MCQ_DEALER) | MCQ_PEER(MCQ_ROUTER),
+    .open = router_open,
+    .add = mcq_psock_add,
+    .attach = router_attach,
+    .detach = mcq_psock_detach,
+    .remove = mcq_psock_remove,
+    .receive = mcq_psock_deliver,
+    .send = router_send,
+    .writable = mcq_psock_writable,
+};

@@ -1,0 +1,127 @@
+/*
+ * raw: what the kernel alone takes. A round trip is one send and one receive on each side, spinning
+ * on non-blocking sockets or blocking; the stream is written in 256 KiB pieces and counted as if it
+ * were made of messages.
+ */
+#include "perf/peer.h"
+#include "perf/tcp.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define STREAM_WRITE_LEN ((size_t)256 * 1024)
+
+/* Reading into what stays in the first-level cache is the fastest and, above all, the steadiest. */
+#define STREAM_READ_LEN ((size_t)32 * 1024)
+
+static bool raw_prepare(struct perf_child *child, int fd, enum perf_idle idle)
+{
+    return idle == PERF_IDLE_BLOCK || perf_tcp_spin(child, fd);
+}
+
+static bool raw_echo(struct perf_child *child, const struct perf_rtt_job *job, int fd, void *body)
+{
+    uint64_t trips = perf_rtt_trips(job);
+    for (uint64_t i = 0; i < trips; i++) {
+        if (perf_tcp_recv_whole(child, fd, body, job->size) != PERF_TCP_OK ||
+            perf_tcp_send_whole(child, fd, body, job->size) != PERF_TCP_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool raw_rtt_serve(struct perf_child *child, const struct perf_rtt_job *job)
+{
+    void *body = perf_child_alloc(child, job->size);
+    int fd = body != NULL ? perf_tcp_accept(child) : -1;
+    bool ok = fd >= 0 && raw_prepare(child, fd, job->idle) && raw_echo(child, job, fd, body);
+    if (fd >= 0) {
+        close(fd);
+    }
+    free(body);
+    return ok;
+}
+
+static bool raw_ask(struct perf_child *child, struct perf_rtt_meter *meter, int fd, void *body)
+{
+    perf_rtt_start(meter);
+    do {
+        perf_rtt_fill(meter, body);
+        if (perf_tcp_send_whole(child, fd, body, meter->size) != PERF_TCP_OK ||
+            perf_tcp_recv_whole(child, fd, body, meter->size) != PERF_TCP_OK) {
+            return false;
+        }
+        if (!perf_rtt_check(meter, body, meter->size)) {
+            return perf_child_fail(child, "a reply isn't the request that was sent");
+        }
+    } while (perf_rtt_trip(meter));
+    return true;
+}
+
+static bool raw_rtt_run(struct perf_child *child, const struct perf_rtt_job *job,
+                        struct perf_rtt_meter *meter)
+{
+    void *body = perf_child_alloc(child, job->size);
+    int fd = body != NULL ? perf_tcp_connect(child) : -1;
+    bool ok = fd >= 0 && raw_prepare(child, fd, job->idle) && raw_ask(child, meter, fd, body);
+    if (fd >= 0) {
+        close(fd);
+    }
+    free(body);
+    return ok;
+}
+
+static bool raw_count(struct perf_child *child, const struct perf_rate_job *job,
+                      struct perf_rate_meter *meter, int fd, void *buffer)
+{
+    size_t bytes = 0;
+    size_t msgs = 0;
+    do {
+        size_t got = 0;
+        if (perf_tcp_recv_some(child, fd, buffer, STREAM_READ_LEN, &got) != PERF_TCP_OK) {
+            return false;
+        }
+        bytes += got;
+        msgs = bytes / job->size;
+        bytes -= msgs * job->size;
+    } while (perf_rate_add(meter, msgs));
+    return true;
+}
+
+static bool raw_rate_receive(struct perf_child *child, const struct perf_rate_job *job,
+                             struct perf_rate_meter *meter)
+{
+    void *buffer = perf_child_alloc(child, STREAM_READ_LEN);
+    int fd = buffer != NULL ? perf_tcp_accept(child) : -1;
+    bool ok = fd >= 0 && raw_count(child, job, meter, fd, buffer);
+    if (fd >= 0) {
+        close(fd);
+    }
+    free(buffer);
+    return ok;
+}
+
+static bool raw_rate_send(struct perf_child *child, const struct perf_rate_job *job)
+{
+    (void)job;
+    void *buffer = perf_child_alloc(child, STREAM_WRITE_LEN);
+    int fd = buffer != NULL ? perf_tcp_connect(child) : -1;
+    enum perf_tcp_end end = fd >= 0 ? PERF_TCP_OK : PERF_TCP_FAILED;
+    while (end == PERF_TCP_OK && !perf_child_stopped(child)) {
+        end = perf_tcp_send_whole(child, fd, buffer, STREAM_WRITE_LEN);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    free(buffer);
+    return end != PERF_TCP_FAILED;
+}
+
+const struct perf_peer perf_peer_raw = {
+    .name = "raw",
+    .rtt_serve = raw_rtt_serve,
+    .rtt_run = raw_rtt_run,
+    .rate_receive = raw_rate_receive,
+    .rate_send = raw_rate_send,
+};

@@ -1,0 +1,111 @@
+/*
+ * rtt: round trips of one request at a time, timed on the client.
+ *
+ * Each trip is stamped once, when its reply has arrived and its sequence number has been checked;
+ * the time of a trip is the distance between two stamps, so nothing the client does between trips
+ * is left out. Warm-up trips take the same path and are then forgotten. The same calls serve every
+ * peer: start, then per trip fill, (send, receive), check, trip.
+ */
+#ifndef MCQ_PERF_RTT_H
+#define MCQ_PERF_RTT_H
+
+#include "mem/hdr.h"
+#include "perf/clock.h"
+#include "perf/fork.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+struct perf_peer;
+
+enum perf_idle { PERF_IDLE_SPIN, PERF_IDLE_BLOCK };
+
+#define PERF_RTT_COUNT_SPIN  100000u
+#define PERF_RTT_COUNT_BLOCK 20000u
+
+/* Longer trips are counted as out of range and show up as such in the percentiles. */
+#define PERF_RTT_VALUE_MAX_NS (UINT64_C(20) * PERF_SECOND_NS)
+
+/* A percentile is only said when at least this many samples lie above it. */
+#define PERF_RTT_ABOVE_MIN 10u
+
+struct perf_rtt_job {
+    size_t size;
+    uint64_t count;
+    enum perf_idle idle;
+};
+
+enum perf_rtt_point {
+    PERF_RTT_P50,
+    PERF_RTT_P90,
+    PERF_RTT_P99,
+    PERF_RTT_P999,
+    PERF_RTT_P9999,
+    PERF_RTT_MAX,
+    PERF_RTT_POINT_CNT,
+};
+
+struct perf_rtt_result {
+    uint64_t count;
+    enum perf_place place;
+    double us[PERF_RTT_POINT_CNT]; /* NAN where there are too few samples */
+};
+
+struct perf_rtt_meter {
+    struct mcq_hdr hdr;
+    uint64_t last_ns;
+    uint64_t seq;
+    uint64_t warmup;
+    uint64_t trips; /* warm-up included */
+    size_t size;
+    size_t seq_len; /* the part of seq that fits into size */
+};
+
+/* Trips before the first one that counts. */
+uint64_t perf_rtt_warmup(const struct perf_rtt_job *job);
+
+/* Warm-up included: how many requests the server answers before it ends. */
+uint64_t perf_rtt_trips(const struct perf_rtt_job *job);
+
+const char *perf_rtt_point_name(enum perf_rtt_point point);
+const char *perf_idle_name(enum perf_idle idle);
+
+/* One measurement in two new processes. On failure false and a sentence in reason. */
+bool perf_rtt_measure(const struct perf_peer *peer, const struct perf_rtt_job *job,
+                      enum perf_place place, struct perf_rtt_result *result, char *reason);
+
+/* The same; a peer with threads of its own is measured pinned and free, and the better is told. */
+bool perf_rtt_measure_best(const struct perf_peer *peer, const struct perf_rtt_job *job,
+                           struct perf_rtt_result *result, char *reason);
+
+static inline void perf_rtt_start(struct perf_rtt_meter *meter)
+{
+    meter->last_ns = perf_clock_ns();
+}
+
+/* Writes the sequence number of the coming trip into the request. */
+static inline void perf_rtt_fill(const struct perf_rtt_meter *meter, void *body)
+{
+    memcpy(body, &meter->seq, meter->seq_len);
+}
+
+static inline bool perf_rtt_check(const struct perf_rtt_meter *meter, const void *body, size_t len)
+{
+    return len == meter->size && memcmp(body, &meter->seq, meter->seq_len) == 0;
+}
+
+/* Stamps and records the trip that just ended. False when it was the last one. */
+static inline bool perf_rtt_trip(struct perf_rtt_meter *meter)
+{
+    uint64_t now_ns = perf_clock_ns();
+    mcq_hdr_record(&meter->hdr, now_ns - meter->last_ns);
+    meter->last_ns = now_ns;
+    if (__builtin_expect(++meter->seq == meter->warmup, 0)) {
+        mcq_hdr_reset(&meter->hdr);
+        perf_rtt_start(meter);
+    }
+    return meter->seq < meter->trips;
+}
+
+#endif

@@ -1,0 +1,200 @@
+/* ZMTP: one end of one stream, as a pure state machine (RFC 37 ZMTP 3.1, RFC 23 ZMTP 3.0, NULL).
+ *
+ * Pull, not callbacks: bytes, time and randomness are arguments, everything learnt is a return
+ * value. No socket, clock, thread or allocation; struct mcq_zmtp is a flat value without pointers,
+ * so a session can move at any byte.
+ *
+ *      GREETING --10 bytes, 1, 53--> HANDSHAKE --READY both ways--> TRAFFIC
+ *          |                            |                             |
+ *          +------------- any fault, ERROR, limit, deadline ----------+--> CLOSED (sticky)
+ *
+ * Input. The caller holds the undelivered bytes as one contiguous window and gives a reader over
+ * it; next and next_batch consume whole units only, so what they leave must stay contiguous, with
+ * new bytes behind it, at the next call. mcq_zmtp_need tells how many more bytes make progress
+ * possible; the caller need not copy more than those into its window before it goes on in the
+ * next block. A frame with MCQ_ZMTP_BODY_MIN or more bytes missing makes next return NEED_BODY:
+ * the caller moves the window into a block with room for all of it, or waits, or closes.
+ *
+ * Output. mcq_zmtp_drain writes what the state machine itself has to say (greeting in stages,
+ * READY, ERROR, one pending PONG); it may be called at any message boundary of the stream.
+ * The peer's READY is not taken before ours is drained (one array serves both identities): until
+ * then next answers WROTE. One drain with room for MCQ_ZMTP_DRAIN_MAX says all that is due.
+ *
+ * Pause. mcq_zmtp_give_back un-decodes the tail of a batch that the user refused.
+ *
+ * Versions. 3.1 and 3.0 are spoken; higher majors are treated as 3.1 (RFC 37), lower ones refused
+ * as INCOMPATIBLE with a sentence that names them. Mechanism NULL only.
+ *
+ * Strictness. What RFC 37 forbids ends the stream: reserved flags, MORE on a command, a command
+ * between the frames of a message, malformed READY, ERROR or PING, a second READY. Unknown
+ * commands and properties, and any PONG, are swallowed. A READY without Socket-Type is refused
+ * as INCOMPATIBLE (libzmq takes it, but always sends one). A PING's context beyond 16 bytes is
+ * cut, as libzmq does.
+ *
+ * Thread: none of its own; one stream, one caller at a time. Errors: sticky, after DEAD only close
+ * is legal; offset then is where in the peer's stream the frame (or greeting field) at fault
+ * starts.
+ */
+#ifndef MCQ_PROTO_ZMTP_H
+#define MCQ_PROTO_ZMTP_H
+
+#include <monocoque/event.h>
+#include <monocoque/sock.h>
+#include <monocoque/stats.h>
+
+#include "mem/frame_format.h"
+#include "mem/slice.h"
+
+#define MCQ_ZMTP_BODY_MIN 262144u /* bytes missing of a frame from which it gets its own block */
+#define MCQ_ZMTP_COMMAND_LEN_MAX                                              \
+    8192u /* any command, checked before it is buffered; SUBSCRIBE topics are \
+           * limited by MCQ_TOPIC_LEN_MAX */
+#define MCQ_ZMTP_PONG_CTX_MAX 16u  /* RFC 37: ping-context */
+#define MCQ_ZMTP_DRAIN_MAX    512u /* bytes one drain may write */
+#define MCQ_ZMTP_TYPE_CNT     12u
+
+enum mcq_zmtp_state {
+    MCQ_ZMTP_GREETING = 0, /* signature, version, rest: mcq_zmtp.greeting_len tells how far */
+    MCQ_ZMTP_HANDSHAKE,
+    MCQ_ZMTP_TRAFFIC,
+    MCQ_ZMTP_CLOSED
+};
+
+struct mcq_zmtp_limits {
+    uint64_t frame_max;  /* bytes of one body */
+    uint64_t msg_max;    /* bytes of all frames of a message, headers included */
+    uint32_t frames_max; /* frames of one message, <= MCQ_FRAME_CNT_MAX */
+};
+
+struct mcq_zmtp_config {
+    enum mcq_sock_type type;
+    uint32_t peer_mask; /* 1 << enum mcq_sock_type of each type it may meet */
+    struct mcq_zmtp_limits limits;
+    struct mcq_slice identity;      /* borrowed during init; <= 255 bytes */
+    uint64_t handshake_deadline_ns; /* absolute; 0: none */
+};
+
+struct mcq_zmtp {
+    /* proto/'s own; <= 512 bytes, no pointers; what a batch reads is the first cache line */
+    uint8_t state;            /* enum mcq_zmtp_state */
+    uint8_t type;             /* own enum mcq_sock_type */
+    uint8_t peer_type;        /* enum mcq_sock_type, 0 before HANDSHAKE_DONE */
+    uint8_t peer_major;       /* as announced */
+    uint8_t peer_minor;       /* 0: subscriptions travel as messages; 1: as commands */
+    uint8_t slow;             /* messages need a look each (PUB, XPUB): no batches */
+    uint8_t greeting_in_len;  /* bytes of the peer's greeting checked */
+    uint8_t greeting_out_len; /* bytes of ours drained */
+    uint32_t peer_mask;
+    uint32_t scan_frames; /* frames of the message at the window's start that are checked */
+    uint64_t scan_len;    /* bytes of them: where to go on in the window */
+    uint64_t need;        /* further bytes before progress is possible */
+    uint64_t offset;      /* bytes of the peer's stream consumed so far */
+    struct mcq_zmtp_limits limits;
+    uint64_t deadline_ns; /* handshake; 0: none */
+    uint64_t last_rx_ns;
+    uint32_t peer_ttl_ms; /* from its last PING; 0: none */
+    uint8_t reason;       /* enum mcq_reason once CLOSED */
+    uint8_t fault;        /* proto's own number of the sentence, once CLOSED */
+    uint8_t flags;        /* proto's own: what drain has to say, and has said */
+    uint8_t identity_len; /* bytes used of identity */
+    uint8_t pong_len;
+    uint8_t pong_ctx[MCQ_ZMTP_PONG_CTX_MAX];
+    /* ours until READY is drained, then the peer's, then its ERROR's text with a final zero */
+    uint8_t identity[MCQ_IDENTITY_LEN_MAX + 1];
+};
+
+enum mcq_zmtp_kind {
+    MCQ_ZMTP_MORE = 0,       /* nothing whole left: mcq_zmtp_need() bytes are missing */
+    MCQ_ZMTP_HANDSHAKE_DONE, /* peer_type and peer identity are known; traffic may follow in the
+                                same input */
+    MCQ_ZMTP_MESSAGE,        /* frames[0, frame_cnt), views into the window */
+    MCQ_ZMTP_SUBSCRIBE,      /* topic: from a command or from the 3.0 message form */
+    MCQ_ZMTP_CANCEL,
+    MCQ_ZMTP_WROTE, /* something to drain (greeting stage, READY, PONG): call drain before next */
+    MCQ_ZMTP_NEED_BODY, /* body: see struct; repeats until the bytes are there */
+    MCQ_ZMTP_DEAD /* CLOSED: mcq_zmtp_reason, mcq_zmtp_detail, z->offset. Only close is legal now */
+};
+
+struct mcq_zmtp_event {
+    enum mcq_zmtp_kind kind;
+    struct mcq_slice topic; /* SUBSCRIBE, CANCEL: borrowed from the window */
+    uint32_t frame_cnt;     /* MESSAGE */
+    size_t window_len;      /* NEED_BODY: bytes of the window that belong to the message so far */
+    uint64_t missing;       /* NEED_BODY: further bytes until the frame is whole */
+};
+
+/* Starts a stream. cfg borrowed. */
+void mcq_zmtp_init(struct mcq_zmtp *z, const struct mcq_zmtp_config *cfg, uint64_t now_ns);
+
+/* Decodes every whole single-frame message at the front of in (up to max) into views[0, *n):
+ * data, len, frames NULL, frame_cnt 1, owner as given. Stops before anything else. Only in
+ * TRAFFIC, else *n = 0. Cost: a few ns per message. Returns true if the front of what is left needs
+ * mcq_zmtp_next (multipart, command, large frame, fault), false if in is used up or holds only a
+ * part of a frame, or views is full. */
+bool mcq_zmtp_next_batch(struct mcq_zmtp *z, struct mcq_reader *in, struct mcq_msg *views,
+                         size_t max, uint32_t owner, size_t *n, struct mcq_proto_stats *stats);
+
+/* Gives back all but the first `kept` of views[0, n), which the last next_batch decoded from in
+ * when its pos was `mark`: reader, offset and counters are as if they had not been decoded. */
+void mcq_zmtp_give_back(struct mcq_zmtp *z, struct mcq_reader *in, size_t mark,
+                        const struct mcq_msg *views, size_t n, size_t kept,
+                        struct mcq_proto_stats *stats);
+
+/* Takes the next unit, whatever it is. Cost: two passes over a message's frame headers, however
+ * many pieces it came in. frames: room for MCQ_FRAME_CNT_MAX frames, filled for MESSAGE. */
+void mcq_zmtp_next(struct mcq_zmtp *z, struct mcq_reader *in, uint64_t now_ns,
+                   struct mcq_frame *frames, struct mcq_zmtp_event *ev,
+                   struct mcq_proto_stats *stats);
+
+/* Further bytes (>= 1) without which the next call can make no progress: after MORE or NEED_BODY,
+ * and after a next_batch that returned false without filling views. */
+static inline uint64_t mcq_zmtp_need(const struct mcq_zmtp *z)
+{
+    return z->need;
+}
+
+/* Writes what is to be said now; false if w had no room for all of it (call again).
+ * Call after init, after WROTE, and before sending application bytes. */
+bool mcq_zmtp_drain(struct mcq_zmtp *z, struct mcq_writer *w, struct mcq_proto_stats *stats);
+bool mcq_zmtp_wants_drain(const struct mcq_zmtp *z);
+
+/* Bytes have arrived: input counts as life (RFC 37). Once per receive, not per message. */
+static inline void mcq_zmtp_alive(struct mcq_zmtp *z, uint64_t now_ns)
+{
+    z->last_rx_ns = now_ns;
+}
+
+/* When mcq_zmtp_expire should be called next (handshake deadline, the peer's TTL), 0: never. */
+uint64_t mcq_zmtp_expiry(const struct mcq_zmtp *z);
+/* true: the stream is now CLOSED for HANDSHAKE or HEARTBEAT; false: not due (re-arm with expiry).
+ */
+bool mcq_zmtp_expire(struct mcq_zmtp *z, uint64_t now_ns, struct mcq_proto_stats *stats);
+
+/* Ends the stream for a reason of the caller's (LIMIT, ...); the first reason stays. For
+ * INCOMPATIBLE in the handshake an ERROR command is queued for drain; the other reasons are
+ * temporary, and to a libzmq peer ERROR is final, so they are told by closing (RFC 37 "Error
+ * Handling"). */
+void mcq_zmtp_fail(struct mcq_zmtp *z, enum mcq_reason reason);
+
+enum mcq_reason mcq_zmtp_reason(const struct mcq_zmtp *z);
+/* A sentence for a person: what the peer did wrong. Static text, or the peer's own ERROR reason
+ * made printable. */
+const char *mcq_zmtp_detail(const struct mcq_zmtp *z);
+/* Borrowed from *z; empty before HANDSHAKE_DONE and after the peer's ERROR. */
+struct mcq_slice mcq_zmtp_peer_identity(const struct mcq_zmtp *z);
+
+/* What must hold between any two calls. Asserted at both ends of next, next_batch and drain in
+ * debug builds. */
+bool mcq_zmtp_invariants(const struct mcq_zmtp *z);
+
+/* Writes a subscription (or its end) in the form the peer understands: a command for 3.1, a
+ * message for 3.0. false: no room, nothing written. LONG whenever the body exceeds 255 bytes
+ * (libzmq <= 4.3.4 gets that wrong, #4564). */
+bool mcq_zmtp_put_subscription(const struct mcq_zmtp *z, struct mcq_writer *w, bool add,
+                               struct mcq_slice topic);
+
+/* "PUB" for MCQ_PUB; and back, 0 if unknown. */
+const char *mcq_zmtp_type_name(enum mcq_sock_type type);
+enum mcq_sock_type mcq_zmtp_type_of(struct mcq_slice name);
+
+#endif

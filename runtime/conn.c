@@ -1,0 +1,180 @@
+#include "runtime/conn.h"
+
+#include "mem/detail.h"
+#include "runtime/loop_private.h"
+#include "runtime/net.h"
+#include "runtime/oserr.h"
+
+/* --- slots --------------------------------------------------------------------------------- */
+
+struct mcq_conn *mcq_conn_take(struct mcq_loop *loop, void *user)
+{
+    struct mcq_loop_stats *s = loop->stats;
+    if (loop->free_cnt == 0) {
+        s->conns_refused++;
+        return NULL;
+    }
+    struct mcq_conn *c = &loop->conns[loop->free_slots[--loop->free_cnt]];
+    uint32_t slot = c->slot, epoch = c->epoch;
+    MCQ_DASSERT(c->state == MCQ_CONN_FREE && c->inflight == 0);
+    *c = (struct mcq_conn){.fd = -1,
+                           .slot = slot,
+                           .epoch = epoch,
+                           .state = MCQ_CONN_CONNECTING,
+                           .user = user,
+                           .loop = loop};
+    if (++s->conns_now > s->conns_peak)
+        s->conns_peak = s->conns_now;
+    return c;
+}
+
+void mcq_conn_release(struct mcq_loop *loop, struct mcq_conn *c)
+{
+    MCQ_ASSERT(c->inflight == 0 && c->fd == -1);
+    c->state = MCQ_CONN_FREE;
+    c->epoch++;
+    c->user = NULL;
+    loop->free_slots[loop->free_cnt++] = c->slot;
+}
+
+/* --- connecting and adopting --------------------------------------------------------------- */
+
+enum mcq_error mcq_conn_connect(struct mcq_loop *loop, const struct mcq_addr *addr,
+                                const struct mcq_sockopts *so, void *user, struct mcq_conn **out,
+                                struct mcq_detail *detail)
+{
+    MCQ_ASSERT(addr->len <= sizeof(addr->ss));
+    if (loop->free_cnt == 0) {
+        loop->stats->conns_refused++;
+        return mcq_detail_set(detail, MCQ_ELIMIT, 0,
+                              "all %u connections are in use: raise --connections",
+                              loop->conns_max);
+    }
+    int fd = mcq_net_socket(addr, so);
+    if (fd < 0)
+        return mcq_detail_set(detail, mcq_oserr_error(-fd), -fd, "no socket: %s",
+                              mcq_oserr_text(-fd));
+    struct mcq_conn *c = mcq_conn_take(loop, user);
+    c->fd = fd;
+    c->unix_domain = addr->ss.ss_family == AF_UNIX;
+    c->addr = *addr;
+    mcq_conn_begin(c, MCQ_OP_CONNECT);
+    mcq_uring_connect(loop->ring, mcq_conn_tag(c, MCQ_OP_CONNECT), fd, (const void *)&c->addr.ss,
+                      c->addr.len);
+    *out = c;
+    return MCQ_OK;
+}
+
+enum mcq_error mcq_conn_adopt(struct mcq_loop *loop, int fd, const struct mcq_sockopts *so,
+                              void *user, struct mcq_conn **out)
+{
+    struct mcq_conn *c = mcq_conn_take(loop, user);
+    if (c == NULL) {
+        mcq_net_close(fd);
+        return MCQ_ELIMIT;
+    }
+    c->fd = fd;
+    c->state = MCQ_CONN_OPEN;
+    mcq_net_apply(fd, so, &c->unix_domain);
+    *out = c;
+    return MCQ_OK;
+}
+
+void mcq_conn_peer_addr(const struct mcq_conn *c, struct mcq_addr *addr)
+{
+    mcq_net_peer(c->fd, addr);
+}
+
+/* --- receiving ----------------------------------------------------------------------------- */
+
+void mcq_conn_arm_recv(struct mcq_loop *loop, struct mcq_conn *c)
+{
+    uint64_t tag = mcq_conn_tag(c, MCQ_OP_RECV);
+    MCQ_DASSERT(!mcq_conn_in_flight(c, MCQ_OP_RECV) && c->recv_credit != 0);
+    mcq_conn_begin(c, MCQ_OP_RECV);
+    if (loop->features.mshot_limit)
+        mcq_uring_recv_shot(loop->ring, tag, c->fd, c->recv_credit);
+    else
+        mcq_uring_recv_one(loop->ring, tag, c->fd,
+                           (uint32_t)mcq_min(c->recv_credit, MCQ_BUF_RX_LEN));
+}
+
+void mcq_conn_queue_recv(struct mcq_loop *loop, struct mcq_conn *c, uint32_t credit)
+{
+    c->recv_armed = true;
+    c->recv_credit = credit;
+    if (!mcq_node_linked(&c->line))
+        mcq_list_push_back(&loop->line, &c->line);
+}
+
+void mcq_conn_recv(struct mcq_loop *loop, struct mcq_conn *c, uint32_t credit)
+{
+    if (c->recv_armed || c->eof || c->state != MCQ_CONN_OPEN)
+        return;
+    MCQ_DASSERT(credit != 0);
+    c->recv_armed = true;
+    c->recv_credit = credit;
+    mcq_conn_arm_recv(loop, c);
+}
+
+void mcq_conn_recv_into(struct mcq_loop *loop, struct mcq_conn *c, struct mcq_buf *buf,
+                        uint32_t off, uint32_t len)
+{
+    MCQ_ASSERT(!c->recv_armed && off == buf->written && len <= buf->cap - off);
+    if (c->eof || c->state != MCQ_CONN_OPEN)
+        return;
+    c->recv_armed = true;
+    c->into = buf;
+    c->into_off = off;
+    mcq_buf_ref(loop->heap, buf);
+    mcq_conn_begin(c, MCQ_OP_RECV_INTO);
+    mcq_uring_recv_into(loop->ring, mcq_conn_tag(c, MCQ_OP_RECV_INTO), c->fd, buf->base + off, len);
+}
+
+void mcq_conn_recv_stop(struct mcq_loop *loop, struct mcq_conn *c)
+{
+    if (!c->recv_armed || c->recv_cancelling || c->state != MCQ_CONN_OPEN)
+        return;
+    c->recv_cancelling = true;
+    if (mcq_node_linked(&c->line)) { /* starved: the kernel holds nothing */
+        mcq_node_unlink(&c->line);
+        c->stop_due = true;
+        mcq_list_push_back(&loop->due, &c->line);
+        return;
+    }
+    enum mcq_op_kind kind = mcq_conn_in_flight(c, MCQ_OP_RECV) ? MCQ_OP_RECV : MCQ_OP_RECV_INTO;
+    mcq_uring_cancel(loop->ring, mcq_conn_tag(c, MCQ_OP_CANCEL), mcq_conn_tag(c, kind));
+}
+
+/* --- sending ------------------------------------------------------------------------------- */
+
+static void send_gathered(struct mcq_loop *loop, struct mcq_conn *c, const struct iovec *iov,
+                          uint32_t cnt)
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < cnt; i++) {
+        c->iov[i] = iov[i];
+        len += iov[i].iov_len;
+    }
+    c->msg = (struct msghdr){.msg_iov = c->iov, .msg_iovlen = cnt};
+    c->send_len = len;
+    mcq_uring_sendmsg(loop->ring, mcq_conn_tag(c, MCQ_OP_SEND), c->fd, &c->msg);
+}
+
+bool mcq_conn_send(struct mcq_loop *loop, struct mcq_conn *c, const struct iovec *iov, uint32_t cnt)
+{
+    MCQ_DASSERT(cnt != 0 && cnt <= MCQ_CONN_IOV_MAX);
+    if (c->send_busy || c->state != MCQ_CONN_OPEN)
+        return false;
+    c->send_busy = true;
+    mcq_conn_begin(c, MCQ_OP_SEND);
+    loop->stats->sends++;
+    if (cnt == 1) {
+        c->send_len = iov->iov_len;
+        mcq_uring_send(loop->ring, mcq_conn_tag(c, MCQ_OP_SEND), c->fd, iov->iov_base,
+                       iov->iov_len);
+    } else {
+        send_gathered(loop, c, iov, cnt);
+    }
+    return true;
+}

@@ -1,0 +1,130 @@
+/* Connection: one byte stream (tcp v4/v6, unix), or one listener, in a slot of the loop's table.
+ *
+ *      connect --> CONNECTING --+
+ *      adopt (accepted fd) -----+--> OPEN --close--> DRAINING --+
+ *                               |      |             (shutdown WR, receive and discard until EOF
+ *                               |      |              or the deadline)       |
+ *                               +------+--abort------------------------------+--> ENDING
+ *                      (shutdown RDWR, cancel, drain every completion, SIOCOUTQ, close) --> CLOSED
+ *
+ * At most one send is in flight; what comes meanwhile gathers behind it in the caller's queue.
+ * Receiving is armed with a credit in bytes and is never re-armed by itself beyond it: after a
+ * RECV event with recv_armed false the owner decides. A shot ended by an empty buffer ring waits
+ * in the loop's line and counts as armed.
+ *
+ * Fields change with the event that tells of it, never ahead of it (bytes_in excepted): an event
+ * that changes some is the first one of its connection in what one mcq_loop_reap returns. So the
+ * event after which recv_armed is false is the shot's last, and nothing of it is still to come.
+ * Events that the same reap returned before the owner closed or aborted are still to be settled
+ * (a RECV's buf dropped).
+ */
+#ifndef MCQ_RUNTIME_CONN_H
+#define MCQ_RUNTIME_CONN_H
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "mem/buf.h"
+#include "mem/list.h"
+#include "runtime/timer.h"
+
+struct mcq_loop;
+
+#define MCQ_CONN_IOV_MAX 64u /* pieces of one gathered send */
+
+enum mcq_conn_state {
+    MCQ_CONN_FREE = 0,
+    MCQ_CONN_LISTENING,
+    MCQ_CONN_CONNECTING,
+    MCQ_CONN_OPEN,
+    MCQ_CONN_DRAINING,
+    MCQ_CONN_ENDING
+};
+
+struct mcq_addr {
+    socklen_t len;
+    struct sockaddr_storage ss;
+};
+
+struct mcq_conn {
+    int fd;
+    uint32_t slot, epoch;
+    enum mcq_conn_state state;
+    bool recv_armed;      /* a receive is in flight or waits in the loop's line */
+    bool recv_cancelling; /* it is being taken back: RECV_INTO may follow once it has ended */
+    bool send_busy;       /* a send is in flight */
+    bool eof;
+    bool unix_domain;
+    void *user;                   /* the owner's (session or listener) */
+    uint64_t bytes_in, bytes_out; /* what RECV and SENT events told */
+    uint64_t unacked;             /* final with CLOSED: SIOCOUTQ before close, if unacked_known */
+    bool unacked_known;
+    /* --- runtime's own below --------------------------------------------------------------- */
+    bool listener;
+    bool fin_sent;        /* our side is shut: the last sequence number is the FIN's */
+    bool stop_due;        /* the end of a stopped receive is not told yet */
+    bool closed_due;      /* CLOSED is not told yet */
+    uint8_t inflight;     /* bits 1 << mcq_op_kind: operations the kernel holds */
+    uint32_t recv_credit; /* what is left of it */
+    uint32_t into_off;
+    size_t send_len;
+    uint64_t batch; /* the reap that told something of it last */
+    struct mcq_loop *loop;
+    struct mcq_buf *into;           /* RECV_INTO target, referenced */
+    struct mcq_node line;           /* in one of the loop's lists: starved, due, ended */
+    struct mcq_timer_node deadline; /* DRAINING */
+    struct msghdr msg;
+    struct mcq_addr addr; /* connect target, or what the listener is bound to */
+    struct iovec iov[MCQ_CONN_IOV_MAX];
+};
+
+struct mcq_sockopts {             /* applied on every path: accept, connect, reconnect */
+    uint32_t notsent_lowat_bytes; /* 0: leave the system's */
+};
+
+/* Listens at addr. Gives *conn in LISTENING, armed. *bound: the actual address. A stale unix
+ * socket file that nobody serves is removed first. Errors: MCQ_EADDRINUSE, MCQ_EACCESS,
+ * MCQ_EADDR, MCQ_ELIMIT, MCQ_EOS. */
+MCQ_MUST_USE enum mcq_error mcq_conn_listen(struct mcq_loop *loop, const struct mcq_addr *addr,
+                                            uint32_t backlog, void *user, struct mcq_conn **conn,
+                                            struct mcq_addr *bound, struct mcq_detail *detail);
+/* Accepting again after ACCEPT_FAILED. */
+void mcq_listen_arm(struct mcq_loop *loop, struct mcq_conn *listener);
+
+/* Starts connecting. CONNECTED or CONNECT_FAILED follows. Errors: MCQ_ELIMIT, MCQ_EOS. */
+MCQ_MUST_USE enum mcq_error mcq_conn_connect(struct mcq_loop *loop, const struct mcq_addr *addr,
+                                             const struct mcq_sockopts *so, void *user,
+                                             struct mcq_conn **conn, struct mcq_detail *detail);
+/* Takes the accepted fd (NODELAY, CLOEXEC, options set here). MCQ_ELIMIT: table full, fd is
+ * closed and counted. */
+MCQ_MUST_USE enum mcq_error mcq_conn_adopt(struct mcq_loop *loop, int fd,
+                                           const struct mcq_sockopts *so, void *user,
+                                           struct mcq_conn **conn);
+
+/* Address of the far end; len 0 if unknown. */
+void mcq_conn_peer_addr(const struct mcq_conn *c, struct mcq_addr *addr);
+
+/* Arms receiving for about `credit` bytes (> 0) into the buffer ring: a multishot limited to it
+ * where the kernel can, else one receive. No-op if armed. */
+void mcq_conn_recv(struct mcq_loop *loop, struct mcq_conn *c, uint32_t credit);
+/* Arms one receive of up to len bytes into buf at off == buf->written (buf is referenced until it
+ * ends; the caller keeps its own reference). Only when !recv_armed; the RECV event says how many
+ * came, buf->written has grown by them. */
+void mcq_conn_recv_into(struct mcq_loop *loop, struct mcq_conn *c, struct mcq_buf *buf,
+                        uint32_t off, uint32_t len);
+/* Takes an armed receive back; RECV events may still come; when it has ended recv_armed is false
+ * (an event of kind RECV with len 0 and buf NULL tells, unless EOF or ERROR ended it). */
+void mcq_conn_recv_stop(struct mcq_loop *loop, struct mcq_conn *c);
+
+/* Sends iov[0, cnt), cnt <= MCQ_CONN_IOV_MAX; the vector is copied, the bytes must stay until SENT
+ * or CLOSED. false: a send is in flight already, or not OPEN. */
+MCQ_MUST_USE bool mcq_conn_send(struct mcq_loop *loop, struct mcq_conn *c, const struct iovec *iov,
+                                uint32_t cnt);
+
+/* The orderly end: see the diagram. A send in flight ends first; the owner's queue is its own
+ * business. deadline_ns absolute. Events until CLOSED are only SENT,
+ * CLOSED; received bytes are discarded. For listeners the same as abort. */
+void mcq_conn_close(struct mcq_loop *loop, struct mcq_conn *c, uint64_t deadline_ns);
+void mcq_conn_abort(struct mcq_loop *loop, struct mcq_conn *c);
+
+#endif

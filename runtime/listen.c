@@ -1,0 +1,63 @@
+#include "mem/detail.h"
+#include "runtime/loop_private.h"
+#include "runtime/net.h"
+#include "runtime/oserr.h"
+
+static enum mcq_error explain(int os_errno, struct mcq_detail *detail)
+{
+    enum mcq_error code = mcq_oserr_error(os_errno);
+    const char *what = mcq_oserr_text(os_errno);
+    if (code == MCQ_EADDRINUSE)
+        return mcq_detail_set(detail, code, os_errno,
+                              "somebody listens there already: choose another address or end the "
+                              "other program");
+    if (code == MCQ_EACCESS)
+        return mcq_detail_set(detail, code, os_errno,
+                              "listening there is not allowed (%s): ports below 1024 need "
+                              "CAP_NET_BIND_SERVICE, a path needs a directory that can be written",
+                              what);
+    if (code == MCQ_EADDR)
+        return mcq_detail_set(detail, code, os_errno,
+                              "nothing can listen there (%s): use an address of this host or an "
+                              "existing directory",
+                              what);
+    if (code == MCQ_ELIMIT)
+        return mcq_detail_set(detail, code, os_errno, "no file descriptor left: raise `ulimit -n`");
+    return mcq_detail_set(detail, code, os_errno, "listening failed: %s", what);
+}
+
+enum mcq_error mcq_conn_listen(struct mcq_loop *loop, const struct mcq_addr *addr, uint32_t backlog,
+                               void *user, struct mcq_conn **out, struct mcq_addr *bound,
+                               struct mcq_detail *detail)
+{
+    MCQ_ASSERT(addr->len <= sizeof(addr->ss));
+    if (loop->free_cnt == 0)
+        return mcq_detail_set(detail, MCQ_ELIMIT, 0,
+                              "all %u connections are in use: raise --connections",
+                              loop->conns_max);
+    int fd = mcq_net_listen(addr, backlog, bound);
+    if (fd < 0)
+        return explain(-fd, detail);
+    struct mcq_conn *c = mcq_conn_take(loop, user);
+    c->fd = fd;
+    c->state = MCQ_CONN_LISTENING;
+    c->listener = true;
+    c->unix_domain = bound->ss.ss_family == AF_UNIX;
+    c->addr = *bound;
+    mcq_listen_again(loop, c);
+    *out = c;
+    return MCQ_OK;
+}
+
+void mcq_listen_again(struct mcq_loop *loop, struct mcq_conn *c)
+{
+    mcq_conn_begin(c, MCQ_OP_ACCEPT);
+    mcq_uring_accept(loop->ring, mcq_conn_tag(c, MCQ_OP_ACCEPT), c->fd,
+                     loop->features.mshot_accept);
+}
+
+void mcq_listen_arm(struct mcq_loop *loop, struct mcq_conn *c)
+{
+    if (c->state == MCQ_CONN_LISTENING && !mcq_conn_in_flight(c, MCQ_OP_ACCEPT))
+        mcq_listen_again(loop, c);
+}

@@ -1,0 +1,127 @@
+#include "runtime/loop.h"
+
+#include "runtime/loop_private.h"
+
+const char *mcq_loop_features(const struct mcq_loop *loop)
+{
+    return loop->features_text;
+}
+
+int mcq_loop_wake_fd(const struct mcq_loop *loop)
+{
+    return loop->wake_fd;
+}
+
+void mcq_loop_on_sleep(struct mcq_loop *loop, mcq_loop_sleep_fn *fn, void *ctx)
+{
+    loop->on_sleep = fn;
+    loop->on_sleep_ctx = ctx;
+}
+
+struct mcq_timers *mcq_loop_timers(struct mcq_loop *loop)
+{
+    return &loop->timers;
+}
+
+uint64_t mcq_loop_random(struct mcq_loop *loop)
+{
+    return mcq_random_next(&loop->random);
+}
+
+uint64_t mcq_loop_now(const struct mcq_loop *loop)
+{
+    return loop->now_ns;
+}
+
+uint64_t mcq_loop_clock(struct mcq_loop *loop)
+{
+    return mcq_clock_now(&loop->clock);
+}
+
+/* --- the turn's two ends ------------------------------------------------------------------- */
+
+void mcq_loop_begin(struct mcq_loop *loop)
+{
+    loop->stats->turns++;
+    loop->now_ns = mcq_clock_now(&loop->clock);
+    mcq_clock_sync(&loop->clock, loop->now_ns);
+    for (struct mcq_node *n; (n = mcq_list_pop_front(&loop->ended)) != NULL;)
+        mcq_conn_release(loop, MCQ_CONTAINER_OF(n, struct mcq_conn, line));
+}
+
+void mcq_loop_submit(struct mcq_loop *loop)
+{
+    mcq_uring_submit(loop->ring);
+}
+
+/* Arms a few of the waiting receives, once blocks are there. True: more could be armed. */
+static bool serve_line(struct mcq_loop *loop)
+{
+    bool has_blocks = mcq_bufring_topup(&loop->rx);
+    if (MCQ_LIKELY(mcq_list_empty(&loop->line)) || !has_blocks)
+        return false;
+    /* Not more than there are blocks: the others would come back at once. */
+    size_t max = mcq_min(MCQ_LOOP_REARMS_MAX, loop->rx.cnt);
+    for (size_t i = 0; i < max; i++) {
+        struct mcq_node *n = mcq_list_pop_front(&loop->line);
+        if (n == NULL)
+            return false;
+        mcq_conn_arm_recv(loop, MCQ_CONTAINER_OF(n, struct mcq_conn, line));
+        loop->stats->rearms++;
+    }
+    return !mcq_list_empty(&loop->line);
+}
+
+/* One enter runs a bounded number of deferred completions: again while the kernel asks for it and
+ * there isn't enough for a turn yet. */
+static void run_rest(struct mcq_loop *loop)
+{
+    for (uint32_t i = 0; i < MCQ_LOOP_EXTRA_MAX && mcq_uring_wants_run(loop->ring) &&
+                         mcq_uring_ready(loop->ring) < MCQ_LOOP_READY_MAX;
+         i++) {
+        mcq_uring_enter(loop->ring);
+        loop->stats->enters_extra++;
+    }
+}
+
+static void enter(struct mcq_loop *loop)
+{
+    if (!mcq_uring_wants_enter(loop->ring))
+        return;
+    mcq_uring_enter(loop->ring);
+    run_rest(loop);
+}
+
+static void sleep_until(struct mcq_loop *loop, uint64_t deadline_ns)
+{
+    uint64_t now_ns = mcq_clock_now(&loop->clock);
+    if (deadline_ns <= now_ns) {
+        enter(loop);
+        return;
+    }
+    if (loop->on_sleep != NULL && !loop->on_sleep(loop->on_sleep_ctx, true)) {
+        enter(loop);
+        return;
+    }
+    mcq_uring_wait(loop->ring, deadline_ns == UINT64_MAX ? UINT64_MAX : deadline_ns - now_ns);
+    if (loop->on_sleep != NULL)
+        (void)loop->on_sleep(loop->on_sleep_ctx, false);
+    run_rest(loop);
+}
+
+void mcq_loop_end(struct mcq_loop *loop, bool busy, uint64_t next_ns)
+{
+    bool work = busy | loop->worked | (loop->done_pos != loop->done_cnt) |
+                !mcq_list_empty(&loop->due) | (mcq_uring_ready(loop->ring) != 0);
+    loop->worked = false;
+    work |= serve_line(loop);
+    mcq_bufring_relax(&loop->rx, loop->now_ns);
+    loop->stats->turns_idle += !work;
+    if (mcq_idler_sleeps(&loop->idler, work, loop->now_ns)) {
+        sleep_until(loop, mcq_min_u64(next_ns, mcq_timers_next(&loop->timers)));
+        return;
+    }
+    enter(loop);
+    if (!work)
+        mcq_clock_relax();
+}

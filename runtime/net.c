@@ -1,0 +1,178 @@
+/* RAW: system calls on sockets; sound because each works on a descriptor its caller owns and on
+ * addresses whose length it checks; part of the simulation seam, called by conn, conn_close,
+ * listen, loop_init and uring_probe. */
+#include "runtime/net.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int fail(int fd)
+{
+    int err = -errno;
+    close(fd);
+    return err;
+}
+
+static void set_int(int fd, int level, int name, int value)
+{
+    (void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+static const struct sockaddr *sockaddr_of(const struct mcq_addr *addr)
+{
+    return (const struct sockaddr *)&addr->ss;
+}
+
+static void apply_tcp(int fd, const struct mcq_sockopts *so)
+{
+    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (so->notsent_lowat_bytes != 0)
+        set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)so->notsent_lowat_bytes);
+}
+
+/* --- listening ----------------------------------------------------------------------------- */
+
+/* A path in the file system, not an abstract name. */
+static const char *unix_path(const struct mcq_addr *addr)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)&addr->ss;
+    if (addr->ss.ss_family != AF_UNIX || addr->len <= offsetof(struct sockaddr_un, sun_path))
+        return NULL;
+    return un->sun_path[0] == '\0' ? NULL : un->sun_path;
+}
+
+/* Nobody accepts there any more: the file outlived its process. */
+static bool is_stale(const struct mcq_addr *addr)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return false;
+    bool refused = connect(fd, sockaddr_of(addr), addr->len) != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+
+static int bind_at(int fd, const struct mcq_addr *addr)
+{
+    if (bind(fd, sockaddr_of(addr), addr->len) == 0)
+        return 0;
+    if (errno != EADDRINUSE || unix_path(addr) == NULL || !is_stale(addr)) {
+        errno = errno == 0 ? EADDRINUSE : errno;
+        return -1;
+    }
+    mcq_net_unlink(addr);
+    return bind(fd, sockaddr_of(addr), addr->len);
+}
+
+static int listen_at(int fd, const struct mcq_addr *addr, uint32_t backlog, struct mcq_addr *bound)
+{
+    int reuse = 1;
+    if (addr->ss.ss_family != AF_UNIX &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)) != 0)
+        return -1;
+    if (bind_at(fd, addr) != 0)
+        return -1;
+    bound->len = sizeof(bound->ss);
+    if (listen(fd, backlog > INT32_MAX ? INT32_MAX : (int)backlog) != 0 ||
+        getsockname(fd, (struct sockaddr *)&bound->ss, &bound->len) != 0)
+        return -1;
+    return 0;
+}
+
+int mcq_net_listen(const struct mcq_addr *addr, uint32_t backlog, struct mcq_addr *bound)
+{
+    int fd = socket(addr->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (listen_at(fd, addr, backlog, bound) != 0)
+        return fail(fd);
+    return fd;
+}
+
+/* --- connections --------------------------------------------------------------------------- */
+
+int mcq_net_socket(const struct mcq_addr *addr, const struct mcq_sockopts *so)
+{
+    int fd = socket(addr->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (addr->ss.ss_family != AF_UNIX)
+        apply_tcp(fd, so);
+    return fd;
+}
+
+int mcq_net_pair(int fd[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == 0 ? 0 : -errno;
+}
+
+void mcq_net_apply(int fd, const struct mcq_sockopts *so, bool *unix_domain)
+{
+    int domain = AF_UNSPEC;
+    socklen_t len = sizeof(domain);
+    (void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+    *unix_domain = domain == AF_UNIX;
+    if (!*unix_domain)
+        apply_tcp(fd, so);
+}
+
+void mcq_net_peer(int fd, struct mcq_addr *addr)
+{
+    addr->len = sizeof(addr->ss);
+    if (fd < 0 || getpeername(fd, (struct sockaddr *)&addr->ss, &addr->len) != 0)
+        addr->len = 0;
+}
+
+bool mcq_net_is_self(int fd)
+{
+    struct mcq_addr peer = {0}, own = {.len = sizeof(own.ss)};
+    mcq_net_peer(fd, &peer);
+    if (getsockname(fd, (struct sockaddr *)&own.ss, &own.len) != 0 || own.len != peer.len)
+        return false;
+    return own.ss.ss_family != AF_UNIX && own.len != 0 && memcmp(&own.ss, &peer.ss, own.len) == 0;
+}
+
+bool mcq_net_shutdown_send(int fd)
+{
+    return shutdown(fd, SHUT_WR) == 0;
+}
+
+bool mcq_net_shutdown_both(int fd)
+{
+    return shutdown(fd, SHUT_RDWR) == 0;
+}
+
+uint64_t mcq_net_unacked(int fd)
+{
+    int len = 0;
+    if (ioctl(fd, SIOCOUTQ, &len) != 0 || len < 0)
+        return 0;
+    return (uint64_t)len;
+}
+
+void mcq_net_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void mcq_net_unlink(const struct mcq_addr *addr)
+{
+    const char *path = unix_path(addr);
+    if (path != NULL)
+        (void)unlink(path);
+}
+
+int mcq_net_eventfd(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}

@@ -1,0 +1,39 @@
+/* Net: the system calls on sockets that are not io_uring operations. Part of the simulation seam
+ * (with uring, clock and random). All cold: setup and end of a connection.
+ *
+ * Sockets are in blocking mode: on a non-blocking one io_uring reports EAGAIN instead of waiting.
+ * All are close-on-exec; every tcp one has TCP_NODELAY. Failures are returned as -errno.
+ */
+#ifndef MCQ_RUNTIME_NET_H
+#define MCQ_RUNTIME_NET_H
+
+#include "runtime/conn.h"
+
+/* Gives a listening socket at addr, *bound: where really. SO_REUSEADDR. A unix path that nobody
+ * serves any more is removed first; one that is served is -EADDRINUSE. */
+MCQ_MUST_USE int mcq_net_listen(const struct mcq_addr *addr, uint32_t backlog,
+                                struct mcq_addr *bound);
+/* Gives an unconnected socket of addr's family with so applied. */
+MCQ_MUST_USE int mcq_net_socket(const struct mcq_addr *addr, const struct mcq_sockopts *so);
+/* Gives a connected pair of unix stream sockets. */
+MCQ_MUST_USE int mcq_net_pair(int fd[2]);
+/* Applies so; *unix_domain: whether it is a unix socket. Options that a family doesn't have, or
+ * that a peer's early end forbids, are no failure. */
+void mcq_net_apply(int fd, const struct mcq_sockopts *so, bool *unix_domain);
+void mcq_net_peer(int fd, struct mcq_addr *addr);
+/* Both ends are one socket: a connect to an ephemeral port of this host that nobody served. */
+bool mcq_net_is_self(int fd);
+
+/* True if our side got shut (a FIN follows the last byte). */
+bool mcq_net_shutdown_send(int fd);
+bool mcq_net_shutdown_both(int fd);
+/* Bytes the peer's kernel has not acknowledged; 0 if it can't be told. */
+uint64_t mcq_net_unacked(int fd);
+void mcq_net_close(int fd);
+/* Removes the file of a unix address; other addresses have none. */
+void mcq_net_unlink(const struct mcq_addr *addr);
+
+/* The descriptor that interrupts a loop's sleep. */
+MCQ_MUST_USE int mcq_net_eventfd(void);
+
+#endif

@@ -1,0 +1,32 @@
+/* RAW: constants of io_uring that liburing 2.3 doesn't have yet, and one field it gives no name;
+ * sound because they are the kernel's ABI; only uring.c includes it. */
+#ifndef MCQ_RUNTIME_URING_COMPAT_H
+#define MCQ_RUNTIME_URING_COMPAT_H
+
+#include <liburing.h>
+#include <stddef.h>
+#include <string.h>
+
+#ifndef IORING_CQE_F_BUF_MORE
+#define IORING_CQE_F_BUF_MORE (1U << 4) /* 6.12 */
+#endif
+
+/* An enum in newer headers, hence the own name. */
+#define MCQ_PBUF_RING_INC 2u /* 6.12 */
+
+/* The 16 bits behind bgid: `pad` in 2.3, `flags` since. */
+static inline void mcq_compat_buf_reg_flags(struct io_uring_buf_reg *reg, unsigned flags)
+{
+    unsigned short v = (unsigned short)flags;
+    memcpy((char *)reg + offsetof(struct io_uring_buf_reg, bgid) + sizeof(reg->bgid), &v,
+           sizeof(v));
+}
+
+/* `optlen` since 6.17, where file_index is: bytes after which a multishot receive ends. Kernels
+ * before refuse it with EINVAL. */
+static inline void mcq_compat_recv_limit(struct io_uring_sqe *sqe, unsigned len)
+{
+    sqe->file_index = len;
+}
+
+#endif

@@ -1,0 +1,521 @@
+#include "shards/link.h"
+
+#include <errno.h>
+
+#include "mem/detail.h"
+#include "runtime/oserr.h"
+#include "shards/shard.h"
+
+#define BACKOFF_DOUBLINGS_MAX 16u
+
+static void link_tick(struct mcq_timer_node *t, uint64_t now_ns);
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static struct mcq_link *link_create(struct mcq_sock *sock)
+{
+    struct mcq_shard *sh = sock->shard;
+    struct mcq_link *link = mcq_pool_take(&sh->links);
+    if (link == NULL)
+        return NULL;
+    mcq_pipe_init(&link->pipe, &sh->env, &sock->psock, sock->opts.send_hwm_msgs,
+                  sock->opts.send_hwm_bytes == MCQ_UNLIMITED ? UINT64_MAX
+                                                             : sock->opts.send_hwm_bytes);
+    link->session.conn = NULL;
+    link->session.ended = true;
+    link->session.ready_node = (struct mcq_node){NULL, NULL};
+    link->shard = sh;
+    link->sock = sock;
+    link->target = NULL;
+    link->state = MCQ_LINK_WAITING;
+    link->attached = false;
+    link->closing = false;
+    link->added = false;
+    link->refused = false;
+    link->close_reason = MCQ_REASON_NONE;
+    link->connect_deadline_ns = 0;
+    link->linger_deadline_ns = 0;
+    link->timer = (struct mcq_timer_node){.fn = link_tick};
+    link->sock_node = (struct mcq_node){NULL, NULL};
+    link->drop_node = (struct mcq_node){NULL, NULL};
+    mcq_list_push_back(&sock->links, &link->sock_node);
+    return link;
+}
+
+/* Gives the slot back, unless the resolver still writes into the query. */
+static void link_free(struct mcq_link *link)
+{
+    struct mcq_shard *sh = link->shard;
+    if (link->target != NULL)
+        mcq_pool_give(&sh->targets, link->target);
+    link->target = NULL;
+    mcq_pool_give(&sh->links, link);
+}
+
+static void link_remove(struct mcq_link *link)
+{
+    struct mcq_sock *sock = link->sock;
+    struct mcq_shard *sh = link->shard;
+    mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &link->timer);
+    if (link->added)
+        sock->psock.pattern->remove(&sock->psock, &link->pipe);
+    uint64_t left = mcq_pipe_fini(&link->pipe);
+    if (left != 0) {
+        sh->stats.pattern.drops_end += left;
+        mcq_sock_tell(sock, &(struct mcq_event){.kind = MCQ_EVENT_DROPPED,
+                                                .reason = link->close_reason,
+                                                .cnt = left});
+    }
+    mcq_node_unlink(&link->pipe.mark_node);
+    mcq_node_unlink(&link->drop_node);
+    mcq_node_unlink(&link->sock_node);
+    if (link->state == MCQ_LINK_RESOLVING)
+        link->orphan = true;
+    else
+        link_free(link);
+    mcq_sock_check_closed(sock);
+}
+
+/* --- names --------------------------------------------------------------------------------- */
+
+/* A new name for the link's next peer: no name is used twice. */
+static struct mcq_peer peer_name(struct mcq_link *link)
+{
+    struct mcq_shard *sh = link->shard;
+    uint32_t slot = mcq_pool_idx(&sh->links, link);
+    uint32_t epoch = ++sh->epochs[slot];
+    return (struct mcq_peer){(uint64_t)sh->id << 56 | (uint64_t)slot << 32 | epoch};
+}
+
+struct mcq_link *mcq_link_of_peer(const struct mcq_sock *sock, struct mcq_peer peer)
+{
+    const struct mcq_shard *sh = sock->shard;
+    uint32_t slot = (uint32_t)(peer.bits >> 32) & MCQ_OP_SLOT_MAX;
+    if (peer.bits == 0 || peer.bits >> 56 != sh->id || slot >= sh->links.max ||
+        sh->epochs[slot] != (uint32_t)peer.bits || !sh->live[slot])
+        return NULL;
+    struct mcq_link *link = mcq_pool_at(&sh->links, slot);
+    return link->sock == sock ? link : NULL;
+}
+
+static void set_attached(struct mcq_link *link, bool on)
+{
+    link->attached = on;
+    link->shard->live[mcq_pool_idx(&link->shard->links, link)] = on;
+}
+
+const char *mcq_link_endpoint(const struct mcq_link *link, char text[MCQ_ENDPOINT_LEN_MAX])
+{
+    struct mcq_addr addr;
+    if (link->target != NULL)
+        return link->target->text;
+    text[0] = '\0';
+    if (link->session.conn == NULL)
+        return text;
+    mcq_conn_peer_addr(link->session.conn, &addr);
+    mcq_endpoint_format(&addr, text);
+    return text;
+}
+
+static void tell(struct mcq_link *link, struct mcq_event *ev)
+{
+    char text[MCQ_ENDPOINT_LEN_MAX];
+    ev->endpoint = mcq_link_endpoint(link, text);
+    mcq_sock_tell(link->sock, ev);
+}
+
+/* --- connect side -------------------------------------------------------------------------- */
+
+static void retry_later(struct mcq_link *link)
+{
+    const struct mcq_sock_opts *o = &link->sock->opts;
+    struct mcq_target *t = link->target;
+    uint32_t doublings = t->failures < BACKOFF_DOUBLINGS_MAX ? t->failures : BACKOFF_DOUBLINGS_MAX;
+    uint64_t ns = mcq_min_u64((uint64_t)o->reconnect_min_ms << doublings, o->reconnect_max_ms) *
+                  1000000ull;
+    /* Jitter of a quarter each way, so that a fleet doesn't come back in step. */
+    ns = ns - ns / 4 + mcq_loop_random(link->shard->loop) % (ns / 2 + 1);
+    t->failures++;
+    link->state = MCQ_LINK_WAITING;
+    t->retry_at_ns = mcq_shard_now_ns(link->shard) + ns;
+    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_RETRY, .retry_ns = ns});
+    mcq_link_touch(link);
+}
+
+static void connect_now(struct mcq_link *link)
+{
+    struct mcq_shard *sh = link->shard;
+    const struct mcq_sock_opts *o = &link->sock->opts;
+    struct mcq_sockopts so = {
+        .notsent_lowat_bytes = o->notsent_lowat_bytes == MCQ_NONE ? 0 : o->notsent_lowat_bytes};
+    struct mcq_detail detail = {.text = ""};
+    struct mcq_conn *conn;
+    link->state = MCQ_LINK_CONNECTING;
+    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_CONNECTING});
+    enum mcq_error err =
+        mcq_conn_connect(sh->loop, &link->target->ep.addr, &so, link, &conn, &detail);
+    if (err != MCQ_OK) {
+        tell(link, &(struct mcq_event){.kind = MCQ_EVENT_HANDSHAKE_FAILED,
+                                       .reason = MCQ_REASON_OS,
+                                       .error = err,
+                                       .os_errno = detail.os_errno,
+                                       .detail = detail.text});
+        retry_later(link);
+        return;
+    }
+    link->session.conn = conn;
+    link->session.ended = true; /* nothing to end yet but the attempt */
+    link->connect_deadline_ns =
+        o->handshake_ms == MCQ_NONE ? 0 : mcq_shard_now_ns(sh) + o->handshake_ms * 1000000ull;
+    mcq_link_touch(link);
+}
+
+/* The resolver's answer, on the shard. */
+static void resolved(struct mcq_shard *sh, void *arg)
+{
+    struct mcq_query *q = arg;
+    struct mcq_target *t = MCQ_CONTAINER_OF(q, struct mcq_target, query);
+    struct mcq_link *link = t->link;
+    (void)sh;
+    if (link->orphan) {
+        link->orphan = false;
+        link_free(link);
+        return;
+    }
+    link->state = MCQ_LINK_WAITING;
+    if (q->addr.len == 0) {
+        tell(link, &(struct mcq_event){.kind = MCQ_EVENT_HANDSHAKE_FAILED,
+                                       .reason = MCQ_REASON_OS,
+                                       .error = MCQ_EADDR,
+                                       .detail = q->error});
+        retry_later(link);
+        return;
+    }
+    t->ep.addr = q->addr;
+    connect_now(link);
+}
+
+/* Names are looked up again at each try: the service may have moved. */
+static void resolve(struct mcq_link *link)
+{
+    struct mcq_shard *sh = link->shard;
+    struct mcq_target *t = link->target;
+    struct mcq_detail detail = {.text = ""};
+    if (*sh->resolver == NULL && mcq_resolver_create(sh->resolver, &detail) != MCQ_OK) {
+        retry_later(link);
+        return;
+    }
+    t->query.port = t->ep.port;
+    t->query.mailbox = sh->mailbox;
+    t->query.answer = resolved;
+    mcq_bytes_copy(t->query.host, t->ep.host, sizeof(t->query.host));
+    link->state = MCQ_LINK_RESOLVING;
+    if (mcq_resolver_ask(*sh->resolver, &t->query) != MCQ_OK)
+        retry_later(link);
+}
+
+enum mcq_error mcq_link_connect(struct mcq_sock *sock, const char *text,
+                                const struct mcq_endpoint *ep, struct mcq_detail *detail)
+{
+    struct mcq_shard *sh = sock->shard;
+    struct mcq_target *t = mcq_pool_take(&sh->targets);
+    if (t == NULL)
+        return mcq_detail_set(detail, MCQ_ELIMIT, 0, "all %u connects of this shard are in use",
+                              sh->targets.max);
+    struct mcq_link *link = link_create(sock);
+    if (link == NULL) {
+        mcq_pool_give(&sh->targets, t);
+        return mcq_detail_set(detail, MCQ_ELIMIT, 0,
+                              "all %u links of this shard are in use: raise --connections",
+                              sh->links.max);
+    }
+    *t = (struct mcq_target){.ep = *ep, .link = link};
+    struct mcq_writer w = mcq_writer_of(t->text, sizeof(t->text) - 1);
+    mcq_writer_put(&w, mcq_slice_of(text, __builtin_strlen(text)));
+    link->target = t;
+    link->pipe.connecting = true;
+    link->added = true;
+    sock->psock.pattern->add(&sock->psock, &link->pipe);
+    t->retry_at_ns = mcq_shard_now_ns(sh);
+    mcq_link_touch(link);
+    return MCQ_OK;
+}
+
+/* --- accepted ------------------------------------------------------------------------------ */
+
+void mcq_link_accept(struct mcq_sock *sock, int fd)
+{
+    struct mcq_shard *sh = sock->shard;
+    const struct mcq_sock_opts *o = &sock->opts;
+    struct mcq_sockopts so = {
+        .notsent_lowat_bytes = o->notsent_lowat_bytes == MCQ_NONE ? 0 : o->notsent_lowat_bytes};
+    struct mcq_link *link = sock->closing ? NULL : link_create(sock);
+    struct mcq_conn *conn;
+    enum mcq_error err = mcq_conn_adopt(sh->loop, fd, &so, link, &conn);
+    if (err != MCQ_OK || link == NULL) {
+        if (err == MCQ_OK)
+            mcq_conn_abort(sh->loop, conn);
+        sh->stats.pattern.peers_refused++;
+        mcq_sock_tell(sock, &(struct mcq_event){.kind = MCQ_EVENT_REFUSED,
+                                                .reason = MCQ_REASON_LIMIT});
+        if (link != NULL) {
+            mcq_node_unlink(&link->sock_node);
+            link_free(link);
+        }
+        return;
+    }
+    link->state = MCQ_LINK_SESSION;
+    mcq_session_open(link, conn);
+    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_ACCEPTED});
+}
+
+/* --- sessions ------------------------------------------------------------------------------ */
+
+bool mcq_link_up(struct mcq_link *link)
+{
+    struct mcq_sock *sock = link->sock;
+    struct mcq_slice id = mcq_zmtp_peer_identity(&link->session.zmtp);
+    mcq_bytes_copy(link->pipe.identity, id.ptr, id.len);
+    link->pipe.identity_len = (uint8_t)id.len;
+    link->pipe.peer = peer_name(link);
+    link->pipe.user = NULL;
+    if (!link->added)
+        sock->psock.pattern->add(&sock->psock, &link->pipe);
+    link->added = true;
+    enum mcq_reason reason = sock->psock.pattern->attach(&sock->psock, &link->pipe);
+    if (reason != MCQ_REASON_NONE) {
+        link->refused = true;
+        mcq_session_end(link, reason, 0);
+        return false;
+    }
+    set_attached(link, true);
+    if (link->target != NULL)
+        link->target->failures = 0;
+    link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
+    mcq_link_touch(link);
+    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_UP, .peer = link->pipe.peer});
+    return !link->session.ended;
+}
+
+void mcq_link_detach(struct mcq_link *link)
+{
+    if (!link->attached)
+        return;
+    set_attached(link, false);
+    link->sock->psock.pattern->detach(&link->sock->psock, &link->pipe);
+}
+
+static void tell_end(struct mcq_link *link, const struct mcq_report *report, const char *endpoint)
+{
+    const struct mcq_session *s = &link->session;
+    bool was_up = link->pipe.peer.bits != 0 && !link->refused;
+    struct mcq_event ev = {
+        .kind = was_up          ? MCQ_EVENT_DISCONNECTED
+                : link->refused ? MCQ_EVENT_REFUSED
+                                : MCQ_EVENT_HANDSHAKE_FAILED,
+        .reason = s->reason,
+        .os_errno = s->os_errno,
+        .peer = was_up ? link->pipe.peer : (struct mcq_peer){0},
+        .endpoint = endpoint,
+        .report = *report,
+    };
+    if (s->zmtp.state == MCQ_ZMTP_CLOSED) {
+        ev.offset = s->zmtp.offset;
+        ev.detail = mcq_zmtp_detail(&s->zmtp);
+    }
+    link->shard->stats.disconnects[s->reason]++;
+    mcq_sock_tell(link->sock, &ev);
+}
+
+/* The connection is closed for good: what now? */
+static void session_lost(struct mcq_link *link)
+{
+    bool wanted = !link->closing || (!mcq_pipe_empty(&link->pipe) &&
+                                     link->session.reason != MCQ_REASON_LOCAL &&
+                                     mcq_shard_now_ns(link->shard) < link->linger_deadline_ns);
+    link->state = MCQ_LINK_WAITING;
+    link->refused = false;
+    link->pipe.peer = (struct mcq_peer){0};
+    if (!link->closing)
+        link->close_reason = link->session.reason;
+    if (link->target != NULL && wanted)
+        retry_later(link);
+    else
+        link_remove(link);
+}
+
+static void conn_closed(struct mcq_link *link)
+{
+    struct mcq_report report;
+    char text[MCQ_ENDPOINT_LEN_MAX];
+    if (link->state == MCQ_LINK_CONNECTING) {
+        link->session.conn = NULL;
+    } else {
+        const char *endpoint = mcq_link_endpoint(link, text);
+        mcq_session_closed(link, &report);
+        tell_end(link, &report, endpoint);
+    }
+    session_lost(link);
+}
+
+static void connected(struct mcq_link *link)
+{
+    link->state = MCQ_LINK_SESSION;
+    link->connect_deadline_ns = 0;
+    mcq_session_open(link, link->session.conn);
+    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_CONNECTED});
+}
+
+static void connect_failed(struct mcq_link *link, int os_errno)
+{
+    link->session.reason = MCQ_REASON_RESET;
+    link->connect_deadline_ns = 0;
+    mcq_conn_abort(link->shard->loop, link->session.conn);
+    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_HANDSHAKE_FAILED,
+                                   .reason = MCQ_REASON_RESET,
+                                   .os_errno = os_errno});
+}
+
+void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
+{
+    switch (ev->kind) {
+    case MCQ_IO_RECV:
+        mcq_session_input(link, ev);
+        break;
+    case MCQ_IO_SENT:
+        mcq_session_sent(link, ev->len);
+        break;
+    case MCQ_IO_EOF:
+        mcq_session_end(link, MCQ_REASON_PEER_CLOSED, 0);
+        break;
+    case MCQ_IO_ERROR:
+        mcq_session_end(link, mcq_oserr_reason(ev->os_errno), ev->os_errno);
+        break;
+    case MCQ_IO_CONNECTED:
+        connected(link);
+        break;
+    case MCQ_IO_CONNECT_FAILED:
+        connect_failed(link, ev->os_errno);
+        break;
+    case MCQ_IO_CLOSED:
+        conn_closed(link);
+        break;
+    case MCQ_IO_ACCEPTED:
+    case MCQ_IO_ACCEPT_FAILED:
+    case MCQ_IO_WAKE:
+        MCQ_ASSERT(false);
+    }
+}
+
+/* --- closing ------------------------------------------------------------------------------- */
+
+/* Nothing is left to send, or it is too late: end the connection, if there is one. */
+static void finish(struct mcq_link *link)
+{
+    struct mcq_shard *sh = link->shard;
+    if (link->session.conn == NULL) {
+        if (link->state == MCQ_LINK_WAITING || link->state == MCQ_LINK_RESOLVING)
+            link_remove(link);
+    } else if (link->state == MCQ_LINK_CONNECTING) {
+        link->session.reason = MCQ_REASON_LOCAL;
+        link->connect_deadline_ns = 0;
+        mcq_conn_abort(sh->loop, link->session.conn);
+    } else if (link->attached && mcq_shard_now_ns(sh) < link->linger_deadline_ns) {
+        mcq_session_close(link, link->close_reason, link->linger_deadline_ns);
+    } else {
+        mcq_session_end(link, link->close_reason, 0);
+    }
+}
+
+void mcq_link_drained(struct mcq_link *link)
+{
+    if (link->closing && mcq_pipe_empty(&link->pipe))
+        finish(link);
+}
+
+void mcq_link_close(struct mcq_link *link, enum mcq_reason reason, uint64_t linger_ns)
+{
+    if (link->closing)
+        return;
+    link->closing = true;
+    link->close_reason = reason;
+    link->linger_deadline_ns = mcq_shard_now_ns(link->shard) + linger_ns;
+    mcq_link_touch(link); /* from the timer, never inside the caller's call */
+}
+
+/* --- deadlines ----------------------------------------------------------------------------- */
+
+void mcq_link_touch(struct mcq_link *link)
+{
+    mcq_timer_node_arm(mcq_loop_timers(link->shard->loop), &link->timer,
+                       mcq_shard_now_ns(link->shard));
+}
+
+static bool due(uint64_t at_ns, uint64_t now_ns, uint64_t *next_ns)
+{
+    if (at_ns == 0)
+        return false;
+    if (at_ns <= now_ns)
+        return true;
+    *next_ns = mcq_min_u64(*next_ns, at_ns);
+    return false;
+}
+
+static void tick_session(struct mcq_link *link, uint64_t now_ns, uint64_t *next_ns)
+{
+    struct mcq_session *s = &link->session;
+    if (s->body_wait_ns != 0) {
+        mcq_session_deliver(link);
+        *next_ns = now_ns + MCQ_SESSION_BODY_RETRY_NS;
+    }
+    if (s->ended || !due(mcq_zmtp_expiry(&s->zmtp), now_ns, next_ns))
+        return;
+    if (mcq_zmtp_expire(&s->zmtp, now_ns, &link->shard->stats.proto))
+        mcq_session_end(link, mcq_zmtp_reason(&s->zmtp), 0);
+    else
+        due(mcq_zmtp_expiry(&s->zmtp), now_ns, next_ns);
+}
+
+/* Returns false once the link is gone. */
+static bool tick_closing(struct mcq_link *link, uint64_t now_ns, uint64_t *next_ns)
+{
+    if (!link->closing)
+        return true;
+    bool late = due(link->linger_deadline_ns, now_ns, next_ns);
+    if (!late && !mcq_pipe_empty(&link->pipe) &&
+        (link->target != NULL || link->attached))
+        return true;
+    bool gone = link->session.conn == NULL;
+    finish(link);
+    return !gone;
+}
+
+static void link_tick(struct mcq_timer_node *timer, uint64_t now_ns)
+{
+    struct mcq_link *link = MCQ_CONTAINER_OF(timer, struct mcq_link, timer);
+    uint64_t next_ns = UINT64_MAX;
+    if (!tick_closing(link, now_ns, &next_ns))
+        return;
+    switch (link->state) {
+    case MCQ_LINK_WAITING:
+        if (link->target != NULL && due(link->target->retry_at_ns, now_ns, &next_ns)) {
+            if (link->target->ep.resolved)
+                connect_now(link);
+            else
+                resolve(link);
+            return;
+        }
+        break;
+    case MCQ_LINK_CONNECTING:
+        if (due(link->connect_deadline_ns, now_ns, &next_ns))
+            connect_failed(link, ETIMEDOUT);
+        break;
+    case MCQ_LINK_SESSION:
+        tick_session(link, now_ns, &next_ns);
+        break;
+    case MCQ_LINK_RESOLVING:
+        break;
+    }
+    if (next_ns != UINT64_MAX)
+        mcq_timer_node_arm(mcq_loop_timers(link->shard->loop), timer, next_ns);
+}

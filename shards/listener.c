@@ -1,0 +1,102 @@
+#include "shards/listener.h"
+
+#include "mem/detail.h"
+#include "shards/shard.h"
+
+static void tell(struct mcq_listener *l, struct mcq_event *ev)
+{
+    ev->endpoint = l->text;
+    mcq_sock_tell(l->sock, ev);
+}
+
+static void listener_tick(struct mcq_timer_node *timer, uint64_t now_ns)
+{
+    struct mcq_listener *l = MCQ_CONTAINER_OF(timer, struct mcq_listener, timer);
+    (void)now_ns;
+    if (l->closing)
+        return;
+    if (l->announced) {
+        mcq_listen_arm(l->sock->shard->loop, l->conn);
+        return;
+    }
+    l->announced = true;
+    tell(l, &(struct mcq_event){.kind = MCQ_EVENT_LISTENING});
+}
+
+enum mcq_error mcq_listener_open(struct mcq_sock *sock, const struct mcq_endpoint *ep,
+                                 struct mcq_detail *detail)
+{
+    struct mcq_shard *sh = sock->shard;
+    struct mcq_addr bound;
+    struct mcq_listener *l = mcq_pool_take(&sh->listeners);
+    if (l == NULL)
+        return mcq_detail_set(detail, MCQ_ELIMIT, 0, "all %u listeners of this shard are in use",
+                              sh->listeners.max);
+    *l = (struct mcq_listener){.sock = sock, .timer = {.fn = listener_tick}};
+    enum mcq_error err =
+        mcq_conn_listen(sh->loop, &ep->addr, sock->opts.backlog, l, &l->conn, &bound, detail);
+    if (err != MCQ_OK) {
+        mcq_pool_give(&sh->listeners, l);
+        return err;
+    }
+    mcq_endpoint_format(&bound, l->text);
+    mcq_bytes_copy(sock->bound, l->text, sizeof(l->text));
+    mcq_list_push_back(&sock->listeners, &l->sock_node);
+    mcq_timer_node_arm(mcq_loop_timers(sh->loop), &l->timer, mcq_shard_now_ns(sh));
+    return MCQ_OK;
+}
+
+static void listener_closed(struct mcq_listener *l)
+{
+    struct mcq_sock *sock = l->sock;
+    struct mcq_shard *sh = sock->shard;
+    mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &l->timer);
+    tell(l, &(struct mcq_event){.kind = MCQ_EVENT_UNBOUND});
+    mcq_node_unlink(&l->sock_node);
+    mcq_pool_give(&sh->listeners, l);
+    mcq_sock_check_closed(sock);
+}
+
+static void accept_failed(struct mcq_listener *l, int os_errno)
+{
+    struct mcq_shard *sh = l->sock->shard;
+    mcq_timer_node_arm(mcq_loop_timers(sh->loop), &l->timer,
+                       mcq_shard_now_ns(sh) + MCQ_LISTENER_RETRY_NS);
+    l->announced = true;
+    tell(l, &(struct mcq_event){.kind = MCQ_EVENT_LISTEN_FAILED,
+                                .error = MCQ_EOS,
+                                .os_errno = os_errno,
+                                .retry_ns = MCQ_LISTENER_RETRY_NS});
+}
+
+void mcq_listener_event(struct mcq_listener *l, const struct mcq_io_event *ev)
+{
+    switch (ev->kind) {
+    case MCQ_IO_ACCEPTED:
+        mcq_link_accept(l->sock, ev->fd);
+        break;
+    case MCQ_IO_ACCEPT_FAILED:
+        if (!l->closing)
+            accept_failed(l, ev->os_errno);
+        break;
+    case MCQ_IO_CLOSED:
+        listener_closed(l);
+        break;
+    case MCQ_IO_CONNECTED:
+    case MCQ_IO_CONNECT_FAILED:
+    case MCQ_IO_RECV:
+    case MCQ_IO_EOF:
+    case MCQ_IO_ERROR:
+    case MCQ_IO_SENT:
+    case MCQ_IO_WAKE:
+        MCQ_ASSERT(false);
+    }
+}
+
+void mcq_listener_close(struct mcq_listener *l)
+{
+    if (l->closing)
+        return;
+    l->closing = true;
+    mcq_conn_abort(l->sock->shard->loop, l->conn);
+}

@@ -1,0 +1,52 @@
+#include "shards/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define LINE_LEN 512 /* with the NUL; a longer line ends in "..." */
+
+/* A line may quote a peer's bytes: none of them may start a line or drive a terminal. */
+static void line_clean(char *line)
+{
+    for (char *c = line; *c != '\0'; c++) {
+        unsigned char byte = (unsigned char)*c;
+        if (byte < 0x20 || byte == 0x7f)
+            *c = '?';
+    }
+}
+
+void mcq_log_line(const struct mcq_log *log, enum mcq_log_level level, const char *fmt, ...)
+{
+    if (log->fn == NULL || level > log->level)
+        return;
+    char line[LINE_LEN] = "";
+    va_list args;
+    va_start(args, fmt);
+    int len = vsnprintf(line, sizeof(line), fmt, args);
+    va_end(args);
+    if (len >= LINE_LEN)
+        snprintf(line + LINE_LEN - 4, 4, "...");
+    line_clean(line);
+    log->fn(log->ctx, level, line);
+}
+
+static const char *level_name(enum mcq_log_level level)
+{
+    switch (level) {
+    case MCQ_LOG_ERROR:
+        return "error";
+    case MCQ_LOG_WARN:
+        return "warn";
+    case MCQ_LOG_INFO:
+        return "info";
+    case MCQ_LOG_DEBUG:
+        return "debug";
+    }
+    return "unknown";
+}
+
+void mcq_log_stderr(void *ctx, enum mcq_log_level level, const char *line)
+{
+    (void)ctx;
+    fprintf(stderr, "monocoque: %s: %s\n", level_name(level), line);
+}

@@ -1,0 +1,327 @@
+#include "shards/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem/detail.h"
+#include "mem/slice.h"
+
+#define KIB              1024u
+#define MIB              (1024u * KIB)
+#define STRUCT_SIZE_MAX  4096u /* an option struct larger than this was never initialised */
+#define NUMBER_MAX       (MCQ_UNLIMITED - 1)
+#define ARENA_BYTES      (128ull * MIB)
+#define LARGE_BYTES      (128ull * MIB)
+#define MEMORY_BYTES_MIN (64ull * KIB)
+#define MEMORY_BYTES_MAX (1024ull * 1024 * MIB)
+#define IDLE_SPIN_NS     50000u
+#define FRAME_MAX_BYTES  (64 * MIB)
+#define MSG_MAX_BYTES    (64 * MIB + 64 * KIB)
+#define RECONNECT_MIN_MS 100u
+#define RECONNECT_MAX_MS 5000u
+#define CPU_DIGITS       "0123456789"
+
+/* Copies an option struct of any version into out, which is all zeros: an older one lacks the last
+ * fields; a newer one may have only zeros in those that are unknown here. */
+static enum mcq_error sized_copy(const char *name, void *out, size_t cap, const void *opts,
+                                 size_t size, struct mcq_detail *detail)
+{
+    if (size < sizeof(size_t) || size > STRUCT_SIZE_MAX)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "%s: its size is %zu: start from its _INIT macro", name, size);
+    const uint8_t *bytes = opts;
+    for (size_t i = cap; i < size; i++) {
+        if (bytes[i] != 0)
+            return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                                  "%s: an option is set that version %d.%d.%d of the library "
+                                  "doesn't know: install the version the program was built for",
+                                  name, MCQ_VERSION_MAJOR, MCQ_VERSION_MINOR, MCQ_VERSION_PATCH);
+    }
+    mcq_bytes_copy(out, opts, mcq_min(size, cap));
+    mcq_bytes_copy(out, &cap, sizeof(cap));
+    return MCQ_OK;
+}
+
+/* --- CPUs --------------------------------------------------------------------------------- */
+
+/* A number at *at, which moves past it; above the greatest CPU it stays MCQ_CPUS_MAX. */
+static bool cpu_read(const char **at, uint32_t *cpu)
+{
+    size_t len = strspn(*at, CPU_DIGITS);
+    *cpu = 0;
+    for (size_t i = 0; i < len; i++) {
+        *cpu = *cpu * 10 + (uint32_t)((*at)[i] - '0');
+        if (*cpu > MCQ_CPUS_MAX)
+            *cpu = MCQ_CPUS_MAX;
+    }
+    *at += len;
+    return len != 0;
+}
+
+static bool range_read(const char **at, uint32_t *first, uint32_t *last)
+{
+    if (!cpu_read(at, first))
+        return false;
+    *last = *first;
+    if (**at == '-') {
+        (*at)++;
+        if (!cpu_read(at, last))
+            return false;
+    }
+    return *first <= *last && (**at == '\0' || (**at == ',' && (*at)[1] != '\0'));
+}
+
+static enum mcq_error cpus_read(const char *text, uint32_t cpus[MCQ_CPUS_MAX], uint32_t *cnt,
+                                struct mcq_detail *detail)
+{
+    bool seen[MCQ_CPUS_MAX] = {false};
+    uint32_t first, last;
+    for (const char *at = text; *at != '\0'; at += *at == ',') {
+        if (!range_read(&at, &first, &last))
+            return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                                  "'%.64s' is not a list of CPUs: write 2, 0,2-5, or none", text);
+        if (last >= MCQ_CPUS_MAX)
+            return mcq_detail_set(detail, MCQ_EINVAL, 0, "'%.64s': CPUs go up to %u", text,
+                                  MCQ_CPUS_MAX - 1);
+        for (uint32_t cpu = first; cpu <= last; cpu++) {
+            if (seen[cpu])
+                return mcq_detail_set(detail, MCQ_EINVAL, 0, "'%.64s' names CPU %u twice", text,
+                                      cpu);
+            seen[cpu] = true;
+            cpus[(*cnt)++] = cpu;
+        }
+    }
+    return MCQ_OK;
+}
+
+enum mcq_error mcq_cpus_parse(const char *text, uint32_t cpus[MCQ_CPUS_MAX], uint32_t *cnt,
+                              struct mcq_detail *detail)
+{
+    *cnt = 0;
+    if (strcmp(text, "none") == 0)
+        return MCQ_OK;
+    if (text[0] == '\0')
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "'' is not a list of CPUs: write 2, 0,2-5, or none");
+    enum mcq_error err = cpus_read(text, cpus, cnt, detail);
+    if (err != MCQ_OK)
+        *cnt = 0;
+    return err;
+}
+
+/* --- The app's options --------------------------------------------------------------------- */
+
+static enum mcq_error memory_check(const char *name, uint64_t *bytes, uint64_t dflt,
+                                   struct mcq_detail *detail)
+{
+    if (*bytes == 0)
+        *bytes = dflt;
+    if (*bytes < MEMORY_BYTES_MIN || *bytes > MEMORY_BYTES_MAX)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "%s: %llu bytes are outside of 64 KiB to 1 TiB (on the command line "
+                              "128M is 128 MiB)",
+                              name, (unsigned long long)*bytes);
+    return MCQ_OK;
+}
+
+/* The default of cpus stays NULL: the thread that pins knows what this process may use. */
+static enum mcq_error cpus_check(const struct mcq_opts *o, struct mcq_detail *detail)
+{
+    uint32_t cpus[MCQ_CPUS_MAX], cnt = 0;
+    struct mcq_detail why = {.text = ""};
+    if (o->cpus == NULL)
+        return MCQ_OK;
+    if (mcq_cpus_parse(o->cpus, cpus, &cnt, &why) != MCQ_OK)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "cpus: %s", why.text);
+    return MCQ_OK;
+}
+
+static enum mcq_error modes_check(struct mcq_opts *o, struct mcq_detail *detail)
+{
+    if (o->idle > MCQ_IDLE_BLOCK)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "idle: %u is no enum mcq_idle",
+                              (unsigned)o->idle);
+    if (o->ring > MCQ_RING_SQPOLL)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "ring: %u is no enum mcq_ring_mode",
+                              (unsigned)o->ring);
+    if (o->log_level > MCQ_LOG_DEBUG)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "log_level: %u is no enum mcq_log_level",
+                              (unsigned)o->log_level);
+    if (o->ring == MCQ_RING_SQPOLL)
+        return mcq_detail_set(detail, MCQ_ENOTSUP, 0,
+                              "ring: this version has no sqpoll mode: use defer or auto");
+    if (o->idle == MCQ_IDLE_DEFAULT)
+        o->idle = MCQ_IDLE_SPIN_BLOCK;
+    if (o->idle_spin_ns == 0)
+        o->idle_spin_ns = IDLE_SPIN_NS;
+    if (o->idle_spin_ns > MCQ_IDLE_SPIN_NS_MAX)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "idle_spin_ns: %llu is more than 10 s: use idle spin to never sleep",
+                              (unsigned long long)o->idle_spin_ns);
+    o->ring = MCQ_RING_DEFER;
+    return MCQ_OK;
+}
+
+static enum mcq_error counts_check(struct mcq_opts *o, struct mcq_detail *detail)
+{
+    if (o->shards == 0)
+        o->shards = 1;
+    if (o->shards > 1)
+        return mcq_detail_set(detail, MCQ_ENOTSUP, 0,
+                              "shards: this version runs 1 shard, not %u: start one process per "
+                              "core instead, each with its own cpus and endpoints",
+                              o->shards);
+    if (o->connections_max == 0)
+        o->connections_max = MCQ_CONNECTIONS_MAX;
+    if (o->connections_max > MCQ_CONNECTIONS_MAX)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "connections_max: %u is above %u",
+                              o->connections_max, MCQ_CONNECTIONS_MAX);
+    return MCQ_OK;
+}
+
+enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *out,
+                                  struct mcq_detail *detail)
+{
+    const struct mcq_opts none = MCQ_OPTS_INIT;
+    if (opts == NULL)
+        opts = &none;
+    *out = (struct mcq_opts){0};
+    enum mcq_error err = sized_copy("struct mcq_opts", out, sizeof(*out), opts, opts->size, detail);
+    if (err == MCQ_OK)
+        err = counts_check(out, detail);
+    if (err == MCQ_OK)
+        err = cpus_check(out, detail);
+    if (err == MCQ_OK)
+        err = modes_check(out, detail);
+    if (err == MCQ_OK)
+        err = memory_check("arena_bytes", &out->arena_bytes, ARENA_BYTES, detail);
+    if (err == MCQ_OK)
+        err = memory_check("large_bytes", &out->large_bytes, LARGE_BYTES, detail);
+    if (out->uring_features == NULL)
+        out->uring_features = getenv("MCQ_URING_FEATURES");
+    if (out->uring_features != NULL && out->uring_features[0] == '\0')
+        out->uring_features = NULL;
+    return err;
+}
+
+/* --- A socket's options -------------------------------------------------------------------- */
+
+/* One number: 0 becomes the default; of MCQ_NONE and MCQ_UNLIMITED at most one has a meaning here.
+ */
+struct number {
+    const char *name;
+    uint32_t *value;
+    uint32_t dflt;
+    uint32_t max;
+    uint32_t word; /* MCQ_NONE, MCQ_UNLIMITED, or 0: neither is taken */
+    uint32_t as;   /* what the word becomes */
+};
+
+static enum mcq_error number_check(const struct number *n, struct mcq_detail *detail)
+{
+    uint32_t value = *n->value;
+    if (value == 0)
+        value = n->dflt;
+    if (n->word != 0 && value == n->word) {
+        *n->value = n->as;
+        return MCQ_OK;
+    }
+    if (value == MCQ_NONE || value == MCQ_UNLIMITED)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "%s: it can't be %s: set a number up to %u",
+                              n->name, value == MCQ_NONE ? "MCQ_NONE" : "MCQ_UNLIMITED", n->max);
+    if (value > n->max)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "%s: %u is above %u", n->name, value, n->max);
+    *n->value = value;
+    return MCQ_OK;
+}
+
+static enum mcq_error numbers_check(struct mcq_sock_opts *o, struct mcq_detail *detail)
+{
+    const struct number numbers[] = {
+        {"send_hwm_msgs", &o->send_hwm_msgs, 1000, NUMBER_MAX, MCQ_UNLIMITED, MCQ_UNLIMITED},
+        {"send_hwm_bytes", &o->send_hwm_bytes, 8 * MIB, NUMBER_MAX, 0, 0},
+        {"recv_hwm_bytes", &o->recv_hwm_bytes, 256 * KIB, NUMBER_MAX, 0, 0},
+        {"frame_max_bytes", &o->frame_max_bytes, FRAME_MAX_BYTES, NUMBER_MAX, 0, 0},
+        {"msg_max_bytes", &o->msg_max_bytes, MSG_MAX_BYTES, NUMBER_MAX, 0, 0},
+        {"msg_frames_max", &o->msg_frames_max, MCQ_FRAME_CNT_MAX, MCQ_FRAME_CNT_MAX, 0, 0},
+        {"handshake_ms", &o->handshake_ms, 10000, NUMBER_MAX, 0, 0},
+        {"linger_ms", &o->linger_ms, 1000, NUMBER_MAX, MCQ_NONE, 0},
+        {"reconnect_min_ms", &o->reconnect_min_ms, RECONNECT_MIN_MS, NUMBER_MAX, 0, 0},
+        {"reconnect_max_ms", &o->reconnect_max_ms, RECONNECT_MAX_MS, NUMBER_MAX, 0, 0},
+        {"request_timeout_ms", &o->request_timeout_ms, MCQ_NONE, NUMBER_MAX, MCQ_NONE, MCQ_NONE},
+        {"subs_max", &o->subs_max, 10000, NUMBER_MAX, 0, 0},
+        {"notsent_lowat_bytes", &o->notsent_lowat_bytes, 128 * KIB, NUMBER_MAX, MCQ_NONE, 0},
+        {"backlog", &o->backlog, 1024, INT32_MAX, 0, 0},
+    };
+    for (size_t i = 0; i < MCQ_CNT_OF(numbers); i++) {
+        enum mcq_error err = number_check(&numbers[i], detail);
+        if (err != MCQ_OK)
+            return err;
+    }
+    return MCQ_OK;
+}
+
+/* What each number allows alone may still contradict another; set: what the user wrote. */
+static enum mcq_error pairs_check(const struct mcq_sock_opts *o, bool frame_max_set,
+                                  struct mcq_detail *detail)
+{
+    if (o->reconnect_min_ms > o->reconnect_max_ms)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "reconnect_min_ms: %u is above reconnect_max_ms, %u: set both",
+                              o->reconnect_min_ms, o->reconnect_max_ms);
+    if (frame_max_set && o->frame_max_bytes > o->msg_max_bytes)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "frame_max_bytes: %u is above msg_max_bytes, %u: set both",
+                              o->frame_max_bytes, o->msg_max_bytes);
+    return MCQ_OK;
+}
+
+/* RFC 37: the Identity property is of REQ, DEALER and ROUTER. */
+static bool announces_identity(enum mcq_sock_type type)
+{
+    return type == MCQ_REQ || type == MCQ_DEALER || type == MCQ_ROUTER;
+}
+
+/* RFC 23, 37: 0 to 255 bytes, a first byte of zero is reserved for generated identities. */
+static enum mcq_error identity_check(const struct mcq_sock_opts *o, enum mcq_sock_type type,
+                                     struct mcq_detail *detail)
+{
+    struct mcq_slice identity = mcq_slice_of(o->identity, o->identity_len);
+    if (identity.len == 0)
+        return MCQ_OK;
+    if (identity.ptr == NULL)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "identity: NULL, but identity_len is %zu",
+                              identity.len);
+    if (identity.len > MCQ_IDENTITY_LEN_MAX)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "identity_len: %zu is above %d", identity.len,
+                              MCQ_IDENTITY_LEN_MAX);
+    if (identity.ptr[0] == 0)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "identity: a first byte of 0 is reserved for generated identities: "
+                              "start with another");
+    if (!announces_identity(type))
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "identity: only REQ, DEALER and ROUTER announce one (RFC 37): leave "
+                              "it out for this socket");
+    return MCQ_OK;
+}
+
+enum mcq_error mcq_sock_opts_effective(const struct mcq_sock_opts *opts, enum mcq_sock_type type,
+                                       struct mcq_sock_opts *out, struct mcq_detail *detail)
+{
+    const struct mcq_sock_opts none = MCQ_SOCK_OPTS_INIT;
+    if (opts == NULL)
+        opts = &none;
+    *out = (struct mcq_sock_opts){0};
+    enum mcq_error err =
+        sized_copy("struct mcq_sock_opts", out, sizeof(*out), opts, opts->size, detail);
+    if (err != MCQ_OK)
+        return err;
+    bool frame_max_set = out->frame_max_bytes != 0;
+    err = identity_check(out, type, detail);
+    if (err == MCQ_OK)
+        err = numbers_check(out, detail);
+    if (err == MCQ_OK)
+        err = pairs_check(out, frame_max_set, detail);
+    return err;
+}

@@ -1,0 +1,28 @@
+/* Options: checks what the user set and fills in the defaults; parses the command line. */
+#ifndef MCQ_SHARDS_OPTIONS_H
+#define MCQ_SHARDS_OPTIONS_H
+
+#include <monocoque/app.h>
+#include <monocoque/sock.h>
+
+#define MCQ_CONNECTIONS_MAX  16384u
+#define MCQ_CPUS_MAX         1024u
+#define MCQ_IDLE_SPIN_NS_MAX 10000000000u
+
+/* opts NULL: the defaults. *out: every field set, none zero-for-default, but: cpus NULL (the CPUs
+ * this process may use) and uring_features NULL (nothing masked). Copies at most opts->size bytes;
+ * a larger struct with a non-zero tail is MCQ_EINVAL. Strings stay the user's. Errors: MCQ_EINVAL,
+ * MCQ_ENOTSUP with the option's name. */
+MCQ_MUST_USE enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *out,
+                                               struct mcq_detail *detail);
+/* The same for sockets; also checks identity against the type. In *out linger_ms 0 is no linger,
+ * notsent_lowat_bytes 0 the system's own, request_timeout_ms MCQ_NONE no timeout. */
+MCQ_MUST_USE enum mcq_error mcq_sock_opts_effective(const struct mcq_sock_opts *opts,
+                                                    enum mcq_sock_type type,
+                                                    struct mcq_sock_opts *out,
+                                                    struct mcq_detail *detail);
+/* "0,2-5" into cpus[0, *cnt) in order; "none": *cnt = 0. */
+MCQ_MUST_USE enum mcq_error mcq_cpus_parse(const char *text, uint32_t cpus[MCQ_CPUS_MAX],
+                                           uint32_t *cnt, struct mcq_detail *detail);
+
+#endif

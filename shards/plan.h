@@ -1,0 +1,30 @@
+/* Plan: how a shard's memory is divided. A pure function of the options; every number is a named
+ * sum, printed at start. */
+#ifndef MCQ_SHARDS_PLAN_H
+#define MCQ_SHARDS_PLAN_H
+
+#include <monocoque/app.h>
+
+#include "mem/buf.h"
+#include "patterns/shared.h"
+#include "runtime/loop.h"
+
+#define MCQ_PLAN_SOCKS_MAX     256u
+#define MCQ_PLAN_LISTENERS_MAX 256u
+#define MCQ_PLAN_TARGETS_MAX   1024u
+#define MCQ_PLAN_TIMERS_MAX    4096u /* the user's */
+
+struct mcq_plan {
+    uint32_t conns_max;   /* connections and listeners */
+    uint32_t links_max, socks_max, listeners_max, targets_max, segs_max, timers_max;
+    uint32_t heap_timers_max; /* every timer node there can be */
+    struct mcq_buf_plan bufs;
+    struct mcq_pattern_plan patterns;
+    size_t total;         /* bytes to map */
+};
+
+/* opts: effective. MCQ_EINVAL: arena_bytes below the minimum, which the text names. */
+MCQ_MUST_USE enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
+                                          struct mcq_detail *detail);
+
+#endif

@@ -1,0 +1,79 @@
+/* Session: a connection and its protocol state, from connected to closed. It belongs to a link,
+ * has one connection, and turns received bytes into messages for the pattern and the pipe's queue
+ * into sends.
+ *
+ *      open --> handshake --> up --> end(reason) --> CLOSED from the loop --> mcq_link_down
+ *
+ * Undelivered bytes: the *window*, one contiguous stretch that starts on a unit boundary. Nothing
+ * undelivered stays in a ring block: what a callback refused, what exceeds the budget and every
+ * partial frame is moved to the window, whose block is sized by the bytes received. A frame with
+ * 256 KiB or more missing gets a block of the large region, and is received straight into it.
+ */
+#ifndef MCQ_SHARDS_SESSION_H
+#define MCQ_SHARDS_SESSION_H
+
+#include "mem/buf.h"
+#include "mem/list.h"
+#include "proto/zmtp.h"
+#include "runtime/conn.h"
+#include "runtime/loop.h"
+#include "shards/window.h"
+
+struct mcq_shard;
+struct mcq_link;
+
+#define MCQ_SESSION_BATCH_MAX      256u       /* messages in one call of the handler */
+#define MCQ_SESSION_BATCHES_MAX    64u        /* batches of one connection per delivery */
+#define MCQ_SESSION_FLUSH_MAX      262144u    /* bytes of one gathered send */
+#define MCQ_SESSION_BODY_WAIT_NS   5000000000 /* for room in the large region, then reason limit */
+#define MCQ_SESSION_BODY_RETRY_NS  10000000
+#define MCQ_SESSION_ERROR_NS       1000000000 /* for an ERROR command to leave */
+#define MCQ_SESSION_MARKS_MAX      8u         /* points remembered for the disconnect report */
+
+/* How much of the stream was with the kernel at some moment: for the report of what may be lost. */
+struct mcq_session_mark {
+    uint64_t bytes_out, msgs_out;
+};
+
+struct mcq_session {
+    struct mcq_conn *conn; /* NULL: none */
+    struct mcq_window win;
+    struct mcq_buf *ctl; /* control bytes on their way, NULL: none */
+    size_t ctl_sent;
+    struct mcq_node ready_node; /* has input to be delivered in the next turn */
+    uint64_t body_missing;      /* of the large frame being received; 0: none */
+    uint64_t body_wait_ns;      /* since when it waits for room, 0: it doesn't */
+    uint64_t msgs_in;
+    uint64_t msgs_out_base;     /* pipe->msgs_out when this connection came up */
+    bool paused;     /* by the user, until mcq_peer_resume */
+    bool refused;    /* by the pattern, until it asks again */
+    bool ended;      /* end was called; waits for CLOSED */
+    bool sending_pipe; /* the send in flight carries pipe bytes */
+    enum mcq_reason reason;
+    int os_errno;
+    uint32_t mark_cnt;
+    struct mcq_session_mark marks[MCQ_SESSION_MARKS_MAX];
+    struct mcq_zmtp zmtp;
+};
+
+/* conn is connected: starts the handshake. */
+void mcq_session_open(struct mcq_link *link, struct mcq_conn *conn);
+/* Received bytes; takes the reference on buf. */
+void mcq_session_input(struct mcq_link *link, const struct mcq_io_event *ev);
+/* Delivers what waits in the window; then arms receiving again. */
+void mcq_session_deliver(struct mcq_link *link);
+/* Input may be offered again: by the user, or by the pattern (false: the user has it paused). */
+void mcq_session_resume(struct mcq_link *link);
+bool mcq_session_recall(struct mcq_link *link);
+/* Sends control and what the pipe holds, if no send is in flight. true: something was submitted. */
+bool mcq_session_flush(struct mcq_link *link);
+void mcq_session_sent(struct mcq_link *link, uint32_t len);
+/* Ends it: orderly (close: what the kernel has still goes out, until deadline) or at once. */
+void mcq_session_end(struct mcq_link *link, enum mcq_reason reason, int os_errno);
+void mcq_session_close(struct mcq_link *link, enum mcq_reason reason, uint64_t deadline_ns);
+/* CLOSED: settles buffers, fills in the report. */
+void mcq_session_closed(struct mcq_link *link, struct mcq_report *report);
+/* Arms receiving if there is credit for it. */
+void mcq_session_rearm(struct mcq_link *link);
+
+#endif

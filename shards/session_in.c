@@ -1,0 +1,357 @@
+/* The way in: received bytes -> units of ZMTP -> the pattern. */
+#include "shards/shard.h"
+
+enum taken {
+    TAKEN_ALL,   /* used up, or only a part of a unit is left */
+    TAKEN_LATER, /* the budget is used up */
+    TAKEN_PAUSE, /* refused: offered again after resume */
+    TAKEN_BODY,  /* a large frame: body_missing is set */
+    TAKEN_END    /* the session has ended */
+};
+
+static enum taken protocol_dead(struct mcq_link *link)
+{
+    struct mcq_session *s = &link->session;
+    enum mcq_reason reason = mcq_zmtp_reason(&s->zmtp);
+    if (mcq_session_flush(link)) /* an ERROR command is on its way */
+        mcq_session_close(link, reason, mcq_shard_now_ns(link->shard) + MCQ_SESSION_ERROR_NS);
+    else
+        mcq_session_end(link, reason, 0);
+    return TAKEN_END;
+}
+
+/* Offers n views; consumed tells how many were taken. */
+static enum taken offer(struct mcq_link *link, struct mcq_msg *msgs, size_t n, size_t *consumed)
+{
+    struct mcq_session *s = &link->session;
+    struct mcq_psock *ps = &link->sock->psock;
+    *consumed = ps->pattern->receive(ps, &link->pipe, msgs, n);
+    MCQ_DASSERT(*consumed <= n);
+    s->msgs_in += *consumed;
+    if (s->ended)
+        return TAKEN_END;
+    s->refused = *consumed < n && !s->paused;
+    return s->paused || s->refused ? TAKEN_PAUSE : TAKEN_ALL;
+}
+
+/* Whole single-frame messages, a batch at a time: *n of them. *special: what follows needs `unit`. */
+static enum taken batch(struct mcq_link *link, struct mcq_reader *in, uint32_t owner, size_t *n,
+                        bool *special)
+{
+    struct mcq_shard *sh = link->shard;
+    struct mcq_session *s = &link->session;
+    struct mcq_reader before = *in;
+    uint64_t offset = s->zmtp.offset;
+    *special = mcq_zmtp_next_batch(&s->zmtp, in, sh->views, MCQ_SESSION_BATCH_MAX, owner, n,
+                                   &sh->stats.proto);
+    if (*n == 0)
+        return TAKEN_ALL;
+    size_t consumed;
+    enum taken t = offer(link, sh->views, *n, &consumed);
+    if (t == TAKEN_PAUSE && consumed < *n) {
+        struct mcq_proto_stats uncounted = {0};
+        size_t again = 0;
+        *in = before;
+        s->zmtp.offset = offset;
+        if (consumed != 0)
+            mcq_zmtp_next_batch(&s->zmtp, in, sh->views, consumed, owner, &again, &uncounted);
+        MCQ_DASSERT(again == consumed);
+        sh->stats.proto.msgs_in -= *n - consumed;
+        sh->stats.proto.frames_in -= *n - consumed;
+    }
+    return t;
+}
+
+/* Where a refused message began. */
+struct unit_start {
+    size_t pos;
+    uint64_t offset, scan_len;
+    uint32_t scan_frames;
+};
+
+static enum taken one_message(struct mcq_link *link, struct mcq_reader *in, uint32_t owner,
+                              const struct unit_start *start, uint32_t frame_cnt)
+{
+    struct mcq_shard *sh = link->shard;
+    struct mcq_zmtp *z = &link->session.zmtp;
+    struct mcq_msg m = mcq_msg_of_frames(sh->frames, frame_cnt);
+    m.owner = owner;
+    size_t consumed;
+    enum taken t = offer(link, &m, 1, &consumed);
+    if (t == TAKEN_PAUSE && consumed == 0) {
+        in->pos = start->pos;
+        z->offset = start->offset;
+        z->scan_len = start->scan_len;
+        z->scan_frames = start->scan_frames;
+        sh->stats.proto.msgs_in--;
+        sh->stats.proto.frames_in -= frame_cnt;
+    }
+    return t;
+}
+
+static enum taken subscription(struct mcq_link *link, bool add, struct mcq_slice topic)
+{
+    struct mcq_psock *ps = &link->sock->psock;
+    if (ps->pattern->subscribed == NULL)
+        return TAKEN_ALL;
+    enum mcq_reason reason = ps->pattern->subscribed(ps, &link->pipe, add, topic);
+    if (reason != MCQ_REASON_NONE)
+        mcq_session_end(link, reason, 0);
+    return link->session.ended ? TAKEN_END : TAKEN_ALL;
+}
+
+/* Anything but a plain message: one unit. *more: go on. */
+static enum taken unit(struct mcq_link *link, struct mcq_reader *in, uint32_t owner, bool *more)
+{
+    struct mcq_shard *sh = link->shard;
+    struct mcq_session *s = &link->session;
+    const struct unit_start start = {in->pos, s->zmtp.offset, s->zmtp.scan_len,
+                                     s->zmtp.scan_frames};
+    struct mcq_zmtp_event ev;
+    mcq_zmtp_next(&s->zmtp, in, mcq_shard_now_ns(sh), sh->frames, &ev, &sh->stats.proto);
+    *more = true;
+    switch (ev.kind) {
+    case MCQ_ZMTP_MORE:
+        *more = false;
+        return TAKEN_ALL;
+    case MCQ_ZMTP_HANDSHAKE_DONE:
+        return mcq_link_up(link) ? TAKEN_ALL : TAKEN_END;
+    case MCQ_ZMTP_MESSAGE:
+        return one_message(link, in, owner, &start, ev.frame_cnt);
+    case MCQ_ZMTP_SUBSCRIBE:
+        return subscription(link, true, ev.topic);
+    case MCQ_ZMTP_CANCEL:
+        return subscription(link, false, ev.topic);
+    case MCQ_ZMTP_WROTE:
+        link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
+        return TAKEN_ALL;
+    case MCQ_ZMTP_NEED_BODY:
+        s->body_missing = ev.missing;
+        return TAKEN_BODY;
+    case MCQ_ZMTP_DEAD:
+        return protocol_dead(link);
+    }
+    return TAKEN_END;
+}
+
+/* Decodes and delivers from the front of in. */
+static enum taken decode(struct mcq_link *link, struct mcq_reader *in, uint32_t owner)
+{
+    struct mcq_session *s = &link->session;
+    for (uint32_t i = 0; i < MCQ_SESSION_BATCHES_MAX; i++) {
+        bool special = true;
+        bool more = true;
+        size_t n = 0;
+        enum taken t = TAKEN_ALL;
+        if (mcq_reader_left(in) == 0)
+            return TAKEN_ALL;
+        if (s->zmtp.state == MCQ_ZMTP_TRAFFIC && s->zmtp.slow == 0)
+            t = batch(link, in, owner, &n, &special);
+        /* Also when nothing is whole: next finds out how much is missing. */
+        if (t == TAKEN_ALL && (special || n == 0))
+            t = unit(link, in, owner, &more);
+        if (t != TAKEN_ALL || !more)
+            return t;
+    }
+    return TAKEN_LATER;
+}
+
+static void make_ready(struct mcq_link *link)
+{
+    if (!mcq_node_linked(&link->session.ready_node))
+        mcq_list_push_back(&link->shard->ready, &link->session.ready_node);
+}
+
+static void out_of_memory(struct mcq_link *link)
+{
+    mcq_session_end(link, MCQ_REASON_LIMIT, 0);
+}
+
+/* Delivers from the window. */
+static enum taken decode_window(struct mcq_link *link)
+{
+    struct mcq_session *s = &link->session;
+    struct mcq_buf_heap *heap = link->shard->heap;
+    struct mcq_reader in = mcq_reader_of(mcq_window_slice(&s->win));
+    enum taken t = decode(link, &in, mcq_owner_borrowed(s->win.buf));
+    mcq_window_consume(heap, &s->win, in.pos);
+    if (t == TAKEN_LATER)
+        make_ready(link);
+    return t;
+}
+
+/* A large frame: everything of it that is missing gets room, or the session waits for that. */
+static void open_body(struct mcq_link *link)
+{
+    struct mcq_session *s = &link->session;
+    struct mcq_shard *sh = link->shard;
+    if (mcq_window_reserve(sh->heap, &s->win, (size_t)s->body_missing)) {
+        s->body_wait_ns = 0;
+        sh->stats.proto.large_in++;
+        return;
+    }
+    if (s->body_wait_ns == 0) {
+        s->body_wait_ns = mcq_shard_now_ns(sh);
+        sh->stats.proto.large_waits++;
+        mcq_link_touch(link); /* its timer tries again */
+    } else if (mcq_shard_now_ns(sh) - s->body_wait_ns > MCQ_SESSION_BODY_WAIT_NS) {
+        out_of_memory(link);
+    }
+}
+
+static void deliver_window(struct mcq_link *link)
+{
+    struct mcq_session *s = &link->session;
+    if (s->win.len == 0)
+        return;
+    enum taken t = decode_window(link);
+    if (t == TAKEN_BODY)
+        open_body(link);
+    else if (t == TAKEN_ALL && s->win.len == 0)
+        link->shard->stats.proto.assembled++;
+}
+
+/* Bytes for a window that isn't empty, or may not be delivered now: returns how many it took. */
+static size_t feed_window(struct mcq_link *link, struct mcq_slice in, bool whole)
+{
+    struct mcq_session *s = &link->session;
+    size_t n = in.len;
+    if (!whole)
+        n = (size_t)mcq_min_u64(n, s->body_missing != 0 ? s->body_missing
+                                                        : mcq_zmtp_need(&s->zmtp));
+    if (!mcq_window_append(link->shard->heap, &s->win, mcq_slice_of(in.ptr, n))) {
+        out_of_memory(link);
+        return in.len;
+    }
+    if (s->body_missing != 0)
+        s->body_missing -= mcq_min_u64(s->body_missing, n);
+    return n;
+}
+
+static bool blocked(const struct mcq_session *s)
+{
+    return s->paused || s->refused || s->body_wait_ns != 0 || mcq_node_linked(&s->ready_node);
+}
+
+/* Straight from a receive block, no copy; what is left over moves to the window. */
+static size_t take_direct(struct mcq_link *link, struct mcq_buf *buf, struct mcq_slice in)
+{
+    struct mcq_session *s = &link->session;
+    struct mcq_reader r = mcq_reader_of(in);
+    enum taken t = decode(link, &r, mcq_owner_borrowed(buf));
+    if (t == TAKEN_LATER)
+        make_ready(link);
+    if (t == TAKEN_END || mcq_reader_left(&r) == 0)
+        return in.len;
+    /* The part of a large frame that is here isn't what is missing of it. */
+    uint64_t missing = t == TAKEN_BODY ? s->body_missing : 0;
+    s->body_missing = 0;
+    feed_window(link, mcq_reader_rest(&r), true);
+    s->body_missing = missing;
+    if (t == TAKEN_BODY && !s->ended)
+        open_body(link);
+    return in.len;
+}
+
+static void take_slice(struct mcq_link *link, struct mcq_buf *buf, struct mcq_slice in)
+{
+    struct mcq_session *s = &link->session;
+    while (in.len != 0 && !s->ended) {
+        size_t n;
+        if (blocked(s)) {
+            n = feed_window(link, in, true);
+        } else if (s->win.len == 0) {
+            n = take_direct(link, buf, in);
+        } else {
+            n = feed_window(link, in, false);
+            if (!s->ended && s->body_missing == 0)
+                deliver_window(link);
+        }
+        in = mcq_slice_of(in.ptr + n, in.len - n);
+    }
+}
+
+/* Bytes that the kernel wrote behind the window. */
+static void take_body(struct mcq_link *link, uint32_t len)
+{
+    struct mcq_session *s = &link->session;
+    s->win.len += len;
+    if (s->win.buf->written < s->win.off + s->win.len)
+        s->win.buf->written = s->win.off + s->win.len;
+    s->body_missing -= mcq_min_u64(s->body_missing, len);
+    if (s->body_missing == 0)
+        deliver_window(link);
+}
+
+void mcq_session_input(struct mcq_link *link, const struct mcq_io_event *ev)
+{
+    struct mcq_session *s = &link->session;
+    struct mcq_shard *sh = link->shard;
+    if (ev->len != 0 && !s->ended) {
+        mcq_zmtp_alive(&s->zmtp, mcq_shard_now_ns(sh));
+        sh->stats.proto.bytes_in += ev->len;
+        if (ev->into)
+            take_body(link, ev->len);
+        else
+            take_slice(link, ev->buf, mcq_slice_of(ev->buf->base + ev->off, ev->len));
+    }
+    if (ev->buf != NULL && !ev->into)
+        mcq_buf_unref(sh->heap, ev->buf);
+    mcq_session_rearm(link);
+}
+
+void mcq_session_deliver(struct mcq_link *link)
+{
+    struct mcq_session *s = &link->session;
+    if (s->ended || s->conn == NULL)
+        return;
+    if (s->body_wait_ns != 0)
+        open_body(link);
+    if (!s->ended && !s->paused && !s->refused && s->body_wait_ns == 0 && s->body_missing == 0)
+        deliver_window(link);
+    mcq_session_rearm(link);
+}
+
+void mcq_session_resume(struct mcq_link *link)
+{
+    struct mcq_session *s = &link->session;
+    if (!s->paused)
+        return;
+    s->paused = false;
+    link->shard->stats.pattern.resumes++;
+    make_ready(link);
+}
+
+bool mcq_session_recall(struct mcq_link *link)
+{
+    struct mcq_session *s = &link->session;
+    if (s->paused)
+        return false;
+    s->refused = false;
+    make_ready(link);
+    return true;
+}
+
+void mcq_session_rearm(struct mcq_link *link)
+{
+    struct mcq_session *s = &link->session;
+    struct mcq_loop *loop = link->shard->loop;
+    struct mcq_conn *c = s->conn;
+    if (c == NULL || s->ended || c->state != MCQ_CONN_OPEN || c->eof)
+        return;
+    if (s->body_missing != 0 && s->body_wait_ns == 0) {
+        if (c->recv_armed)
+            mcq_conn_recv_stop(loop, c);
+        else
+            mcq_conn_recv_into(loop, c, s->win.buf, (uint32_t)(s->win.off + s->win.len),
+                               (uint32_t)s->body_missing);
+        return;
+    }
+    uint32_t limit = link->sock->opts.recv_hwm_bytes;
+    if (c->recv_armed)
+        return;
+    if (!blocked(s)) /* a message that isn't whole may outgrow the credit, up to its own limit */
+        mcq_conn_recv(loop, c, limit);
+    else if (s->body_wait_ns == 0 && s->win.len < limit)
+        mcq_conn_recv(loop, c, limit - (uint32_t)s->win.len);
+}

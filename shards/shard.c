@@ -1,0 +1,307 @@
+#include "shards/shard.h"
+
+#include "mem/detail.h"
+#include "shards/thread.h"
+
+__thread struct mcq_shard *mcq_shard_here;
+
+/* --- flushing ------------------------------------------------------------------------------ */
+
+static void env_mark(void *ctx, struct mcq_pipe *p)
+{
+    struct mcq_shard *sh = ctx;
+    if (p->marked)
+        return;
+    p->marked = true;
+    if (mcq_list_empty(&sh->marked))
+        sh->oldest_ns = mcq_shard_now_ns(sh);
+    mcq_list_push_back(&sh->marked, &p->mark_node);
+}
+
+static bool flush_pipe(struct mcq_pipe *p)
+{
+    mcq_node_unlink(&p->mark_node);
+    p->marked = false;
+    return mcq_session_flush(mcq_link_of_pipe(p));
+}
+
+/* Inside a callback that sends a lot: what has waited long, or is much, leaves now. */
+static void env_pressed(void *ctx, struct mcq_pipe *p)
+{
+    struct mcq_shard *sh = ctx;
+    if (mcq_pipe_queued_bytes(p) < MCQ_SHARD_PRESSED_LEN &&
+        mcq_loop_clock(sh->loop) - sh->oldest_ns < MCQ_SHARD_OLDEST_NS)
+        return;
+    if (flush_pipe(p))
+        mcq_loop_submit(sh->loop);
+}
+
+/* At most so many sends a turn; the rest is first in the next. */
+static void flush_marked(struct mcq_shard *sh)
+{
+    struct mcq_node *n;
+    for (uint32_t i = 0; i < MCQ_SHARD_FLUSH_MAX; i++) {
+        if ((n = mcq_list_first(&sh->marked)) == NULL)
+            return;
+        flush_pipe(MCQ_CONTAINER_OF(n, struct mcq_pipe, mark_node));
+    }
+}
+
+/* --- the turn ------------------------------------------------------------------------------ */
+
+static void dispatch(struct mcq_shard *sh, const struct mcq_io_event *ev)
+{
+    if (ev->kind == MCQ_IO_WAKE) {
+        sh->stats.wakes++;
+        return;
+    }
+    if (ev->conn->listener)
+        mcq_listener_event(ev->conn->user, ev);
+    else
+        mcq_link_event(ev->conn->user, ev);
+}
+
+static uint32_t reap(struct mcq_shard *sh)
+{
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < MCQ_SHARD_REAPS_MAX; i++) {
+        size_t n = mcq_loop_reap(sh->loop, sh->events, MCQ_SHARD_EVENTS_MAX);
+        if (n == 0)
+            break;
+        for (size_t k = 0; k < n; k++)
+            dispatch(sh, &sh->events[k]);
+        total += (uint32_t)n;
+    }
+    return total;
+}
+
+/* Each session that was ready when the turn came to it, once. */
+static uint32_t deliver(struct mcq_shard *sh)
+{
+    struct mcq_node *last = mcq_list_last(&sh->ready);
+    struct mcq_node *n;
+    uint32_t cnt = 0;
+    while (last != NULL && (n = mcq_list_pop_front(&sh->ready)) != NULL) {
+        struct mcq_session *s = MCQ_CONTAINER_OF(n, struct mcq_session, ready_node);
+        mcq_session_deliver(MCQ_CONTAINER_OF(s, struct mcq_link, session));
+        cnt++;
+        if (n == last)
+            break;
+    }
+    return cnt;
+}
+
+static void stop(struct mcq_shard *sh)
+{
+    sh->stopping = true;
+    for (struct mcq_node *n = mcq_list_first(&sh->sock_list); n != NULL;
+         n = mcq_list_next(&sh->sock_list, n))
+        mcq_sock_close(MCQ_CONTAINER_OF(n, struct mcq_sock, shard_node));
+}
+
+static bool has_work(const struct mcq_shard *sh)
+{
+    return !mcq_list_empty(&sh->ready) || !mcq_list_empty(&sh->marked) ||
+           !mcq_list_empty(&sh->writable);
+}
+
+static bool finished(const struct mcq_shard *sh)
+{
+    return mcq_list_empty(&sh->sock_list) && mcq_mailbox_empty(sh->mailbox) &&
+           (sh->stopping || sh->timers_open == 0);
+}
+
+bool mcq_shard_step(struct mcq_shard *sh)
+{
+    mcq_loop_begin(sh->loop);
+    uint32_t work = reap(sh);
+    work += deliver(sh);
+    work += mcq_timers_expire(mcq_loop_timers(sh->loop), mcq_shard_now_ns(sh));
+    work += mcq_mailbox_run(sh->mailbox, sh);
+    if (MCQ_UNLIKELY(mcq_mailbox_stopped(sh->mailbox)) && !sh->stopping)
+        stop(sh);
+    if (!mcq_list_empty(&sh->writable))
+        mcq_sock_run_writable(sh);
+    flush_marked(sh);
+    if (MCQ_UNLIKELY(!mcq_list_empty(&sh->drops) || !mcq_list_empty(&sh->sock_drops)))
+        mcq_sock_run_drops(sh);
+    if (MCQ_UNLIKELY(finished(sh)))
+        return false;
+    mcq_loop_end(sh->loop, work != 0 || has_work(sh), UINT64_MAX);
+    return true;
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static uint64_t next_random(void *ctx)
+{
+    struct mcq_shard *sh = ctx;
+    return mcq_loop_random(sh->loop);
+}
+
+void mcq_shard_psock_init(struct mcq_shard *sh, struct mcq_sock *sock,
+                          const struct mcq_pattern *pattern)
+{
+    const struct mcq_psock_config config = {
+        .up = &mcq_sock_up,
+        .up_ctx = sock,
+        .env = &sh->env,
+        .shared = sh->shared,
+        .random = next_random,
+        .random_ctx = sh,
+        .subs_max = sock->opts.subs_max,
+    };
+    mcq_psock_init(&sock->psock, pattern, &config);
+}
+
+static bool carve_pools(struct mcq_shard *sh)
+{
+    const struct mcq_plan *p = &sh->plan;
+    struct mcq_arena *a = &sh->arena;
+    sh->epochs = mcq_arena_carve(a, p->links_max * sizeof(*sh->epochs), MCQ_CACHE_LINE);
+    sh->live = mcq_arena_carve(a, p->links_max * sizeof(*sh->live), MCQ_CACHE_LINE);
+    return sh->epochs != NULL && sh->live != NULL &&
+           mcq_pool_init(&sh->links, "links", a, sizeof(struct mcq_link), p->links_max) &&
+           mcq_pool_init(&sh->socks, "sockets", a, sizeof(struct mcq_sock), p->socks_max) &&
+           mcq_pool_init(&sh->listeners, "listeners", a, sizeof(struct mcq_listener),
+                         p->listeners_max) &&
+           mcq_pool_init(&sh->targets, "connects", a, sizeof(struct mcq_target),
+                         p->targets_max) &&
+           mcq_pool_init(&sh->segs, "segments", a, sizeof(struct mcq_seg), p->segs_max) &&
+           mcq_pool_init(&sh->timers, "timers", a, sizeof(struct mcq_timer), p->timers_max);
+}
+
+static enum mcq_error carve(struct mcq_shard *sh, const struct mcq_opts *opts,
+                            struct mcq_detail *detail)
+{
+    const struct mcq_loop_opts lo = {
+        .idle = opts->idle,
+        .idle_spin_ns = opts->idle_spin_ns,
+        .conns_max = sh->plan.conns_max,
+        .timers_max = sh->plan.heap_timers_max,
+        .features = opts->uring_features,
+        .heap = sh->heap,
+        .stats = &sh->stats.loop,
+    };
+    enum mcq_error err = mcq_loop_init(&sh->arena, &lo, &sh->loop, detail);
+    if (err != MCQ_OK)
+        return err;
+    sh->plan.patterns.hash_seed = mcq_loop_random(sh->loop);
+    sh->shared = mcq_pattern_shared_init(&sh->arena, &sh->plan.patterns, sh->heap);
+    MCQ_ASSERT(sh->shared != NULL && carve_pools(sh)); /* the plan is the sum of all footprints */
+    sh->mailbox = mcq_mailbox_init(&sh->arena, mcq_loop_wake_fd(sh->loop));
+    mcq_loop_on_sleep(sh->loop, mcq_mailbox_sleep, sh->mailbox);
+    return MCQ_OK;
+}
+
+static void seal(struct mcq_shard *sh, const struct mcq_opts *opts)
+{
+    struct mcq_detail detail = {.text = ""};
+    mcq_arena_seal(&sh->arena, !opts->no_mlock, &detail);
+    if (detail.text[0] != '\0')
+        mcq_log_line(&sh->log, MCQ_LOG_WARN, "shard %u: %s", sh->id, detail.text);
+    mcq_log_line(&sh->log, MCQ_LOG_INFO,
+                 "shard %u: %zu MiB mapped, %s, %s; %u connections, %u+%u+%u+%u blocks of "
+                 "512/4K/32K/256K, %zu MiB for large messages; ring: %s",
+                 sh->id, sh->arena.cap >> 20,
+                 sh->arena.pages == MCQ_PAGES_HUGE  ? "huge pages"
+                 : sh->arena.pages == MCQ_PAGES_THP ? "transparent huge pages"
+                                                    : "4 KiB pages",
+                 sh->arena.locked ? "locked" : "not locked", sh->plan.links_max,
+                 sh->plan.bufs.cnt[MCQ_BUF_512], sh->plan.bufs.cnt[MCQ_BUF_4K],
+                 sh->plan.bufs.cnt[MCQ_BUF_32K], sh->plan.bufs.cnt[MCQ_BUF_256K],
+                 sh->plan.bufs.large_bytes >> 20, mcq_loop_features(sh->loop));
+}
+
+enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id, const struct mcq_opts *opts,
+                              struct mcq_resolver **resolver, struct mcq_detail *detail)
+{
+    *sh = (struct mcq_shard){
+        .id = id,
+        .resolver = resolver,
+        .log = {opts->log, opts->log_ctx, opts->log_level},
+        .env = {.ctx = sh, .mark = env_mark, .pressed = env_pressed},
+    };
+    mcq_list_init(&sh->ready);
+    mcq_list_init(&sh->marked);
+    mcq_list_init(&sh->writable);
+    mcq_list_init(&sh->drops);
+    mcq_list_init(&sh->sock_drops);
+    mcq_list_init(&sh->sock_list);
+    enum mcq_error err = mcq_plan_make(opts, &sh->plan, detail);
+    if (err == MCQ_OK)
+        err = mcq_arena_init(&sh->arena, sh->plan.total, MCQ_NODE_ANY, detail);
+    if (err != MCQ_OK)
+        return err;
+    sh->heap = mcq_buf_heap_init(&sh->arena, &sh->plan.bufs, &sh->stats.mem);
+    err = sh->heap == NULL ? mcq_detail_set(detail, MCQ_ENOMEM, 0, "the arena is too small")
+                           : carve(sh, opts, detail);
+    if (err != MCQ_OK) {
+        mcq_arena_fini(&sh->arena);
+        return err;
+    }
+    sh->env.heap = sh->heap;
+    sh->env.segs = &sh->segs;
+    sh->env.stats = &sh->stats.pattern;
+    sh->pin_max = sh->plan.bufs.cnt[MCQ_BUF_32K] * (size_t)MCQ_BUF_RX_LEN / 4;
+    seal(sh, opts);
+    sh->stats.mem.minor_faults = mcq_thread_minor_faults();
+    mcq_shard_here = sh;
+    return MCQ_OK;
+}
+
+uint32_t mcq_shard_fini(struct mcq_shard *sh)
+{
+    mcq_loop_fini(sh->loop);
+    uint32_t astray = mcq_buf_heap_in_use(sh->heap);
+    if (astray != 0)
+        mcq_log_line(&sh->log, MCQ_LOG_ERROR, "shard %u: %u blocks are not home", sh->id, astray);
+    mcq_shard_here = NULL;
+    mcq_arena_fini(&sh->arena);
+    return astray;
+}
+
+/* --- public -------------------------------------------------------------------------------- */
+
+uint32_t mcq_shard_id(const struct mcq_shard *sh)
+{
+    return sh->id;
+}
+
+void *mcq_shard_user(const struct mcq_shard *sh)
+{
+    return sh->user;
+}
+
+void mcq_shard_set_user(struct mcq_shard *sh, void *user)
+{
+    sh->user = user;
+}
+
+uint64_t mcq_shard_now(const struct mcq_shard *sh)
+{
+    return mcq_loop_now(sh->loop);
+}
+
+uint64_t mcq_shard_clock(struct mcq_shard *sh)
+{
+    return mcq_loop_clock(sh->loop);
+}
+
+enum mcq_error mcq_post(struct mcq_shard *sh, mcq_post_fn *fn, void *arg)
+{
+    return mcq_mailbox_post(sh->mailbox, fn, arg);
+}
+
+void mcq_stop(struct mcq_shard *sh)
+{
+    mcq_mailbox_stop(sh->mailbox);
+}
+
+void mcq_shard_stats(const struct mcq_shard *sh, struct mcq_shard_stats *stats)
+{
+    *stats = sh->stats;
+    stats->mem.minor_faults = mcq_thread_minor_faults() - sh->stats.mem.minor_faults;
+    stats->posts = mcq_mailbox_posts(sh->mailbox);
+    stats->posts_full = mcq_mailbox_full(sh->mailbox);
+}

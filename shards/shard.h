@@ -1,0 +1,83 @@
+/* Shard: one core's thread state; composes mem, runtime, proto and patterns.
+ *
+ * The turn (mcq_shard_step): reap -> deliver -> timers -> mailbox -> flush -> submit (or sleep).
+ * Bounded everywhere: events, batches per connection, timers, posts, bytes per flush. The while
+ * loop and the pthread are in thread.c, so a test or a program can step a shard by itself.
+ */
+#ifndef MCQ_SHARDS_SHARD_H
+#define MCQ_SHARDS_SHARD_H
+
+#include <monocoque/stats.h>
+
+#include "mem/arena.h"
+#include "mem/buf.h"
+#include "patterns/shared.h"
+#include "runtime/loop.h"
+#include "shards/log.h"
+#include "shards/mailbox.h"
+#include "shards/plan.h"
+#include "shards/sock.h"
+#include "shards/timer.h"
+
+#define MCQ_SHARD_EVENTS_MAX  256u   /* completions of one reap */
+#define MCQ_SHARD_REAPS_MAX   16u    /* reaps of one turn */
+#define MCQ_SHARD_FLUSH_MAX   1024u  /* sends of one turn */
+#define MCQ_SHARD_OLDEST_NS   20000u /* oldest unsent message before a send inside a callback */
+#define MCQ_SHARD_PRESSED_LEN 65536u /* queued bytes of a peer before one */
+
+struct mcq_shard {
+    /* hot */
+    struct mcq_loop *loop;
+    struct mcq_buf_heap *heap;
+    struct mcq_list ready;    /* sessions with input to deliver */
+    struct mcq_list marked;   /* pipes to flush */
+    struct mcq_list writable; /* sockets whose `writable` is due */
+    struct mcq_list drops, sock_drops;
+    uint64_t oldest_ns;       /* when the first pipe of this turn was marked */
+    struct mcq_pipe_env env;
+    struct mcq_mailbox *mailbox;
+    /* cold */
+    uint32_t id;
+    void *user;
+    bool stopping;
+    uint32_t timers_open;
+    size_t pin_max;
+    struct mcq_resolver **resolver; /* the app's, created with the first name */
+    struct mcq_log log;
+    struct mcq_arena arena;
+    struct mcq_plan plan;
+    uint32_t *epochs; /* per link slot: of its newest peer name */
+    bool *live;       /* ... and whether that peer is up */
+    struct mcq_pool links, socks, listeners, targets, segs, timers;
+    struct mcq_pattern_shared *shared;
+    struct mcq_list sock_list;
+    struct mcq_shard_stats stats;
+    /* scratch of one delivery */
+    struct mcq_io_event events[MCQ_SHARD_EVENTS_MAX];
+    struct mcq_msg views[MCQ_SESSION_BATCH_MAX];
+    struct mcq_frame frames[MCQ_FRAME_CNT_MAX + 1];
+    char text[MCQ_ENDPOINT_LEN_MAX];
+};
+
+/* The shard of the calling thread, NULL on others. */
+extern __thread struct mcq_shard *mcq_shard_here;
+
+/* Thread: the one that will step it; faults the arena in and seals it. opts: effective. */
+MCQ_MUST_USE enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id,
+                                           const struct mcq_opts *opts,
+                                           struct mcq_resolver **resolver,
+                                           struct mcq_detail *detail);
+/* One turn; sleeps as the idle policy has it. Returns false once it is stopped and empty. */
+bool mcq_shard_step(struct mcq_shard *sh);
+/* Ties the socket's pattern part to this shard. */
+void mcq_shard_psock_init(struct mcq_shard *sh, struct mcq_sock *sock,
+                          const struct mcq_pattern *pattern);
+/* Stops, drains and gives everything back. Returns the number of bufs that were not home (0). */
+uint32_t mcq_shard_fini(struct mcq_shard *sh);
+
+static inline uint64_t mcq_shard_now_ns(const struct mcq_shard *sh)
+{
+    return mcq_loop_now(sh->loop);
+}
+
+#endif

@@ -1,0 +1,337 @@
+#include "shards/sock.h"
+
+#include "mem/detail.h"
+#include "shards/options.h"
+#include "shards/shard.h"
+
+/* --- what the pattern may ask for ----------------------------------------------------------- */
+
+static void pause(struct mcq_sock *sock, struct mcq_pipe *p)
+{
+    mcq_link_of_pipe(p)->session.paused = true;
+    sock->shard->stats.pattern.pauses++;
+}
+
+static size_t deliver_each(struct mcq_sock *sock, struct mcq_pipe *p, struct mcq_msg *msgs,
+                           size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (sock->handlers.message(sock->ctx, sock, p->peer, &msgs[i]) == MCQ_PAUSE) {
+            pause(sock, p);
+            return i + 1;
+        }
+    return n;
+}
+
+static size_t up_deliver(void *ctx, struct mcq_pipe *p, struct mcq_msg *msgs, size_t n)
+{
+    struct mcq_sock *sock = ctx;
+    if (MCQ_LIKELY(sock->handlers.messages != NULL)) {
+        size_t consumed = sock->handlers.messages(sock->ctx, sock, p->peer, msgs, n);
+        if (MCQ_UNLIKELY(consumed < n))
+            pause(sock, p);
+        return mcq_min(consumed, n);
+    }
+    if (sock->handlers.message != NULL)
+        return deliver_each(sock, p, msgs, n);
+    sock->shard->stats.pattern.drops_handler += n;
+    return n;
+}
+
+static void up_writable(void *ctx)
+{
+    struct mcq_sock *sock = ctx;
+    if (!mcq_node_linked(&sock->writable_node))
+        mcq_list_push_back(&sock->shard->writable, &sock->writable_node);
+}
+
+static void up_control(void *ctx, struct mcq_pipe *p)
+{
+    (void)ctx;
+    p->env->mark(p->env->ctx, p);
+}
+
+static bool up_resume(void *ctx, struct mcq_pipe *p)
+{
+    (void)ctx;
+    return mcq_session_recall(mcq_link_of_pipe(p));
+}
+
+static void up_close_pipe(void *ctx, struct mcq_pipe *p, enum mcq_reason reason)
+{
+    (void)ctx;
+    mcq_session_end(mcq_link_of_pipe(p), reason, 0);
+}
+
+static void up_dropped(void *ctx, struct mcq_pipe *p, enum mcq_reason reason, uint64_t cnt)
+{
+    struct mcq_sock *sock = ctx;
+    if (p == NULL) {
+        sock->drops += cnt;
+        sock->drop_reason = reason;
+        if (!mcq_node_linked(&sock->drop_node))
+            mcq_list_push_back(&sock->shard->sock_drops, &sock->drop_node);
+        return;
+    }
+    struct mcq_link *link = mcq_link_of_pipe(p);
+    link->drop_reason = reason;
+    if (!mcq_node_linked(&link->drop_node))
+        mcq_list_push_back(&sock->shard->drops, &link->drop_node);
+}
+
+static void up_subscription(void *ctx, struct mcq_pipe *p, bool added, struct mcq_slice topic)
+{
+    struct mcq_sock *sock = ctx;
+    if (sock->handlers.subscription != NULL)
+        sock->handlers.subscription(sock->ctx, sock, p->peer, added, topic.ptr, topic.len);
+}
+
+static void up_await(void *ctx, bool on)
+{
+    struct mcq_sock *sock = ctx;
+    struct mcq_timers *timers = mcq_loop_timers(sock->shard->loop);
+    uint32_t ms = sock->opts.request_timeout_ms;
+    if (on && ms != MCQ_NONE)
+        mcq_timer_node_arm(timers, &sock->request_timer,
+                           mcq_shard_now_ns(sock->shard) + ms * 1000000ull);
+    else
+        mcq_timer_node_disarm(timers, &sock->request_timer);
+}
+
+const struct mcq_psock_up mcq_sock_up = {
+    .deliver = up_deliver,
+    .writable = up_writable,
+    .control = up_control,
+    .resume = up_resume,
+    .close_pipe = up_close_pipe,
+    .dropped = up_dropped,
+    .subscription = up_subscription,
+    .await = up_await,
+};
+
+/* --- telling the user ----------------------------------------------------------------------- */
+
+void mcq_sock_tell(struct mcq_sock *sock, struct mcq_event *ev)
+{
+    if (sock->handlers.event == NULL)
+        return;
+    if (ev->endpoint == NULL)
+        ev->endpoint = "";
+    if (ev->detail == NULL)
+        ev->detail = "";
+    sock->handlers.event(sock->ctx, sock, ev);
+}
+
+void mcq_sock_run_writable(struct mcq_shard *sh)
+{
+    struct mcq_list due; /* those that wait again meanwhile have their turn next time */
+    struct mcq_node *n;
+    mcq_list_init(&due);
+    while ((n = mcq_list_pop_front(&sh->writable)) != NULL)
+        mcq_list_push_back(&due, n);
+    while ((n = mcq_list_pop_front(&due)) != NULL) {
+        struct mcq_sock *sock = MCQ_CONTAINER_OF(n, struct mcq_sock, writable_node);
+        if (sock->handlers.writable != NULL && !sock->closing)
+            sock->handlers.writable(sock->ctx, sock);
+    }
+}
+
+void mcq_sock_run_drops(struct mcq_shard *sh)
+{
+    struct mcq_node *n;
+    while ((n = mcq_list_pop_front(&sh->drops)) != NULL) {
+        struct mcq_link *link = MCQ_CONTAINER_OF(n, struct mcq_link, drop_node);
+        struct mcq_event ev = {.kind = MCQ_EVENT_DROPPED,
+                               .reason = link->drop_reason,
+                               .peer = link->pipe.peer,
+                               .cnt = link->pipe.drops};
+        link->pipe.drops = 0;
+        mcq_sock_tell(link->sock, &ev);
+    }
+    while ((n = mcq_list_pop_front(&sh->sock_drops)) != NULL) {
+        struct mcq_sock *sock = MCQ_CONTAINER_OF(n, struct mcq_sock, drop_node);
+        struct mcq_event ev = {
+            .kind = MCQ_EVENT_DROPPED, .reason = sock->drop_reason, .cnt = sock->drops};
+        sock->drops = 0;
+        mcq_sock_tell(sock, &ev);
+    }
+}
+
+/* --- life ----------------------------------------------------------------------------------- */
+
+static void request_tick(struct mcq_timer_node *timer, uint64_t now_ns)
+{
+    struct mcq_sock *sock = MCQ_CONTAINER_OF(timer, struct mcq_sock, request_timer);
+    (void)now_ns;
+    if (sock->closing) {
+        mcq_sock_check_closed(sock);
+        return;
+    }
+    sock->psock.pattern->timeout(&sock->psock);
+    if (sock->handlers.timeout != NULL)
+        sock->handlers.timeout(sock->ctx, sock);
+}
+
+enum mcq_error mcq_sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
+                             const struct mcq_sock_opts *opts,
+                             const struct mcq_sock_handlers *handlers, void *ctx,
+                             struct mcq_sock **out, struct mcq_detail *detail)
+{
+    struct mcq_sock_opts eff;
+    if (sh != mcq_shard_here)
+        return mcq_detail_set(detail, MCQ_ETHREAD, 0,
+                              "mcq_sock_open: call it on the shard's own thread");
+    const struct mcq_pattern *pattern = mcq_pattern_of(type);
+    if (pattern == NULL || handlers == NULL)
+        return mcq_detail_set(detail, pattern == NULL ? MCQ_ENOTSUP : MCQ_EINVAL, 0,
+                              pattern == NULL ? "this version has no socket type %d"
+                                              : "socket type %d: handlers is NULL",
+                              (int)type);
+    enum mcq_error err = mcq_sock_opts_effective(opts, type, &eff, detail);
+    if (err != MCQ_OK)
+        return err;
+    struct mcq_sock *sock = mcq_pool_take(&sh->socks);
+    if (sock == NULL)
+        return mcq_detail_set(detail, MCQ_ELIMIT, 0, "all %u sockets of this shard are in use",
+                              sh->socks.max);
+    *sock = (struct mcq_sock){.shard = sh, .handlers = *handlers, .ctx = ctx, .opts = eff};
+    mcq_bytes_copy(sock->identity, eff.identity, eff.identity_len);
+    sock->opts.identity = sock->identity;
+    sock->request_timer.fn = request_tick;
+    mcq_list_init(&sock->links);
+    mcq_list_init(&sock->listeners);
+    mcq_shard_psock_init(sh, sock, pattern);
+    mcq_list_push_back(&sh->sock_list, &sock->shard_node);
+    *out = sock;
+    return MCQ_OK;
+}
+
+void mcq_sock_check_closed(struct mcq_sock *sock)
+{
+    struct mcq_shard *sh = sock->shard;
+    if (!sock->closing || !mcq_list_empty(&sock->links) || !mcq_list_empty(&sock->listeners))
+        return;
+    mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &sock->request_timer);
+    mcq_node_unlink(&sock->writable_node);
+    mcq_node_unlink(&sock->drop_node);
+    mcq_node_unlink(&sock->shard_node);
+    mcq_psock_fini(&sock->psock);
+    if (sock->handlers.closed != NULL)
+        sock->handlers.closed(sock->ctx, sock);
+    mcq_pool_give(&sh->socks, sock);
+}
+
+void mcq_sock_close(struct mcq_sock *sock)
+{
+    if (sock->shard != mcq_shard_here || sock->closing)
+        return;
+    uint64_t linger_ns = sock->opts.linger_ms == MCQ_NONE ? 0 : sock->opts.linger_ms * 1000000ull;
+    sock->closing = true;
+    for (struct mcq_node *n = mcq_list_first(&sock->listeners); n != NULL;
+         n = mcq_list_next(&sock->listeners, n))
+        mcq_listener_close(MCQ_CONTAINER_OF(n, struct mcq_listener, sock_node));
+    for (struct mcq_node *n = mcq_list_first(&sock->links); n != NULL;
+         n = mcq_list_next(&sock->links, n))
+        mcq_link_close(MCQ_CONTAINER_OF(n, struct mcq_link, sock_node), MCQ_REASON_LOCAL,
+                       linger_ns);
+    /* `closed` comes from the loop, also when there is nothing to wait for. */
+    mcq_timer_node_arm(mcq_loop_timers(sock->shard->loop), &sock->request_timer,
+                       mcq_shard_now_ns(sock->shard));
+}
+
+enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint,
+                             struct mcq_detail *detail)
+{
+    struct mcq_endpoint ep;
+    if (sock->shard != mcq_shard_here)
+        return mcq_detail_set(detail, MCQ_ETHREAD, 0, "bind: call it on the shard's own thread");
+    if (sock->closing)
+        return mcq_detail_set(detail, MCQ_ESTATE, 0, "bind %s: the socket is closing", endpoint);
+    enum mcq_error err = mcq_endpoint_parse(endpoint, true, &ep, detail);
+    return err != MCQ_OK ? err : mcq_listener_open(sock, &ep, detail);
+}
+
+enum mcq_error mcq_sock_connect(struct mcq_sock *sock, const char *endpoint,
+                                struct mcq_detail *detail)
+{
+    struct mcq_endpoint ep;
+    if (sock->shard != mcq_shard_here)
+        return mcq_detail_set(detail, MCQ_ETHREAD, 0, "connect: call it on the shard's own thread");
+    if (sock->closing)
+        return mcq_detail_set(detail, MCQ_ESTATE, 0, "connect %s: the socket is closing", endpoint);
+    enum mcq_error err = mcq_endpoint_parse(endpoint, false, &ep, detail);
+    return err != MCQ_OK ? err : mcq_link_connect(sock, endpoint, &ep, detail);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return __builtin_strcmp(a, b) == 0;
+}
+
+enum mcq_error mcq_sock_unbind(struct mcq_sock *sock, const char *endpoint,
+                               struct mcq_detail *detail)
+{
+    if (sock->shard != mcq_shard_here)
+        return mcq_detail_set(detail, MCQ_ETHREAD, 0, "unbind: call it on the shard's own thread");
+    for (struct mcq_node *n = mcq_list_first(&sock->listeners); n != NULL;
+         n = mcq_list_next(&sock->listeners, n)) {
+        struct mcq_listener *l = MCQ_CONTAINER_OF(n, struct mcq_listener, sock_node);
+        if (!l->closing && same_text(l->text, endpoint)) {
+            mcq_listener_close(l);
+            return MCQ_OK;
+        }
+    }
+    return mcq_detail_set(detail, MCQ_ENOENT, 0,
+                          "unbind: this socket isn't bound to %s (ask mcq_sock_endpoint)",
+                          endpoint);
+}
+
+enum mcq_error mcq_sock_disconnect(struct mcq_sock *sock, const char *endpoint,
+                                   struct mcq_detail *detail)
+{
+    if (sock->shard != mcq_shard_here)
+        return mcq_detail_set(detail, MCQ_ETHREAD, 0,
+                              "disconnect: call it on the shard's own thread");
+    for (struct mcq_node *n = mcq_list_first(&sock->links); n != NULL;
+         n = mcq_list_next(&sock->links, n)) {
+        struct mcq_link *link = MCQ_CONTAINER_OF(n, struct mcq_link, sock_node);
+        if (link->target != NULL && !link->closing && same_text(link->target->text, endpoint)) {
+            mcq_link_close(link, MCQ_REASON_LOCAL,
+                           sock->opts.linger_ms == MCQ_NONE ? 0
+                                                            : sock->opts.linger_ms * 1000000ull);
+            return MCQ_OK;
+        }
+    }
+    return mcq_detail_set(detail, MCQ_ENOENT, 0, "disconnect: this socket isn't connected to %s",
+                          endpoint);
+}
+
+const char *mcq_sock_endpoint(const struct mcq_sock *sock)
+{
+    return sock->bound;
+}
+
+struct mcq_shard *mcq_sock_shard(const struct mcq_sock *sock)
+{
+    return sock->shard;
+}
+
+enum mcq_sock_type mcq_sock_type(const struct mcq_sock *sock)
+{
+    return sock->psock.pattern->type;
+}
+
+uint32_t mcq_sock_peer_cnt(const struct mcq_sock *sock)
+{
+    return sock->psock.peers_up;
+}
+
+void *mcq_sock_user(const struct mcq_sock *sock)
+{
+    return sock->ctx;
+}
+
+void mcq_sock_set_user(struct mcq_sock *sock, void *ctx)
+{
+    sock->ctx = ctx;
+}

@@ -1,0 +1,42 @@
+/* Sock: what a struct mcq_sock is inside: a pattern, its links and listeners, the user's handlers.
+ *
+ *      OPEN --mcq_sock_close--> CLOSING (links linger, listeners end) --all gone--> `closed`, freed
+ */
+#ifndef MCQ_SHARDS_SOCK_H
+#define MCQ_SHARDS_SOCK_H
+
+#include "patterns/psock.h"
+#include "runtime/timer.h"
+#include "shards/link.h"
+#include "shards/listener.h"
+
+struct mcq_sock {
+    struct mcq_psock psock; /* first: the hot part */
+    struct mcq_shard *shard;
+    struct mcq_sock_handlers handlers;
+    void *ctx;
+    struct mcq_sock_opts opts; /* effective */
+    uint8_t identity[MCQ_IDENTITY_LEN_MAX];
+    struct mcq_list links, listeners;
+    bool closing;
+    struct mcq_pipe *reserved; /* by mcq_tx_reserve, until the turn ends */
+    uint64_t drops;            /* of no peer in particular, since the last event */
+    enum mcq_reason drop_reason;
+    char bound[MCQ_ENDPOINT_LEN_MAX];
+    struct mcq_timer_node request_timer;
+    struct mcq_node shard_node;
+    struct mcq_node writable_node;
+    struct mcq_node drop_node;
+};
+
+extern const struct mcq_psock_up mcq_sock_up;
+
+/* Tells the event handler. Fields of ev beyond those given by the caller are filled in here. */
+void mcq_sock_tell(struct mcq_sock *sock, struct mcq_event *ev);
+/* Runs `writable` for those that wait; DROPPED events. Once per turn. */
+void mcq_sock_run_writable(struct mcq_shard *shard);
+void mcq_sock_run_drops(struct mcq_shard *shard);
+/* A link or listener is gone: ends a closing socket that has none left. */
+void mcq_sock_check_closed(struct mcq_sock *sock);
+
+#endif

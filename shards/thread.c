@@ -1,0 +1,99 @@
+/* RAW: pthread, CPU affinity and the eventfds that tell the app; sound because everything shared is
+ * written before the eventfd and read after it; app.c calls. */
+#define _GNU_SOURCE
+#include "shards/thread.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "mem/detail.h"
+
+static void signal_fd(int fd)
+{
+    const uint64_t one = 1;
+    ssize_t n;
+    do
+        n = write(fd, &one, sizeof(one));
+    while (n < 0 && errno == EINTR);
+}
+
+static void wait_fd(int fd)
+{
+    uint64_t n;
+    while (read(fd, &n, sizeof(n)) < 0 && errno == EINTR)
+        ;
+}
+
+static void pin(struct mcq_thread *t)
+{
+    cpu_set_t set;
+    char name[16];
+    snprintf(name, sizeof(name), "mcq-%u", t->id);
+    pthread_setname_np(pthread_self(), name);
+    if (t->cpu == MCQ_THREAD_CPU_ANY)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET(t->cpu, &set);
+    int e = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+    if (e != 0)
+        mcq_log_line(&(struct mcq_log){t->opts->log, t->opts->log_ctx, t->opts->log_level},
+                     MCQ_LOG_WARN, "shard %u: can't be pinned to CPU %u: %s (see --cpus)", t->id,
+                     t->cpu, strerror(e));
+}
+
+static void run(struct mcq_thread *t)
+{
+    if (t->app->start != NULL && t->app->start(&t->shard, t->arg) != 0) {
+        t->err = mcq_detail_set(&t->detail, MCQ_ESTATE, 0, "shard %u: start refused to go on",
+                                t->id);
+        mcq_stop(&t->shard);
+    }
+    signal_fd(t->ready_fd);
+    while (mcq_shard_step(&t->shard))
+        ;
+    if (t->app->on_stop != NULL)
+        t->app->on_stop(&t->shard, t->arg);
+}
+
+static void *thread_main(void *arg)
+{
+    struct mcq_thread *t = arg;
+    pin(t);
+    t->err = mcq_shard_init(&t->shard, t->id, t->opts, t->resolver, &t->detail);
+    bool up = t->err == MCQ_OK;
+    if (up)
+        run(t);
+    else
+        signal_fd(t->ready_fd);
+    signal_fd(t->done_fd);
+    wait_fd(t->end_fd);
+    if (up) /* here: the ring belongs to this thread (SINGLE_ISSUER) */
+        mcq_shard_fini(&t->shard);
+    return NULL;
+}
+
+enum mcq_error mcq_thread_start(struct mcq_thread *t, struct mcq_detail *detail)
+{
+    int e = pthread_create(&t->pthread, NULL, thread_main, t);
+    if (e != 0)
+        return mcq_detail_set(detail, MCQ_EOS, e,
+                              "a thread for shard %u can't be started: %s (see ulimit -u)", t->id,
+                              strerror(e));
+    return MCQ_OK;
+}
+
+void mcq_thread_join(struct mcq_thread *t)
+{
+    signal_fd(t->end_fd);
+    pthread_join(t->pthread, NULL);
+}
+
+uint64_t mcq_thread_minor_faults(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_THREAD, &u) == 0 ? (uint64_t)u.ru_minflt : 0;
+}

@@ -1,0 +1,63 @@
+#include "shards/window.h"
+
+static size_t room_behind(const struct mcq_window *w)
+{
+    return w->buf == NULL ? 0 : w->buf->cap - w->off - w->len;
+}
+
+bool mcq_window_reserve(struct mcq_buf_heap *heap, struct mcq_window *w, size_t more)
+{
+    if (room_behind(w) >= more)
+        return true;
+    /* Alone in its block and room enough in it: move to the front. */
+    if (w->buf != NULL && w->buf->app_cnt == 1 && w->buf->cap - w->len >= more &&
+        w->off >= w->len) {
+        mcq_bytes_copy(w->buf->base, w->buf->base + w->off, w->len);
+        w->off = 0;
+        return true;
+    }
+    struct mcq_buf *b = mcq_buf_take(heap, w->len + more);
+    if (b == NULL)
+        return false;
+    if (w->len != 0)
+        mcq_bytes_copy(b->base, w->buf->base + w->off, w->len);
+    b->written = w->len;
+    if (w->buf != NULL)
+        mcq_buf_unref(heap, w->buf);
+    w->buf = b;
+    w->off = 0;
+    return true;
+}
+
+bool mcq_window_append(struct mcq_buf_heap *heap, struct mcq_window *w, struct mcq_slice s)
+{
+    if (s.len == 0)
+        return true;
+    if (room_behind(w) < s.len) {
+        /* Grows by half at least, so that a large frame in small pieces is copied O(1) times. */
+        size_t grow = mcq_max(s.len, w->len / 2);
+        if (!mcq_window_reserve(heap, w, grow) && !mcq_window_reserve(heap, w, s.len))
+            return false;
+    }
+    mcq_bytes_copy(w->buf->base + w->off + w->len, s.ptr, s.len);
+    w->len += s.len;
+    if (w->buf->written < w->off + w->len)
+        w->buf->written = w->off + w->len;
+    return true;
+}
+
+void mcq_window_consume(struct mcq_buf_heap *heap, struct mcq_window *w, size_t len)
+{
+    MCQ_DASSERT(len <= w->len);
+    w->off += len;
+    w->len -= len;
+    if (w->len == 0)
+        mcq_window_drop(heap, w);
+}
+
+void mcq_window_drop(struct mcq_buf_heap *heap, struct mcq_window *w)
+{
+    if (w->buf != NULL)
+        mcq_buf_unref(heap, w->buf);
+    *w = (struct mcq_window){NULL, 0, 0};
+}
