@@ -57,8 +57,9 @@ struct mcq_pattern {
     enum mcq_sock_type type;
     uint32_t peer_mask; /* 1 << type of each type it may meet (RFC 28-31) */
     /* Slots may be NULL only where said. */
-    void (*open)(struct mcq_psock *s);  /* NULL: nothing to do */
-    void (*close)(struct mcq_psock *s); /* after every pipe was removed; gives back pool objects. NULL ok */
+    void (*open)(struct mcq_psock *s); /* NULL: nothing to do */
+    /* After every pipe was removed: gives back pool objects. NULL: nothing to do. */
+    void (*close)(struct mcq_psock *s);
     void (*add)(struct mcq_psock *s, struct mcq_pipe *p);
     /* MCQ_REASON_NONE: welcome, p->up is set; else the peer is refused with that reason (PAIR:
      * LIMIT; ROUTER: IDENTITY), counted, and stays as it was. p->peer and p->identity are set, and
@@ -71,11 +72,12 @@ struct mcq_pattern {
      * were consumed (delivered or dropped with a counter); fewer than n: the rest is offered again
      * after up->resume or the user's mcq_peer_resume. */
     size_t (*receive)(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_msg *msgs, size_t n);
-    /* to: NULL, the pattern chooses. Doesn't consume m (the caller drops an owned one on MCQ_OK). */
+    /* to: NULL, the pattern chooses. Doesn't consume m (the caller drops an owned
+     * one on MCQ_OK). */
     enum mcq_error (*send)(struct mcq_psock *s, struct mcq_pipe *to, const struct mcq_msg *m);
-    /* The pipe the next message would go to, with room for len bytes; for tx_reserve and the fast path.
-     * NULL slot: not supported. Returns NULL and sets *err if there is none. chosen must be called after
-     * a message was put there. */
+    /* The pipe the next message would go to, with room for len bytes; for tx_reserve and the fast
+     * path. NULL slot: not supported. Returns NULL and sets *err if there is none. chosen must be
+     * called after a message was put there. */
     struct mcq_pipe *(*pick)(struct mcq_psock *s, size_t len, enum mcq_error *err);
     void (*chosen)(struct mcq_psock *s, struct mcq_pipe *p);
     /* A starved pipe has room again. */
@@ -85,7 +87,8 @@ struct mcq_pattern {
                                   struct mcq_slice topic);
     /* SUB: the user's own subscription. NULL: MCQ_ENOTSUP. */
     enum mcq_error (*subscribe)(struct mcq_psock *s, bool add, struct mcq_slice topic);
-    /* SUB: the next subscription p has not been told (p->control_seq); false: none. NULL: none ever. */
+    /* SUB: the next subscription p has not been told (p->control_seq); false: none. NULL: none
+     * ever. */
     bool (*control)(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_control *c);
     /* REQ: no reply in time. NULL: never armed. */
     void (*timeout)(struct mcq_psock *s);

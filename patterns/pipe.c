@@ -119,9 +119,11 @@ static size_t block_room(const struct mcq_pipe *p)
 
 /* --- credit -------------------------------------------------------------------------------- */
 
+/* No block or segment is left, which isn't this pipe's own doing: its own sends may not wake it. */
 static enum mcq_error starve(struct mcq_pipe *p)
 {
     p->starved = true;
+    p->env->short_of_blocks = true;
     return MCQ_EAGAIN;
 }
 

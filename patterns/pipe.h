@@ -42,6 +42,7 @@ struct mcq_pipe_env {
     struct mcq_buf_heap *heap;
     struct mcq_pool *segs; /* of struct mcq_seg */
     struct mcq_pattern_stats *stats;
+    bool short_of_blocks; /* a put failed for want of a block or segment: the shard wakes the starved */
     void *ctx;
     /* p has bytes to send and is not marked yet: the shard puts it in its line for this turn. */
     void (*mark)(void *ctx, struct mcq_pipe *p);
@@ -61,50 +62,50 @@ struct mcq_seg {
 
 struct mcq_pipe {
     /* hot line */
-    uint8_t *cursor;    /* where the next frame goes */
+    uint8_t *cursor; /* where the next frame goes */
     uint8_t *limit;
-    uint32_t countdown; /* messages until the slow path looks */
+    uint32_t countdown;      /* messages until the slow path looks */
     uint32_t countdown_from; /* what it was when the open stretch began or was last accounted */
-    uint8_t *open;      /* start of what is written but not sealed */
-    struct mcq_buf *block; /* one app reference, NULL: none */
+    uint8_t *open;           /* start of what is written but not sealed */
+    struct mcq_buf *block;   /* one app reference, NULL: none */
     struct mcq_pipe_env *env;
     struct mcq_psock *sock;
-    uint64_t fanout_seq;   /* PUB: the last message it was given: once, however many prefixes match */
+    uint64_t fanout_seq; /* PUB: the last message it was given: once, however many prefixes match */
 
     struct mcq_seg *head, *tail;
-    struct mcq_seg *spare;   /* taken in advance, so that sealing can't fail */
-    struct mcq_seg *flight;  /* first segment in flight */
-    uint32_t flight_cnt;     /* segments in flight, from flight on */
-    uint64_t head_sent;      /* bytes from head on that the kernel has taken; kept for a rewind */
-    uint64_t queued_bytes; /* all not yet taken by the kernel, the open stretch excluded */
-    uint64_t queued_msgs;  /* ... that end in sealed segments still in the queue */
-    uint32_t hwm_msgs;     /* MCQ_UNLIMITED: none */
-    uint64_t hwm_bytes;    /* UINT64_MAX: none */
-    uint64_t msgs_out;     /* messages the kernel has taken whole */
-    bool marked;           /* in the shard's line for this turn */
-    bool up;               /* handshake done */
-    bool connecting;       /* connect side: takes messages before it is up */
-    bool starved;          /* a put was refused: tell `writable` */
-    size_t reserved;       /* bytes of tx_reserve, 0: none */
+    struct mcq_seg *spare;  /* taken in advance, so that sealing can't fail */
+    struct mcq_seg *flight; /* first segment in flight */
+    uint32_t flight_cnt;    /* segments in flight, from flight on */
+    uint64_t head_sent;     /* bytes from head on that the kernel has taken; kept for a rewind */
+    uint64_t queued_bytes;  /* all not yet taken by the kernel, the open stretch excluded */
+    uint64_t queued_msgs;   /* ... that end in sealed segments still in the queue */
+    uint32_t hwm_msgs;      /* MCQ_UNLIMITED: none */
+    uint64_t hwm_bytes;     /* UINT64_MAX: none */
+    uint64_t msgs_out;      /* messages the kernel has taken whole */
+    bool marked;            /* in the shard's line for this turn */
+    bool up;                /* handshake done */
+    bool connecting;        /* connect side: takes messages before it is up */
+    bool starved;           /* a put was refused: tell `writable` */
+    size_t reserved;        /* bytes of tx_reserve, 0: none */
 
     /* patterns' own */
-    struct mcq_node peers_node;   /* socket's list of pipes */
+    struct mcq_node peers_node; /* socket's list of pipes */
     struct mcq_node balance_node;
     struct mcq_node fairq_node;
     struct mcq_node registry_node;
-    struct mcq_list subs;         /* PUB: what this peer subscribed to: struct mcq_sub */
+    struct mcq_list subs; /* PUB: what this peer subscribed to: struct mcq_sub */
     uint32_t subs_cnt;
     uint64_t subs_bytes;
-    uint64_t control_seq;         /* SUB: subscriptions told to this peer so far */
-    uint64_t control_base;        /* SUB: what was over before it attached is never told */
-    uint64_t late_cnt;            /* REQ: replies given up on, to be dropped when they come */
-    uint64_t drops;               /* since the last DROPPED event */
+    uint64_t control_seq;  /* SUB: subscriptions told to this peer so far */
+    uint64_t control_base; /* SUB: what was over before it attached is never told */
+    uint64_t late_cnt;     /* REQ: replies given up on, to be dropped when they come */
+    uint64_t drops;        /* since the last DROPPED event */
 
     /* shards' own */
     struct mcq_node mark_node;
     struct mcq_peer peer;
-    void *user;                   /* mcq_peer_user */
-    void *link;                   /* struct mcq_link */
+    void *user; /* mcq_peer_user */
+    void *link; /* struct mcq_link */
     uint8_t identity_len;
     uint8_t identity[MCQ_IDENTITY_LEN_MAX];
 };

@@ -27,11 +27,13 @@ static void req_open(struct mcq_psock *s)
     s->req.asked = NULL;
 }
 
-static void request_lost(struct mcq_psock *s, struct mcq_pipe *p)
+/* Told as nobody's drop: the pipe may be gone before the event is due, and without the event the
+ * user would not know that it may ask again. */
+static void request_lost(struct mcq_psock *s)
 {
     s->req.asked = NULL;
     s->up->await(s->up_ctx, false);
-    mcq_psock_drop(s, p, MCQ_REASON_NO_PEER, 1);
+    mcq_psock_drop(s, NULL, MCQ_REASON_NO_PEER, 1);
 }
 
 /* Only what is queued now can be answered on the new connection; ours is the last of it. */
@@ -39,7 +41,7 @@ static enum mcq_reason req_attach(struct mcq_psock *s, struct mcq_pipe *p)
 {
     uint64_t queued = mcq_pipe_queued_msgs(p);
     if (s->req.asked == p && queued == 0)
-        request_lost(s, p);
+        request_lost(s);
     p->late_cnt = queued - (s->req.asked == p ? 1 : 0);
     return mcq_balance_attach(s, p);
 }
@@ -50,14 +52,14 @@ static void req_detach(struct mcq_psock *s, struct mcq_pipe *p)
         return;
     mcq_balance_detach(s, p);
     if (s->req.asked == p && (!p->connecting || mcq_pipe_empty(p)))
-        request_lost(s, p);
+        request_lost(s);
 }
 
 static void req_remove(struct mcq_psock *s, struct mcq_pipe *p)
 {
     mcq_balance_remove(s, p);
     if (s->req.asked == p)
-        request_lost(s, p);
+        request_lost(s);
 }
 
 static enum mcq_error req_send(struct mcq_psock *s, struct mcq_pipe *to, const struct mcq_msg *m)

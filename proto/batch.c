@@ -12,8 +12,7 @@ struct bounds {
 
 static uint64_t body_max(const struct mcq_zmtp_limits *limits, uint64_t head_len)
 {
-    uint64_t room = limits->msg_max < head_len ? 0 : limits->msg_max - head_len;
-    return mcq_min_u64(room, limits->frame_max);
+    return mcq_min_u64(limits->msg_max - head_len, limits->frame_max);
 }
 
 static struct bounds bounds_of(const struct mcq_zmtp_limits *limits)
@@ -71,7 +70,7 @@ bool mcq_zmtp_next_batch(struct mcq_zmtp *z, struct mcq_reader *in, struct mcq_m
 {
     MCQ_DASSERT(mcq_zmtp_invariants(z));
     *n = 0;
-    if (z->state != MCQ_ZMTP_TRAFFIC || z->slow || z->scan_frames > 0)
+    if (z->state != MCQ_ZMTP_TRAFFIC || z->slow || z->limits.msg_max < MCQ_FRAME_HEAD_MAX)
         return true;
     struct bounds bounds = bounds_of(&z->limits);
     const uint8_t *at = in->ptr + in->pos;
@@ -108,18 +107,19 @@ void mcq_zmtp_give_back(struct mcq_zmtp *z, struct mcq_reader *in, size_t mark,
                         struct mcq_proto_stats *stats)
 {
     MCQ_ASSERT(kept <= n && mark <= in->pos);
+    if (kept == n)
+        return;
     size_t pos = mark;
     if (kept > 0) {
         const uint8_t *data = views[kept - 1].data;
         pos = (size_t)(data - in->ptr) + views[kept - 1].len;
     }
-    if (kept == n)
-        return;
-    size_t bytes = in->pos - pos;
-    in->pos = pos;
-    z->offset -= bytes;
-    z->need = 1;
+    for (size_t i = kept; i < n; i++)
+        stats->frames_in -= views[i].frame_cnt;
     stats->msgs_in -= n - kept;
-    stats->frames_in -= n - kept;
-    stats->bytes_in -= bytes;
+    stats->bytes_in -= in->pos - pos;
+    z->offset -= in->pos - pos;
+    z->need = 1;
+    in->pos = pos;
+    MCQ_DASSERT(mcq_zmtp_invariants(z));
 }

@@ -41,7 +41,6 @@ static bool put_ready(struct mcq_zmtp *z, struct mcq_writer *w)
     if (!mcq_mech_null_put(w, (enum mcq_sock_type)z->type, identity))
         return false;
     z->flags |= MCQ_OUTPUT_READY_SENT;
-    z->identity_len = 0;
     return true;
 }
 

@@ -365,6 +365,7 @@ static bool give_message(struct call *c)
     }
     c->stats->msgs_in++;
     c->stats->frames_in += z->scan_frames;
+    c->ev->window_len = (size_t)z->scan_len;
     consume(c, z->scan_len);
     z->scan_frames = 0;
     z->scan_len = 0;

@@ -20,7 +20,7 @@
  * The peer's READY is not taken before ours is drained (one array serves both identities): until
  * then next answers WROTE. One drain with room for MCQ_ZMTP_DRAIN_MAX says all that is due.
  *
- * Pause. mcq_zmtp_give_back un-decodes the tail of a batch that the user refused.
+ * Pause. mcq_zmtp_give_back un-decodes what the user refused.
  *
  * Versions. 3.1 and 3.0 are spoken; higher majors are treated as 3.1 (RFC 37), lower ones refused
  * as INCOMPATIBLE with a sentence that names them. Mechanism NULL only.
@@ -45,16 +45,16 @@
 #include "mem/frame_format.h"
 #include "mem/slice.h"
 
-#define MCQ_ZMTP_BODY_MIN 262144u /* bytes missing of a frame from which it gets its own block */
-#define MCQ_ZMTP_COMMAND_LEN_MAX                                              \
-    8192u /* any command, checked before it is buffered; SUBSCRIBE topics are \
-           * limited by MCQ_TOPIC_LEN_MAX */
-#define MCQ_ZMTP_PONG_CTX_MAX 16u  /* RFC 37: ping-context */
-#define MCQ_ZMTP_DRAIN_MAX    512u /* bytes one drain may write */
-#define MCQ_ZMTP_TYPE_CNT     12u
+/* Bytes missing of a frame from which it gets its own block. */
+#define MCQ_ZMTP_BODY_MIN 262144u
+/* Any command, checked before it is buffered; topics have MCQ_TOPIC_LEN_MAX. */
+#define MCQ_ZMTP_COMMAND_LEN_MAX 8192u
+#define MCQ_ZMTP_PONG_CTX_MAX    16u  /* RFC 37: ping-context */
+#define MCQ_ZMTP_DRAIN_MAX       512u /* bytes one drain may write */
+#define MCQ_ZMTP_TYPE_CNT        12u
 
 enum mcq_zmtp_state {
-    MCQ_ZMTP_GREETING = 0, /* signature, version, rest: mcq_zmtp.greeting_len tells how far */
+    MCQ_ZMTP_GREETING = 0, /* mcq_zmtp.greeting_in_len tells how far */
     MCQ_ZMTP_HANDSHAKE,
     MCQ_ZMTP_TRAFFIC,
     MCQ_ZMTP_CLOSED
@@ -111,7 +111,7 @@ enum mcq_zmtp_kind {
     MCQ_ZMTP_SUBSCRIBE,      /* topic: from a command or from the 3.0 message form */
     MCQ_ZMTP_CANCEL,
     MCQ_ZMTP_WROTE, /* something to drain (greeting stage, READY, PONG): call drain before next */
-    MCQ_ZMTP_NEED_BODY, /* body: see struct; repeats until the bytes are there */
+    MCQ_ZMTP_NEED_BODY, /* a large frame: window_len, missing; repeats until the bytes are there */
     MCQ_ZMTP_DEAD /* CLOSED: mcq_zmtp_reason, mcq_zmtp_detail, z->offset. Only close is legal now */
 };
 
@@ -119,7 +119,8 @@ struct mcq_zmtp_event {
     enum mcq_zmtp_kind kind;
     struct mcq_slice topic; /* SUBSCRIBE, CANCEL: borrowed from the window */
     uint32_t frame_cnt;     /* MESSAGE */
-    size_t window_len;      /* NEED_BODY: bytes of the window that belong to the message so far */
+    size_t window_len;      /* MESSAGE: bytes it took from the window, headers included;
+                             * NEED_BODY: bytes of the window that belong to it so far */
     uint64_t missing;       /* NEED_BODY: further bytes until the frame is whole */
 };
 
@@ -134,8 +135,9 @@ void mcq_zmtp_init(struct mcq_zmtp *z, const struct mcq_zmtp_config *cfg, uint64
 bool mcq_zmtp_next_batch(struct mcq_zmtp *z, struct mcq_reader *in, struct mcq_msg *views,
                          size_t max, uint32_t owner, size_t *n, struct mcq_proto_stats *stats);
 
-/* Gives back all but the first `kept` of views[0, n), which the last next_batch decoded from in
- * when its pos was `mark`: reader, offset and counters are as if they had not been decoded. */
+/* Gives back all but the first `kept` of views[0, n), decoded last: by next_batch from in->pos ==
+ * mark, or the one message of next, where mark is in->pos - ev.window_len. Reader, offset and
+ * counters are then as if those had not been decoded. */
 void mcq_zmtp_give_back(struct mcq_zmtp *z, struct mcq_reader *in, size_t mark,
                         const struct mcq_msg *views, size_t n, size_t kept,
                         struct mcq_proto_stats *stats);

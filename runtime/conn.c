@@ -91,12 +91,14 @@ void mcq_conn_arm_recv(struct mcq_loop *loop, struct mcq_conn *c)
 {
     uint64_t tag = mcq_conn_tag(c, MCQ_OP_RECV);
     MCQ_DASSERT(!mcq_conn_in_flight(c, MCQ_OP_RECV) && c->recv_credit != 0);
+    uint32_t len = (uint32_t)mcq_min(c->recv_credit, MCQ_BUF_RX_LEN);
     mcq_conn_begin(c, MCQ_OP_RECV);
-    if (loop->features.mshot_limit)
+    if (mcq_hot_take(loop, c))
+        mcq_uring_recv_try(loop->ring, tag, c->fd, len);
+    else if (loop->features.mshot_limit && !c->quiet)
         mcq_uring_recv_shot(loop->ring, tag, c->fd, c->recv_credit);
     else
-        mcq_uring_recv_one(loop->ring, tag, c->fd,
-                           (uint32_t)mcq_min(c->recv_credit, MCQ_BUF_RX_LEN));
+        mcq_uring_recv_one(loop->ring, tag, c->fd, len);
 }
 
 void mcq_conn_queue_recv(struct mcq_loop *loop, struct mcq_conn *c, uint32_t credit)
@@ -114,13 +116,16 @@ void mcq_conn_recv(struct mcq_loop *loop, struct mcq_conn *c, uint32_t credit)
     MCQ_DASSERT(credit != 0);
     c->recv_armed = true;
     c->recv_credit = credit;
-    mcq_conn_arm_recv(loop, c);
+    if (c->hot) /* behind what this turn sends */
+        mcq_list_push_back(&loop->hot.again, &c->line);
+    else
+        mcq_conn_arm_recv(loop, c);
 }
 
 void mcq_conn_recv_into(struct mcq_loop *loop, struct mcq_conn *c, struct mcq_buf *buf,
                         uint32_t off, uint32_t len)
 {
-    MCQ_ASSERT(!c->recv_armed && off == buf->written && len <= buf->cap - off);
+    MCQ_ASSERT(!c->recv_armed && off <= buf->written && len <= buf->cap - off);
     if (c->eof || c->state != MCQ_CONN_OPEN)
         return;
     c->recv_armed = true;
@@ -136,6 +141,7 @@ void mcq_conn_recv_stop(struct mcq_loop *loop, struct mcq_conn *c)
     if (!c->recv_armed || c->recv_cancelling || c->state != MCQ_CONN_OPEN)
         return;
     c->recv_cancelling = true;
+    mcq_hot_leave(loop, c);
     if (mcq_node_linked(&c->line)) { /* starved: the kernel holds nothing */
         mcq_node_unlink(&c->line);
         c->stop_due = true;

@@ -62,12 +62,15 @@ struct mcq_conn {
     /* --- runtime's own below --------------------------------------------------------------- */
     bool listener;
     bool fin_sent;        /* our side is shut: the last sequence number is the FIN's */
+    bool hot;             /* asked once a turn, runtime/hot */
+    bool quiet;           /* was hot and cooled: armed to wait until bytes come */
     bool stop_due;        /* the end of a stopped receive is not told yet */
     bool closed_due;      /* CLOSED is not told yet */
     uint8_t inflight;     /* bits 1 << mcq_op_kind: operations the kernel holds */
     uint32_t recv_credit; /* what is left of it */
     uint32_t into_off;
     size_t send_len;
+    uint64_t hot_until_ns;
     uint64_t batch; /* the reap that told something of it last */
     struct mcq_loop *loop;
     struct mcq_buf *into;           /* RECV_INTO target, referenced */
@@ -107,9 +110,9 @@ void mcq_conn_peer_addr(const struct mcq_conn *c, struct mcq_addr *addr);
 /* Arms receiving for about `credit` bytes (> 0) into the buffer ring: a multishot limited to it
  * where the kernel can, else one receive. No-op if armed. */
 void mcq_conn_recv(struct mcq_loop *loop, struct mcq_conn *c, uint32_t credit);
-/* Arms one receive of up to len bytes into buf at off == buf->written (buf is referenced until it
+/* Arms one receive of up to len bytes into buf at off <= buf->written (buf is referenced until it
  * ends; the caller keeps its own reference). Only when !recv_armed; the RECV event says how many
- * came, buf->written has grown by them. */
+ * came, and buf->written covers them. */
 void mcq_conn_recv_into(struct mcq_loop *loop, struct mcq_conn *c, struct mcq_buf *buf,
                         uint32_t off, uint32_t len);
 /* Takes an armed receive back; RECV events may still come; when it has ended recv_armed is false

@@ -79,6 +79,7 @@ void mcq_conn_close(struct mcq_loop *loop, struct mcq_conn *c, uint64_t deadline
         return;
     }
     c->state = MCQ_CONN_DRAINING;
+    mcq_hot_leave(loop, c);
     if (c->stop_due) { /* nobody wants to know any more */
         c->stop_due = false;
         mcq_node_unlink(&c->line);
@@ -93,6 +94,7 @@ void mcq_conn_abort(struct mcq_loop *loop, struct mcq_conn *c)
     if (c->state == MCQ_CONN_ENDING || c->state == MCQ_CONN_FREE)
         return;
     c->state = MCQ_CONN_ENDING;
+    mcq_hot_leave(loop, c);
     c->stop_due = false;
     mcq_node_unlink(&c->line);
     mcq_timer_node_disarm(&loop->timers, &c->deadline);

@@ -5,7 +5,7 @@
 
 #include "mem/detail.h"
 
-enum feature { INC = 1, MSHOT_LIMIT = 2, MSHOT_ACCEPT = 4, RING_FD = 8 };
+enum feature { INC = 1, MSHOT_LIMIT = 2, MSHOT_ACCEPT = 4, RING_FD = 8, HOT = 16 };
 
 /* mshot is mshot-limit by another name: an unlimited shot would let a peer run past its credit, so
  * without the limit no shot is taken at all. */
@@ -17,8 +17,9 @@ static const struct {
     {"mshot", MSHOT_LIMIT}, {"mshot-accept", MSHOT_ACCEPT},
     {"ring-fd", RING_FD},   {"min-wait", 0},
     {"msgring", 0},         {"send-zc", 0},
+    {"hot", HOT},
 };
-#define NAMES_TEXT "-inc -mshot -mshot-limit -mshot-accept -ring-fd -min-wait -msgring -send-zc"
+#define NAMES_TEXT "-inc -mshot -mshot-limit -mshot-accept -ring-fd -min-wait -msgring -send-zc -hot"
 
 static bool is_name(const char *name, const char *word, size_t len)
 {
@@ -40,7 +41,7 @@ static int bits_of(const char *word, size_t len)
 
 struct mcq_features mcq_features_all(void)
 {
-    struct mcq_features f = {true, true, true, true};
+    struct mcq_features f = {true, true, true, true, true};
     return f;
 }
 
@@ -67,12 +68,13 @@ enum mcq_error mcq_features_mask(struct mcq_features *f, const char *text,
     f->mshot_limit &= !(off & MSHOT_LIMIT);
     f->mshot_accept &= !(off & MSHOT_ACCEPT);
     f->ring_fd &= !(off & RING_FD);
+    f->hot &= !(off & HOT);
     return MCQ_OK;
 }
 
 void mcq_features_text(const struct mcq_features *f, char text[MCQ_FEATURES_TEXT_LEN])
 {
-    snprintf(text, MCQ_FEATURES_TEXT_LEN, "defer%s%s%s%s", f->ring_fd ? ", ring-fd" : "",
+    snprintf(text, MCQ_FEATURES_TEXT_LEN, "defer%s%s%s%s%s", f->ring_fd ? ", ring-fd" : "",
              f->mshot_accept ? ", mshot-accept" : "", f->mshot_limit ? ", mshot-limit" : "",
-             f->inc ? ", inc" : "");
+             f->inc ? ", inc" : "", f->hot ? ", hot" : "");
 }

@@ -6,6 +6,7 @@
  *      mshot-limit   6.17    multishot receives limited to the credit: single receives, armed again
  *      mshot-accept  5.19    multishot accept: single accepts, armed again
  *      ring-fd       5.18    registered ring descriptor: the plain one
+ *      hot           -       a spinning loop asks its busiest connections itself: all wait
  *
  * The receive ring itself can't be masked: there is nothing else to receive small messages with.
  */
@@ -19,6 +20,7 @@ struct mcq_features {
     bool mshot_limit;
     bool mshot_accept;
     bool ring_fd;
+    bool hot; /* ours, maskable to compare */
 };
 
 /* What is there before probing: everything. */

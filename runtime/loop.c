@@ -118,9 +118,11 @@ void mcq_loop_end(struct mcq_loop *loop, bool busy, uint64_t next_ns)
     mcq_bufring_relax(&loop->rx, loop->now_ns);
     loop->stats->turns_idle += !work;
     if (mcq_idler_sleeps(&loop->idler, work, loop->now_ns)) {
+        mcq_hot_rest(loop);
         sleep_until(loop, mcq_min_u64(next_ns, mcq_timers_next(&loop->timers)));
         return;
     }
+    mcq_hot_ask(loop);
     enter(loop);
     if (!work)
         mcq_clock_relax();

@@ -4,6 +4,7 @@
  *      line    receives to be armed: starved ones, and discarding ones (armed a few per turn)
  *      due     something to tell that no completion tells: the end of a stopped receive, CLOSED
  *      ended   CLOSED was told: the slot is free from the next turn on
+ *      again   hot ones to be asked at the turn's end
  */
 #ifndef MCQ_RUNTIME_LOOP_PRIVATE_H
 #define MCQ_RUNTIME_LOOP_PRIVATE_H
@@ -11,6 +12,7 @@
 #include "runtime/bufring.h"
 #include "runtime/clock.h"
 #include "runtime/features.h"
+#include "runtime/hot.h"
 #include "runtime/idle.h"
 #include "runtime/loop.h"
 #include "runtime/random.h"
@@ -36,6 +38,7 @@ struct mcq_loop {
     int wake_fd;
     uint64_t wake_value; /* the eventfd's read */
     struct mcq_list line, due, ended;
+    struct mcq_hot hot;
     struct mcq_features features;
     struct mcq_bufring rx;
     struct mcq_clock clock;

@@ -95,11 +95,16 @@ static bool on_recv(struct mcq_loop *loop, struct mcq_conn *c, const struct mcq_
     if (!more)
         mcq_conn_finish(c, MCQ_OP_RECV);
     if (b == NULL) {
+        if (d->res == -EAGAIN && c->hot) {
+            mcq_hot_missed(loop, c);
+            return false;
+        }
         if (d->res == -ENOBUFS)
             mcq_bufring_starved(&loop->rx, loop->now_ns);
         return recv_ended(loop, c, d->res, ev);
     }
     uint32_t len = (uint32_t)d->res;
+    mcq_hot_fed(loop, c);
     c->recv_credit -= (uint32_t)mcq_min(len, c->recv_credit);
     bool told = tell_bytes(loop, c, b, off, len, ev);
     if (!told)
@@ -121,7 +126,9 @@ static bool on_recv_into(struct mcq_loop *loop, struct mcq_conn *c, const struct
     if (d->res > 0 || d->res == -EAGAIN || d->res == -EINTR) {
         /* Without bytes nothing is wrong either: the owner arms it again. */
         uint32_t len = d->res > 0 ? (uint32_t)d->res : 0;
-        mcq_buf_filled(loop->heap, b, len);
+        size_t end = (size_t)c->into_off + len;
+        if (end > b->written)
+            mcq_buf_filled(loop->heap, b, end - b->written);
         told = tell_bytes(loop, c, b, c->into_off, len, ev);
         ev->into = true;
         shot_ended(loop, c);

@@ -239,6 +239,11 @@ void mcq_uring_recv_one(struct mcq_uring *u, uint64_t tag, int fd, uint32_t len)
     (void)select_recv(u, tag, fd, len);
 }
 
+void mcq_uring_recv_try(struct mcq_uring *u, uint64_t tag, int fd, uint32_t len)
+{
+    select_recv(u, tag, fd, len)->msg_flags |= MSG_DONTWAIT;
+}
+
 void mcq_uring_recv_into(struct mcq_uring *u, uint64_t tag, int fd, void *ptr, uint32_t len)
 {
     io_uring_prep_recv(next_sqe(u, tag), fd, ptr, len, 0);

@@ -27,7 +27,7 @@ struct mcq_uring;
 
 struct mcq_uring_opts {
     uint32_t sq_cnt, cq_cnt;
-    bool ring_fd; /* register the ring's descriptor; taken back in *ring_fd if refused */
+    bool ring_fd;                 /* register the ring's descriptor, if the kernel does that */
     struct mcq_loop_stats *stats; /* borrowed */
 };
 
@@ -49,6 +49,8 @@ void mcq_uring_connect(struct mcq_uring *u, uint64_t tag, int fd, const struct s
 void mcq_uring_recv_shot(struct mcq_uring *u, uint64_t tag, int fd, uint32_t limit);
 /* One receive of up to len bytes into a block of the buffer ring. */
 void mcq_uring_recv_one(struct mcq_uring *u, uint64_t tag, int fd, uint32_t len);
+/* The same, but it ends with -EAGAIN if there is nothing. */
+void mcq_uring_recv_try(struct mcq_uring *u, uint64_t tag, int fd, uint32_t len);
 void mcq_uring_recv_into(struct mcq_uring *u, uint64_t tag, int fd, void *ptr, uint32_t len);
 void mcq_uring_send(struct mcq_uring *u, uint64_t tag, int fd, const void *ptr, size_t len);
 void mcq_uring_sendmsg(struct mcq_uring *u, uint64_t tag, int fd, const struct msghdr *msg);

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "mem/detail.h"
-#include "runtime/oserr.h"
+#include "runtime/net.h"
 #include "shards/shard.h"
 
 #define BACKOFF_DOUBLINGS_MAX 16u
@@ -66,8 +66,9 @@ static void link_remove(struct mcq_link *link)
                                                 .reason = link->close_reason,
                                                 .cnt = left});
     }
+    if (mcq_node_linked(&link->drop_node))
+        mcq_sock_tell_drops(link);
     mcq_node_unlink(&link->pipe.mark_node);
-    mcq_node_unlink(&link->drop_node);
     mcq_node_unlink(&link->sock_node);
     if (link->state == MCQ_LINK_RESOLVING)
         link->orphan = true;
@@ -251,17 +252,17 @@ void mcq_link_accept(struct mcq_sock *sock, int fd)
         .notsent_lowat_bytes = o->notsent_lowat_bytes == MCQ_NONE ? 0 : o->notsent_lowat_bytes};
     struct mcq_link *link = sock->closing ? NULL : link_create(sock);
     struct mcq_conn *conn;
-    enum mcq_error err = mcq_conn_adopt(sh->loop, fd, &so, link, &conn);
-    if (err != MCQ_OK || link == NULL) {
-        if (err == MCQ_OK)
-            mcq_conn_abort(sh->loop, conn);
-        sh->stats.pattern.peers_refused++;
-        mcq_sock_tell(sock, &(struct mcq_event){.kind = MCQ_EVENT_REFUSED,
-                                                .reason = MCQ_REASON_LIMIT});
+    if (link == NULL)
+        mcq_net_close(fd);
+    if (link == NULL || mcq_conn_adopt(sh->loop, fd, &so, link, &conn) != MCQ_OK) {
         if (link != NULL) {
             mcq_node_unlink(&link->sock_node);
             link_free(link);
         }
+        sh->stats.pattern.peers_refused++;
+        mcq_sock_tell(sock, &(struct mcq_event){.kind = MCQ_EVENT_REFUSED,
+                                                .reason = sock->closing ? MCQ_REASON_LOCAL
+                                                                        : MCQ_REASON_LIMIT});
         return;
     }
     link->state = MCQ_LINK_SESSION;
@@ -353,6 +354,8 @@ static void conn_closed(struct mcq_link *link)
     } else {
         const char *endpoint = mcq_link_endpoint(link, text);
         mcq_session_closed(link, &report);
+        if (mcq_node_linked(&link->drop_node))
+            mcq_sock_tell_drops(link);
         tell_end(link, &report, endpoint);
     }
     session_lost(link);
@@ -386,10 +389,10 @@ void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
         mcq_session_sent(link, ev->len);
         break;
     case MCQ_IO_EOF:
-        mcq_session_end(link, MCQ_REASON_PEER_CLOSED, 0);
+        mcq_session_eof(link);
         break;
     case MCQ_IO_ERROR:
-        mcq_session_end(link, mcq_oserr_reason(ev->os_errno), ev->os_errno);
+        mcq_session_error(link, ev->os_errno);
         break;
     case MCQ_IO_CONNECTED:
         connected(link);

@@ -22,13 +22,17 @@
 struct mcq_shard;
 struct mcq_link;
 
-#define MCQ_SESSION_BATCH_MAX      256u       /* messages in one call of the handler */
-#define MCQ_SESSION_BATCHES_MAX    64u        /* batches of one connection per delivery */
-#define MCQ_SESSION_FLUSH_MAX      262144u    /* bytes of one gathered send */
-#define MCQ_SESSION_BODY_WAIT_NS   5000000000 /* for room in the large region, then reason limit */
-#define MCQ_SESSION_BODY_RETRY_NS  10000000
-#define MCQ_SESSION_ERROR_NS       1000000000 /* for an ERROR command to leave */
-#define MCQ_SESSION_MARKS_MAX      8u         /* points remembered for the disconnect report */
+#define MCQ_SESSION_BATCH_MAX   256u /* messages in one call of the handler */
+#define MCQ_SESSION_BATCHES_MAX 64u  /* batches of one connection per delivery */
+#define MCQ_SESSION_STRAIGHT_MIN \
+    8192u /* bytes missing of a frame from which they are received in place */
+#define MCQ_SESSION_SHOT_MAX \
+    229376u /* bytes of one armed receive: while a large frame waits for room they fit 256 KiB */
+#define MCQ_SESSION_FLUSH_MAX     262144u    /* bytes of one gathered send */
+#define MCQ_SESSION_BODY_WAIT_NS  5000000000 /* for room in the large region, then reason limit */
+#define MCQ_SESSION_BODY_RETRY_NS 10000000
+#define MCQ_SESSION_ERROR_NS      1000000000 /* for an ERROR command to leave */
+#define MCQ_SESSION_MARKS_MAX     8u         /* points remembered for the disconnect report */
 
 /* How much of the stream was with the kernel at some moment: for the report of what may be lost. */
 struct mcq_session_mark {
@@ -44,10 +48,14 @@ struct mcq_session {
     uint64_t body_missing;      /* of the large frame being received; 0: none */
     uint64_t body_wait_ns;      /* since when it waits for room, 0: it doesn't */
     uint64_t msgs_in;
-    uint64_t msgs_out_base;     /* pipe->msgs_out when this connection came up */
-    bool paused;     /* by the user, until mcq_peer_resume */
-    bool refused;    /* by the pattern, until it asks again */
-    bool ended;      /* end was called; waits for CLOSED */
+    uint64_t msgs_out_base;      /* pipe->msgs_out when this connection came up */
+    bool paused;                 /* by the user, until mcq_peer_resume */
+    bool refused;                /* by the pattern, until it asks again */
+    bool ended;                  /* end was called; waits for CLOSED */
+    bool over;                   /* nothing more comes: ends once all is delivered */
+    bool mute;                   /* sending has failed */
+    enum mcq_reason over_reason; /* why over or mute */
+    int over_errno;
     bool sending_pipe; /* the send in flight carries pipe bytes */
     enum mcq_reason reason;
     int os_errno;
@@ -68,6 +76,10 @@ bool mcq_session_recall(struct mcq_link *link);
 /* Sends control and what the pipe holds, if no send is in flight. true: something was submitted. */
 bool mcq_session_flush(struct mcq_link *link);
 void mcq_session_sent(struct mcq_link *link, uint32_t len);
+/* The peer's stream has ended, or an operation failed: what it sent before is delivered first, as
+ * far as nobody has it paused. */
+void mcq_session_eof(struct mcq_link *link);
+void mcq_session_error(struct mcq_link *link, int os_errno);
 /* Ends it: orderly (close: what the kernel has still goes out, until deadline) or at once. */
 void mcq_session_end(struct mcq_link *link, enum mcq_reason reason, int os_errno);
 void mcq_session_close(struct mcq_link *link, enum mcq_reason reason, uint64_t deadline_ns);

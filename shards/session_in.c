@@ -1,4 +1,5 @@
 /* The way in: received bytes -> units of ZMTP -> the pattern. */
+#include "runtime/oserr.h"
 #include "shards/shard.h"
 
 enum taken {
@@ -34,7 +35,8 @@ static enum taken offer(struct mcq_link *link, struct mcq_msg *msgs, size_t n, s
     return s->paused || s->refused ? TAKEN_PAUSE : TAKEN_ALL;
 }
 
-/* Whole single-frame messages, a batch at a time: *n of them. *special: what follows needs `unit`. */
+/* Whole single-frame messages, a batch at a time: *n of them. *special: what follows needs `unit`.
+ */
 static enum taken batch(struct mcq_link *link, struct mcq_reader *in, uint32_t owner, size_t *n,
                         bool *special)
 {
@@ -44,6 +46,7 @@ static enum taken batch(struct mcq_link *link, struct mcq_reader *in, uint32_t o
     uint64_t offset = s->zmtp.offset;
     *special = mcq_zmtp_next_batch(&s->zmtp, in, sh->views, MCQ_SESSION_BATCH_MAX, owner, n,
                                    &sh->stats.proto);
+    size_t bytes = in->pos - before.pos;
     if (*n == 0)
         return TAKEN_ALL;
     size_t consumed;
@@ -58,6 +61,7 @@ static enum taken batch(struct mcq_link *link, struct mcq_reader *in, uint32_t o
         MCQ_DASSERT(again == consumed);
         sh->stats.proto.msgs_in -= *n - consumed;
         sh->stats.proto.frames_in -= *n - consumed;
+        sh->stats.proto.bytes_in -= bytes - uncounted.bytes_in;
     }
     return t;
 }
@@ -79,6 +83,7 @@ static enum taken one_message(struct mcq_link *link, struct mcq_reader *in, uint
     size_t consumed;
     enum taken t = offer(link, &m, 1, &consumed);
     if (t == TAKEN_PAUSE && consumed == 0) {
+        sh->stats.proto.bytes_in -= in->pos - start->pos;
         in->pos = start->pos;
         z->offset = start->offset;
         z->scan_len = start->scan_len;
@@ -211,26 +216,27 @@ static void deliver_window(struct mcq_link *link)
         link->shard->stats.proto.assembled++;
 }
 
+static bool blocked(const struct mcq_session *s)
+{
+    return s->paused || s->refused || s->body_wait_ns != 0 || mcq_node_linked(&s->ready_node);
+}
+
 /* Bytes for a window that isn't empty, or may not be delivered now: returns how many it took. */
 static size_t feed_window(struct mcq_link *link, struct mcq_slice in, bool whole)
 {
     struct mcq_session *s = &link->session;
     size_t n = in.len;
     if (!whole)
-        n = (size_t)mcq_min_u64(n, s->body_missing != 0 ? s->body_missing
-                                                        : mcq_zmtp_need(&s->zmtp));
-    if (!mcq_window_append(link->shard->heap, &s->win, mcq_slice_of(in.ptr, n))) {
+        n = (size_t)mcq_min_u64(n,
+                                s->body_missing != 0 ? s->body_missing : mcq_zmtp_need(&s->zmtp));
+    uint64_t need = blocked(s) ? 0 : mcq_zmtp_need(&s->zmtp) - (whole ? 0 : n);
+    if (!mcq_window_append(link->shard->heap, &s->win, mcq_slice_of(in.ptr, n), need)) {
         out_of_memory(link);
         return in.len;
     }
     if (s->body_missing != 0)
         s->body_missing -= mcq_min_u64(s->body_missing, n);
     return n;
-}
-
-static bool blocked(const struct mcq_session *s)
-{
-    return s->paused || s->refused || s->body_wait_ns != 0 || mcq_node_linked(&s->ready_node);
 }
 
 /* Straight from a receive block, no copy; what is left over moves to the window. */
@@ -289,7 +295,6 @@ void mcq_session_input(struct mcq_link *link, const struct mcq_io_event *ev)
     struct mcq_shard *sh = link->shard;
     if (ev->len != 0 && !s->ended) {
         mcq_zmtp_alive(&s->zmtp, mcq_shard_now_ns(sh));
-        sh->stats.proto.bytes_in += ev->len;
         if (ev->into)
             take_body(link, ev->len);
         else
@@ -298,6 +303,14 @@ void mcq_session_input(struct mcq_link *link, const struct mcq_io_event *ev)
     if (ev->buf != NULL && !ev->into)
         mcq_buf_unref(sh->heap, ev->buf);
     mcq_session_rearm(link);
+}
+
+static void end_if_over(struct mcq_link *link)
+{
+    struct mcq_session *s = &link->session;
+    bool waits = s->paused || s->refused || mcq_node_linked(&s->ready_node);
+    if (s->over && (s->win.len == 0 || !waits))
+        mcq_session_end(link, s->over_reason, s->over_errno);
 }
 
 void mcq_session_deliver(struct mcq_link *link)
@@ -309,6 +322,32 @@ void mcq_session_deliver(struct mcq_link *link)
         open_body(link);
     if (!s->ended && !s->paused && !s->refused && s->body_wait_ns == 0 && s->body_missing == 0)
         deliver_window(link);
+    end_if_over(link);
+    mcq_session_rearm(link);
+}
+
+static void over(struct mcq_link *link, enum mcq_reason reason, int os_errno, bool all)
+{
+    struct mcq_session *s = &link->session;
+    if (s->over_reason == MCQ_REASON_NONE) {
+        s->over_reason = reason;
+        s->over_errno = os_errno;
+    }
+    s->over = all;
+    end_if_over(link);
+}
+
+void mcq_session_eof(struct mcq_link *link)
+{
+    over(link, MCQ_REASON_PEER_CLOSED, 0, true);
+}
+
+void mcq_session_error(struct mcq_link *link, int os_errno)
+{
+    enum mcq_reason reason = mcq_oserr_reason(os_errno);
+    link->session.mute = true;
+    /* A reset leaves in the kernel what had come before it; then the stream ends. */
+    over(link, reason, os_errno, reason != MCQ_REASON_RESET);
     mcq_session_rearm(link);
 }
 
@@ -332,26 +371,43 @@ bool mcq_session_recall(struct mcq_link *link)
     return true;
 }
 
+/* Bytes that can be received straight behind the window, without going through a ring block: what
+ * is missing of a large frame, or of any frame if it is worth a receive of its own. */
+static uint32_t straight_len(const struct mcq_session *s)
+{
+    if (blocked(s) || s->win.len == 0)
+        return 0;
+    if (s->body_missing != 0)
+        return (uint32_t)s->body_missing;
+    uint64_t len = mcq_min_u64(mcq_zmtp_need(&s->zmtp), mcq_window_room(&s->win));
+    return len < MCQ_SESSION_STRAIGHT_MIN ? 0 : (uint32_t)len;
+}
+
+static void arm_shot(struct mcq_link *link, size_t credit)
+{
+    mcq_conn_recv(link->shard->loop, link->session.conn,
+                  (uint32_t)mcq_min(credit, MCQ_SESSION_SHOT_MAX));
+}
+
 void mcq_session_rearm(struct mcq_link *link)
 {
     struct mcq_session *s = &link->session;
     struct mcq_loop *loop = link->shard->loop;
     struct mcq_conn *c = s->conn;
-    if (c == NULL || s->ended || c->state != MCQ_CONN_OPEN || c->eof)
+    if (c == NULL || s->ended || s->over || c->state != MCQ_CONN_OPEN)
         return;
-    if (s->body_missing != 0 && s->body_wait_ns == 0) {
-        if (c->recv_armed)
+    size_t limit = link->sock->opts.recv_hwm_bytes;
+    uint32_t straight = straight_len(s);
+    if (c->recv_armed) {
+        if (s->body_wait_ns != 0 || (s->body_missing != 0 && straight != 0))
             mcq_conn_recv_stop(loop, c);
-        else
-            mcq_conn_recv_into(loop, c, s->win.buf, (uint32_t)(s->win.off + s->win.len),
-                               (uint32_t)s->body_missing);
         return;
     }
-    uint32_t limit = link->sock->opts.recv_hwm_bytes;
-    if (c->recv_armed)
-        return;
-    if (!blocked(s)) /* a message that isn't whole may outgrow the credit, up to its own limit */
-        mcq_conn_recv(loop, c, limit);
+    if (straight != 0)
+        mcq_conn_recv_into(loop, c, s->win.buf, (uint32_t)(s->win.off + s->win.len), straight);
+    else if (!blocked(
+                 s)) /* a message that isn't whole may outgrow the credit, up to its own limit */
+        arm_shot(link, limit);
     else if (s->body_wait_ns == 0 && s->win.len < limit)
-        mcq_conn_recv(loop, c, limit - (uint32_t)s->win.len);
+        arm_shot(link, limit - s->win.len);
 }

@@ -63,7 +63,8 @@ bool mcq_session_flush(struct mcq_link *link)
     struct mcq_session *s = &link->session;
     struct iovec iov[MCQ_CONN_IOV_MAX];
     uint32_t cnt = 0;
-    if (s->conn == NULL || s->ended || s->conn->send_busy || s->conn->state != MCQ_CONN_OPEN)
+    if (s->conn == NULL || s->ended || s->mute || s->conn->send_busy ||
+        s->conn->state != MCQ_CONN_OPEN)
         return false;
     bool pipe_ready = link->attached && !mcq_pipe_empty(&link->pipe);
     if (s->ctl == NULL && (!link->attached || mcq_pipe_at_boundary(&link->pipe)))
@@ -107,7 +108,7 @@ void mcq_session_sent(struct mcq_link *link, uint32_t len)
         bool room = mcq_pipe_sent(&link->pipe, len - ctl_len);
         sh->stats.proto.msgs_out += link->pipe.msgs_out - msgs;
         remember_mark(link);
-        if (room && link->attached)
+        if (room && link->added)
             link->sock->psock.pattern->writable(&link->sock->psock, &link->pipe);
     }
     if (!mcq_pipe_empty(&link->pipe) || s->ctl != NULL || wants_control(link))

@@ -91,6 +91,23 @@ static uint32_t deliver(struct mcq_shard *sh)
     return cnt;
 }
 
+/* Blocks had run out: those who found none try again, once some are back. */
+static void wake_starved(struct mcq_shard *sh)
+{
+    uint64_t now = mcq_shard_now_ns(sh);
+    if (now < sh->short_until_ns)
+        return;
+    sh->short_until_ns = now + MCQ_SHARD_SHORT_NS;
+    struct mcq_buf *b = mcq_buf_take(sh->heap, MCQ_BUF_RX_LEN);
+    if (b == NULL)
+        return;
+    mcq_buf_unref(sh->heap, b);
+    sh->env.short_of_blocks = false;
+    for (struct mcq_node *n = mcq_list_first(&sh->sock_list); n != NULL;
+         n = mcq_list_next(&sh->sock_list, n))
+        mcq_sock_wake_starved(MCQ_CONTAINER_OF(n, struct mcq_sock, shard_node));
+}
+
 static void stop(struct mcq_shard *sh)
 {
     sh->stopping = true;
@@ -120,6 +137,8 @@ bool mcq_shard_step(struct mcq_shard *sh)
     work += mcq_mailbox_run(sh->mailbox, sh);
     if (MCQ_UNLIKELY(mcq_mailbox_stopped(sh->mailbox)) && !sh->stopping)
         stop(sh);
+    if (MCQ_UNLIKELY(sh->env.short_of_blocks))
+        wake_starved(sh);
     if (!mcq_list_empty(&sh->writable))
         mcq_sock_run_writable(sh);
     flush_marked(sh);
@@ -127,7 +146,8 @@ bool mcq_shard_step(struct mcq_shard *sh)
         mcq_sock_run_drops(sh);
     if (MCQ_UNLIKELY(finished(sh)))
         return false;
-    mcq_loop_end(sh->loop, work != 0 || has_work(sh), UINT64_MAX);
+    mcq_loop_end(sh->loop, work != 0 || has_work(sh),
+                 sh->env.short_of_blocks ? sh->short_until_ns : UINT64_MAX);
     return true;
 }
 

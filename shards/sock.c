@@ -26,6 +26,8 @@ static size_t deliver_each(struct mcq_sock *sock, struct mcq_pipe *p, struct mcq
 static size_t up_deliver(void *ctx, struct mcq_pipe *p, struct mcq_msg *msgs, size_t n)
 {
     struct mcq_sock *sock = ctx;
+    if (MCQ_UNLIKELY(mcq_link_of_pipe(p)->session.paused))
+        return 0;
     if (MCQ_LIKELY(sock->handlers.messages != NULL)) {
         size_t consumed = sock->handlers.messages(sock->ctx, sock, p->peer, msgs, n);
         if (MCQ_UNLIKELY(consumed < n))
@@ -136,24 +138,40 @@ void mcq_sock_run_writable(struct mcq_shard *sh)
     }
 }
 
+void mcq_sock_tell_drops(struct mcq_link *link)
+{
+    struct mcq_event ev = {.kind = MCQ_EVENT_DROPPED,
+                           .reason = link->drop_reason,
+                           .peer = link->pipe.peer,
+                           .cnt = link->pipe.drops};
+    mcq_node_unlink(&link->drop_node);
+    link->pipe.drops = 0;
+    mcq_sock_tell(link->sock, &ev);
+}
+
 void mcq_sock_run_drops(struct mcq_shard *sh)
 {
     struct mcq_node *n;
-    while ((n = mcq_list_pop_front(&sh->drops)) != NULL) {
-        struct mcq_link *link = MCQ_CONTAINER_OF(n, struct mcq_link, drop_node);
-        struct mcq_event ev = {.kind = MCQ_EVENT_DROPPED,
-                               .reason = link->drop_reason,
-                               .peer = link->pipe.peer,
-                               .cnt = link->pipe.drops};
-        link->pipe.drops = 0;
-        mcq_sock_tell(link->sock, &ev);
-    }
+    while ((n = mcq_list_first(&sh->drops)) != NULL)
+        mcq_sock_tell_drops(MCQ_CONTAINER_OF(n, struct mcq_link, drop_node));
     while ((n = mcq_list_pop_front(&sh->sock_drops)) != NULL) {
         struct mcq_sock *sock = MCQ_CONTAINER_OF(n, struct mcq_sock, drop_node);
         struct mcq_event ev = {
             .kind = MCQ_EVENT_DROPPED, .reason = sock->drop_reason, .cnt = sock->drops};
         sock->drops = 0;
         mcq_sock_tell(sock, &ev);
+    }
+}
+
+void mcq_sock_wake_starved(struct mcq_sock *sock)
+{
+    for (struct mcq_node *n = mcq_list_first(&sock->links); n != NULL;
+         n = mcq_list_next(&sock->links, n)) {
+        struct mcq_link *link = MCQ_CONTAINER_OF(n, struct mcq_link, sock_node);
+        if (!link->added || !link->pipe.starved || !mcq_pipe_empty(&link->pipe))
+            continue;
+        link->pipe.starved = false;
+        sock->psock.pattern->writable(&sock->psock, &link->pipe);
     }
 }
 

@@ -36,6 +36,10 @@ void mcq_sock_tell(struct mcq_sock *sock, struct mcq_event *ev);
 /* Runs `writable` for those that wait; DROPPED events. Once per turn. */
 void mcq_sock_run_writable(struct mcq_shard *shard);
 void mcq_sock_run_drops(struct mcq_shard *shard);
+/* Blocks are back: pipes that found none, and have nothing on the way that would wake them. */
+void mcq_sock_wake_starved(struct mcq_sock *sock);
+/* The DROPPED event of one link, now: it is about to lose its peer. */
+void mcq_sock_tell_drops(struct mcq_link *link);
 /* A link or listener is gone: ends a closing socket that has none left. */
 void mcq_sock_check_closed(struct mcq_sock *sock);
 

@@ -1,19 +1,20 @@
 #include "shards/window.h"
 
-static size_t room_behind(const struct mcq_window *w)
+size_t mcq_window_room(const struct mcq_window *w)
 {
     return w->buf == NULL ? 0 : w->buf->cap - w->off - w->len;
 }
 
 bool mcq_window_reserve(struct mcq_buf_heap *heap, struct mcq_window *w, size_t more)
 {
-    if (room_behind(w) >= more)
+    if (mcq_window_room(w) >= more)
         return true;
     /* Alone in its block and room enough in it: move to the front. */
     if (w->buf != NULL && w->buf->app_cnt == 1 && w->buf->cap - w->len >= more &&
         w->off >= w->len) {
         mcq_bytes_copy(w->buf->base, w->buf->base + w->off, w->len);
         w->off = 0;
+        w->buf->written = w->len;
         return true;
     }
     struct mcq_buf *b = mcq_buf_take(heap, w->len + more);
@@ -29,14 +30,15 @@ bool mcq_window_reserve(struct mcq_buf_heap *heap, struct mcq_window *w, size_t 
     return true;
 }
 
-bool mcq_window_append(struct mcq_buf_heap *heap, struct mcq_window *w, struct mcq_slice s)
+bool mcq_window_append(struct mcq_buf_heap *heap, struct mcq_window *w, struct mcq_slice s,
+                       uint64_t need)
 {
     if (s.len == 0)
         return true;
-    if (room_behind(w) < s.len) {
-        /* Grows by half at least, so that a large frame in small pieces is copied O(1) times. */
-        size_t grow = mcq_max(s.len, w->len / 2);
-        if (!mcq_window_reserve(heap, w, grow) && !mcq_window_reserve(heap, w, s.len))
+    if (mcq_window_room(w) < s.len) {
+        /* Up to twice what is here then: a frame in small pieces is copied O(1) times. */
+        size_t more = s.len + (size_t)mcq_min_u64(need, w->len + s.len);
+        if (!mcq_window_reserve(heap, w, more) && !mcq_window_reserve(heap, w, s.len))
             return false;
     }
     mcq_bytes_copy(w->buf->base + w->off + w->len, s.ptr, s.len);

@@ -12,9 +12,12 @@ struct mcq_window {
     size_t off, len;
 };
 
-/* false: no block; nothing changed. */
+/* need: bytes that are known to follow; a new block gets room for them too, but never for more than
+ * were received. false: no block; nothing changed. */
 MCQ_MUST_USE bool mcq_window_append(struct mcq_buf_heap *heap, struct mcq_window *w,
-                                    struct mcq_slice s);
+                                    struct mcq_slice s, uint64_t need);
+/* Bytes that fit behind what is there, without a new block. */
+size_t mcq_window_room(const struct mcq_window *w);
 /* Makes room for `more` bytes behind what is there, in one block. */
 MCQ_MUST_USE bool mcq_window_reserve(struct mcq_buf_heap *heap, struct mcq_window *w, size_t more);
 void mcq_window_consume(struct mcq_buf_heap *heap, struct mcq_window *w, size_t len);

@@ -215,6 +215,23 @@ static void give_back(struct mcq_stream *s, struct mcq_reader *in, size_t mark,
     CHECK(s, memcmp(&stats, &s->stats, sizeof(stats)) == 0);
 }
 
+/* The same for a message of next, whose frames stay where they are. */
+static void give_back_one(struct mcq_stream *s, struct mcq_reader *in,
+                          const struct mcq_zmtp_event *ev)
+{
+    struct mcq_reader end = *in;
+    struct mcq_proto_stats stats = s->stats;
+    struct mcq_zmtp_event again;
+    struct mcq_msg m = mcq_msg_of_frames(s->frames, ev->frame_cnt);
+    size_t mark = in->pos - ev->window_len;
+    mcq_zmtp_give_back(&s->z, in, mark, &m, 1, 0, &s->stats);
+    CHECK(s, in->pos == mark && s->stats.msgs_in == stats.msgs_in - 1);
+    mcq_zmtp_next(&s->z, in, s->now_ns, s->frames, &again, &s->stats);
+    CHECK(s, again.kind == ev->kind && again.frame_cnt == ev->frame_cnt);
+    CHECK(s, again.window_len == ev->window_len && in->pos == end.pos);
+    CHECK(s, memcmp(&stats, &s->stats, sizeof(stats)) == 0);
+}
+
 /* Returns whether next must be called. */
 static bool step_batch(struct mcq_stream *s, struct mcq_reader *in)
 {
@@ -250,6 +267,9 @@ static bool step_next(struct mcq_stream *s, struct mcq_reader *in)
         on_done(s);
         break;
     case MCQ_ZMTP_MESSAGE:
+        CHECK(s, ev.window_len <= in->pos - before);
+        if (s->opts.give_back)
+            give_back_one(s, in, &ev);
         on_message(s, in, s->frames, ev.frame_cnt);
         break;
     case MCQ_ZMTP_SUBSCRIBE:

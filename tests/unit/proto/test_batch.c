@@ -130,6 +130,24 @@ Test(batch, limits_hold_for_short_frames)
     cr_assert(b.ev.kind == MCQ_ZMTP_DEAD && mcq_zmtp_reason(&b.z) == MCQ_REASON_LIMIT);
 }
 
+/* Limits smaller than a header: nothing wraps, and batch and next agree. */
+Test(batch, limits_smaller_than_a_header)
+{
+    for (uint64_t msg_max = 0; msg_max < 12; msg_max++) {
+        for (size_t head = 2; head <= 9; head += 7) {
+            struct bench b;
+            traffic(&b, MCQ_PULL);
+            b.z.limits = (struct mcq_zmtp_limits){10, msg_max, 1};
+            struct mcq_reader in = reader(head == 2 ? "\0\0" : "\2\0\0\0\0\0\0\0\0", head);
+            bool look = batch(&b, &in, VIEWS);
+            if (look)
+                mcq_zmtp_next(&b.z, &in, 0, b.frames, &b.ev, &b.stats);
+            bool taken = b.n == 1 || b.ev.kind == MCQ_ZMTP_MESSAGE;
+            cr_assert_eq(taken, head <= msg_max, "limit %zu", (size_t)msg_max);
+        }
+    }
+}
+
 Test(batch, a_full_array_is_not_the_end)
 {
     struct bench b;

@@ -401,21 +401,21 @@ static void against_itself(uint64_t seed)
     mcq_text_fini(&bytes);
 }
 
-Test(random, valid_streams)
+Test(random, valid_streams, .timeout = 3600)
 {
     uint64_t seed = number_from("MCQ_SEED", 1);
     for (uint64_t n = number_from("MCQ_MUTATIONS", STREAMS_DEFAULT); n > 0; n--)
         against_obvious(seed++, false);
 }
 
-Test(random, damaged_traffic)
+Test(random, damaged_traffic, .timeout = 3600)
 {
     uint64_t seed = number_from("MCQ_SEED", 1);
     for (uint64_t n = number_from("MCQ_MUTATIONS", STREAMS_DEFAULT); n > 0; n--)
         against_obvious(seed++, true);
 }
 
-Test(random, damaged_anywhere)
+Test(random, damaged_anywhere, .timeout = 3600)
 {
     uint64_t seed = number_from("MCQ_SEED", 1);
     for (uint64_t n = number_from("MCQ_MUTATIONS", STREAMS_DEFAULT); n > 0; n--)

@@ -262,6 +262,24 @@ Test(zmtp, greeting_and_ready_through_a_narrow_door)
     cr_assert(next(&b, &in) == MCQ_ZMTP_HANDSHAKE_DONE);
 }
 
+/* Above major 3 the minor means nothing: such a peer speaks 3.1 to us. */
+Test(zmtp, versions_choose_the_form_of_subscriptions)
+{
+    static const uint8_t versions[][3] = {{3, 0, 0}, {3, 1, 1}, {3, 2, 1}, {4, 0, 1}, {255, 0, 1}};
+    for (size_t i = 0; i < MCQ_CNT_OF(versions); i++) {
+        struct bench b;
+        char bytes[GREETING];
+        memcpy(bytes, hello, GREETING);
+        bytes[10] = (char)versions[i][0];
+        bytes[11] = (char)versions[i][1];
+        start(&b, MCQ_PULL);
+        struct mcq_reader in = reader(bytes, GREETING);
+        while (b.z.state == MCQ_ZMTP_GREETING)
+            cr_assert(next(&b, &in) == MCQ_ZMTP_WROTE);
+        cr_assert(b.z.peer_major == versions[i][0] && b.z.peer_minor == versions[i][2]);
+    }
+}
+
 /* The first drain needs no input, and the longest of all fits into DRAIN_MAX. */
 Test(zmtp, one_drain_says_all)
 {

@@ -1,7 +1,6 @@
 #include "rig.h"
 
 #include <arpa/inet.h>
-#include <criterion/criterion.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -21,14 +20,18 @@ static uint64_t now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* The test's mask and the environment's. */
+/* The test's mask, the environment's, and -hot where a test counts on receives that wait. */
 static const char *features_of(const struct rig_opts *o, char text[256])
 {
-    const char *env = getenv("MCQ_URING_FEATURES");
-    const char *own = o->features == NULL ? "" : o->features;
-    if (env == NULL || env[0] == '\0')
-        return own;
-    snprintf(text, 256, "%s%s%s", env, own[0] == '\0' ? "" : ",", own);
+    const char *parts[] = {getenv("MCQ_URING_FEATURES"), o->features, o->cold ? "-hot" : NULL};
+    text[0] = '\0';
+    for (size_t i = 0; i < 3; i++) {
+        if (parts[i] == NULL || parts[i][0] == '\0')
+            continue;
+        if (text[0] != '\0')
+            strcat(text, ",");
+        strncat(text, parts[i], 100);
+    }
     return text;
 }
 
@@ -83,7 +86,7 @@ void rig_turn(struct rig *r)
     }
     if (r->pump != NULL)
         r->pump(r);
-    mcq_timers_expire(mcq_loop_timers(r->loop), mcq_loop_now(r->loop));
+    busy |= mcq_timers_expire(mcq_loop_timers(r->loop), mcq_loop_now(r->loop)) != 0;
     mcq_loop_end(r->loop, busy, mcq_loop_now(r->loop) + r->sleep_ns);
 }
 

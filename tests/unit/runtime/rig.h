@@ -2,6 +2,9 @@
 #ifndef TESTS_UNIT_RUNTIME_RIG_H
 #define TESTS_UNIT_RUNTIME_RIG_H
 
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+
 #include "runtime/loop.h"
 
 #define RIG_EVENTS_MAX  64u
@@ -13,6 +16,14 @@ struct rig_mask {
 };
 extern struct rig_mask rig_masks[];
 extern const size_t rig_masks_cnt;
+
+/* A test, run with each of them as *m. */
+#define RIG_MASKS(suite, name)                                                 \
+    ParameterizedTestParameters(suite, name)                                   \
+    {                                                                          \
+        return cr_make_param_array(struct rig_mask, rig_masks, rig_masks_cnt); \
+    }                                                                          \
+    ParameterizedTest(struct rig_mask *m, suite, name)
 
 struct rig;
 #define RIG_KINDS    16u
@@ -36,6 +47,7 @@ typedef bool rig_cond_fn(struct rig *r);
 
 struct rig_opts {
     const char *features;
+    bool cold;              /* no connection is asked each turn (-hot) */
     enum mcq_idle idle;     /* 0: spin */
     uint32_t conns, blocks; /* 0: 16, 64 */
     uint32_t rx_blocks_max;
@@ -50,6 +62,7 @@ struct rig {
     struct mcq_loop *loop;
     bool shot; /* multishot receives */
     void *user;
+    struct mcq_conn *cond_conn; /* what a condition looks at */
     rig_event_fn *on_event;
     void (*pump)(struct rig *r); /* what the peers do between turns; may be NULL */
     uint64_t sleep_ns;           /* longest sleep of a turn */

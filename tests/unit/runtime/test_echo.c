@@ -1,6 +1,4 @@
 /* Raw echo through a whole loop: every byte comes back, in order, however the ring is made. */
-#include <criterion/criterion.h>
-#include <criterion/parameterized.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -200,39 +198,23 @@ static void echo_all(const char *mask, struct mcq_addr addr, uint32_t peers, uin
     rig_close(&r);
 }
 
-ParameterizedTestParameters(echo, tcp4)
-{
-    return cr_make_param_array(struct rig_mask, rig_masks, rig_masks_cnt);
-}
-ParameterizedTest(struct rig_mask *m, echo, tcp4)
+RIG_MASKS(echo, tcp4)
 {
     echo_all(m->text, rig_tcp4(), 1, 4u << 20, 65536, 64);
 }
 
-ParameterizedTestParameters(echo, tcp6_small_writes)
-{
-    return cr_make_param_array(struct rig_mask, rig_masks, rig_masks_cnt);
-}
-ParameterizedTest(struct rig_mask *m, echo, tcp6_small_writes)
+RIG_MASKS(echo, tcp6_small_writes)
 {
     echo_all(m->text, rig_tcp6(), 3, 60000, 17, 64);
 }
 
-ParameterizedTestParameters(echo, unix_domain)
-{
-    return cr_make_param_array(struct rig_mask, rig_masks, rig_masks_cnt);
-}
-ParameterizedTest(struct rig_mask *m, echo, unix_domain)
+RIG_MASKS(echo, unix_domain)
 {
     echo_all(m->text, rig_unix("echo"), 4, 1u << 20, 30011, 64);
 }
 
 /* 32 peers and 4 blocks: receives end for want of blocks, wait in the line and go on. */
-ParameterizedTestParameters(echo, few_blocks)
-{
-    return cr_make_param_array(struct rig_mask, rig_masks, rig_masks_cnt);
-}
-ParameterizedTest(struct rig_mask *m, echo, few_blocks)
+RIG_MASKS(echo, few_blocks)
 {
     echo_all(m->text, rig_tcp4(), 32, 400000, 50021, 4);
 }

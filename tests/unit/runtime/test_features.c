@@ -55,7 +55,7 @@ Test(features, text)
     char text[MCQ_FEATURES_TEXT_LEN];
     struct mcq_features f = mcq_features_all();
     mcq_features_text(&f, text);
-    cr_assert_str_eq(text, "defer, ring-fd, mshot-accept, mshot-limit, inc");
+    cr_assert_str_eq(text, "defer, ring-fd, mshot-accept, mshot-limit, inc, hot");
     f = (struct mcq_features){0};
     mcq_features_text(&f, text);
     cr_assert_str_eq(text, "defer");

@@ -129,14 +129,21 @@ Test(cmdline, the_programs_own_log_stays)
     cr_assert_eq(o.log_level, MCQ_LOG_ERROR);
 }
 
+/* Hidden from the compiler, which would rightly say that a struct of that length is none. */
+__attribute__((noipa)) static void *shorter(size_t size)
+{
+    size_t *o = calloc(1, size); /* the sanitizer watches its end */
+    cr_assert_not_null(o);
+    *o = size;
+    return o;
+}
+
 /* A program built against an older, shorter struct keeps what lies behind it. */
 Test(cmdline, no_byte_past_the_struct_is_written)
 {
     struct args a = args_of("--shards=1", "--arena=1M", "--log=debug", NULL);
     size_t size = offsetof(struct mcq_opts, arena_bytes);
-    struct mcq_opts *o = calloc(1, size); /* the sanitizer watches its end */
-    cr_assert_not_null(o);
-    memcpy(o, &size, sizeof(size));
+    struct mcq_opts *o = shorter(size);
     mcq_opts_parse(o, &a.argc, a.argv);
     cr_assert_eq(o->shards, 1);
     cr_assert_eq(o->size, size);
@@ -239,6 +246,7 @@ Test(cmdline, numbers_that_are_none)
                                         "--arena=64 M",
                                         "--arena=64\x0b",
                                         "--arena=17179869184G",
+                                        "--arena=17179869185G",
                                         "--large-bytes=18446744073709551616",
                                         "--large-bytes=0K",
                                         "--idle=spin-block:",
@@ -302,5 +310,5 @@ Test(cmdline, the_usage_text_is_complete)
     }
     cr_assert_null(strstr(at, "\n  --"));
     for (const char *line = mcq_opts_usage(); *line != '\0'; line = strchr(line, '\n') + 1)
-        cr_assert_leq(strcspn(line, "\n"), 90, "%.40s...", line);
+        cr_assert_leq(strcspn(line, "\n"), 80, "%.40s...", line);
 }
