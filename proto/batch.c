@@ -102,24 +102,34 @@ bool mcq_zmtp_next_batch(struct mcq_zmtp *z, struct mcq_reader *in, struct mcq_m
     return more;
 }
 
-void mcq_zmtp_give_back(struct mcq_zmtp *z, struct mcq_reader *in, size_t mark,
-                        const struct mcq_msg *views, size_t n, size_t kept,
-                        struct mcq_proto_stats *stats)
+/* Where the first `kept` of the messages at mark end. The views may have been scribbled on since,
+ * the bytes have not. */
+static size_t end_of_kept(const struct mcq_reader *in, size_t mark, size_t kept)
+{
+    size_t pos = mark;
+    for (size_t i = 0; i < kept; i++) {
+        uint8_t flags;
+        uint64_t len;
+        size_t head_len =
+            mcq_frame_head_get(mcq_slice_of(in->ptr + pos, in->pos - pos), &flags, &len);
+        MCQ_ASSERT(head_len != 0 && len <= in->pos - pos - head_len);
+        pos += head_len + (size_t)len;
+    }
+    return pos;
+}
+
+void mcq_zmtp_give_back(struct mcq_zmtp *z, struct mcq_reader *in, size_t mark, size_t n,
+                        size_t kept, uint32_t frame_cnt, struct mcq_proto_stats *stats)
 {
     MCQ_ASSERT(kept <= n && mark <= in->pos);
     if (kept == n)
         return;
-    size_t pos = mark;
-    if (kept > 0) {
-        const uint8_t *data = views[kept - 1].data;
-        pos = (size_t)(data - in->ptr) + views[kept - 1].len;
-    }
-    for (size_t i = kept; i < n; i++)
-        stats->frames_in -= views[i].frame_cnt;
-    stats->msgs_in -= n - kept;
-    stats->bytes_in -= in->pos - pos;
-    z->offset -= in->pos - pos;
-    z->need = 1;
+    size_t pos = end_of_kept(in, mark, kept);
+    size_t bytes = in->pos - pos;
     in->pos = pos;
-    MCQ_DASSERT(mcq_zmtp_invariants(z));
+    z->offset -= bytes;
+    z->need = 1;
+    stats->msgs_in -= n - kept;
+    stats->frames_in -= (n - kept) * frame_cnt;
+    stats->bytes_in -= bytes;
 }

@@ -135,12 +135,11 @@ void mcq_zmtp_init(struct mcq_zmtp *z, const struct mcq_zmtp_config *cfg, uint64
 bool mcq_zmtp_next_batch(struct mcq_zmtp *z, struct mcq_reader *in, struct mcq_msg *views,
                          size_t max, uint32_t owner, size_t *n, struct mcq_proto_stats *stats);
 
-/* Gives back all but the first `kept` of views[0, n), decoded last: by next_batch from in->pos ==
- * mark, or the one message of next, where mark is in->pos - ev.window_len. Reader, offset and
- * counters are then as if those had not been decoded. */
-void mcq_zmtp_give_back(struct mcq_zmtp *z, struct mcq_reader *in, size_t mark,
-                        const struct mcq_msg *views, size_t n, size_t kept,
-                        struct mcq_proto_stats *stats);
+/* Gives back all but the first `kept` of the n messages decoded last: by next_batch from in->pos ==
+ * mark (frame_cnt 1 each), or the one message of next, where mark is in->pos - ev.window_len.
+ * Reader, offset and counters are then as if those had not been decoded. O(kept). */
+void mcq_zmtp_give_back(struct mcq_zmtp *z, struct mcq_reader *in, size_t mark, size_t n,
+                        size_t kept, uint32_t frame_cnt, struct mcq_proto_stats *stats);
 
 /* Takes the next unit, whatever it is. Cost: two passes over a message's frame headers, however
  * many pieces it came in. frames: room for MCQ_FRAME_CNT_MAX frames, filled for MESSAGE. */

@@ -111,8 +111,8 @@ static void sleep_until(struct mcq_loop *loop, uint64_t deadline_ns)
 
 void mcq_loop_end(struct mcq_loop *loop, bool busy, uint64_t next_ns)
 {
-    bool work = busy | loop->worked | (loop->done_pos != loop->done_cnt) |
-                !mcq_list_empty(&loop->due) | (mcq_uring_ready(loop->ring) != 0);
+    bool work = busy || loop->worked || loop->done_pos != loop->done_cnt ||
+                !mcq_list_empty(&loop->due) || mcq_uring_ready(loop->ring) != 0;
     loop->worked = false;
     work |= serve_line(loop);
     mcq_bufring_relax(&loop->rx, loop->now_ns);

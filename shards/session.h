@@ -27,7 +27,7 @@ struct mcq_link;
 #define MCQ_SESSION_STRAIGHT_MIN \
     8192u /* bytes missing of a frame from which they are received in place */
 #define MCQ_SESSION_SHOT_MAX \
-    229376u /* bytes of one armed receive: while a large frame waits for room they fit 256 KiB */
+    229376u /* bytes of one armed receive: with some in the window they fit a block of 256 KiB */
 #define MCQ_SESSION_FLUSH_MAX     262144u    /* bytes of one gathered send */
 #define MCQ_SESSION_BODY_WAIT_NS  5000000000 /* for room in the large region, then reason limit */
 #define MCQ_SESSION_BODY_RETRY_NS 10000000

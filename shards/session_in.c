@@ -41,57 +41,43 @@ static enum taken batch(struct mcq_link *link, struct mcq_reader *in, uint32_t o
                         bool *special)
 {
     struct mcq_shard *sh = link->shard;
-    struct mcq_session *s = &link->session;
-    struct mcq_reader before = *in;
-    uint64_t offset = s->zmtp.offset;
-    *special = mcq_zmtp_next_batch(&s->zmtp, in, sh->views, MCQ_SESSION_BATCH_MAX, owner, n,
-                                   &sh->stats.proto);
-    size_t bytes = in->pos - before.pos;
+    struct mcq_zmtp *z = &link->session.zmtp;
+    struct mcq_proto_stats *stats = &sh->stats.proto;
+    size_t mark = in->pos;
+    size_t consumed;
+    *special = mcq_zmtp_next_batch(z, in, sh->views, MCQ_SESSION_BATCH_MAX, owner, n, stats);
     if (*n == 0)
         return TAKEN_ALL;
-    size_t consumed;
     enum taken t = offer(link, sh->views, *n, &consumed);
-    if (t == TAKEN_PAUSE && consumed < *n) {
-        struct mcq_proto_stats uncounted = {0};
-        size_t again = 0;
-        *in = before;
-        s->zmtp.offset = offset;
-        if (consumed != 0)
-            mcq_zmtp_next_batch(&s->zmtp, in, sh->views, consumed, owner, &again, &uncounted);
-        MCQ_DASSERT(again == consumed);
-        sh->stats.proto.msgs_in -= *n - consumed;
-        sh->stats.proto.frames_in -= *n - consumed;
-        sh->stats.proto.bytes_in -= bytes - uncounted.bytes_in;
-    }
+    if (t == TAKEN_PAUSE)
+        mcq_zmtp_give_back(z, in, mark, *n, consumed, 1, stats);
     return t;
 }
 
-/* Where a refused message began. */
-struct unit_start {
-    size_t pos;
-    uint64_t offset, scan_len;
-    uint32_t scan_frames;
-};
-
 static enum taken one_message(struct mcq_link *link, struct mcq_reader *in, uint32_t owner,
-                              const struct unit_start *start, uint32_t frame_cnt)
+                              const struct mcq_zmtp_event *ev)
 {
     struct mcq_shard *sh = link->shard;
-    struct mcq_zmtp *z = &link->session.zmtp;
-    struct mcq_msg m = mcq_msg_of_frames(sh->frames, frame_cnt);
-    m.owner = owner;
+    struct mcq_msg m = mcq_msg_of_frames(sh->frames, ev->frame_cnt);
+    size_t mark = in->pos - ev->window_len;
     size_t consumed;
+    m.owner = owner;
     enum taken t = offer(link, &m, 1, &consumed);
-    if (t == TAKEN_PAUSE && consumed == 0) {
-        sh->stats.proto.bytes_in -= in->pos - start->pos;
-        in->pos = start->pos;
-        z->offset = start->offset;
-        z->scan_len = start->scan_len;
-        z->scan_frames = start->scan_frames;
-        sh->stats.proto.msgs_in--;
-        sh->stats.proto.frames_in -= frame_cnt;
-    }
+    if (t == TAKEN_PAUSE)
+        mcq_zmtp_give_back(&link->session.zmtp, in, mark, 1, consumed, ev->frame_cnt,
+                           &sh->stats.proto);
     return t;
+}
+
+/* There is something to say. In the handshake nothing goes on before it is said. */
+static enum taken say(struct mcq_link *link)
+{
+    struct mcq_session *s = &link->session;
+    link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
+    if (s->zmtp.state == MCQ_ZMTP_TRAFFIC)
+        return TAKEN_ALL;
+    mcq_session_flush(link);
+    return mcq_zmtp_wants_drain(&s->zmtp) ? TAKEN_LATER : TAKEN_ALL;
 }
 
 static enum taken subscription(struct mcq_link *link, bool add, struct mcq_slice topic)
@@ -110,8 +96,6 @@ static enum taken unit(struct mcq_link *link, struct mcq_reader *in, uint32_t ow
 {
     struct mcq_shard *sh = link->shard;
     struct mcq_session *s = &link->session;
-    const struct unit_start start = {in->pos, s->zmtp.offset, s->zmtp.scan_len,
-                                     s->zmtp.scan_frames};
     struct mcq_zmtp_event ev;
     mcq_zmtp_next(&s->zmtp, in, mcq_shard_now_ns(sh), sh->frames, &ev, &sh->stats.proto);
     *more = true;
@@ -122,14 +106,13 @@ static enum taken unit(struct mcq_link *link, struct mcq_reader *in, uint32_t ow
     case MCQ_ZMTP_HANDSHAKE_DONE:
         return mcq_link_up(link) ? TAKEN_ALL : TAKEN_END;
     case MCQ_ZMTP_MESSAGE:
-        return one_message(link, in, owner, &start, ev.frame_cnt);
+        return one_message(link, in, owner, &ev);
     case MCQ_ZMTP_SUBSCRIBE:
         return subscription(link, true, ev.topic);
     case MCQ_ZMTP_CANCEL:
         return subscription(link, false, ev.topic);
     case MCQ_ZMTP_WROTE:
-        link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
-        return TAKEN_ALL;
+        return say(link);
     case MCQ_ZMTP_NEED_BODY:
         s->body_missing = ev.missing;
         return TAKEN_BODY;
@@ -383,6 +366,13 @@ static uint32_t straight_len(const struct mcq_session *s)
     return len < MCQ_SESSION_STRAIGHT_MIN ? 0 : (uint32_t)len;
 }
 
+/* What waits for its delivery stays in a block of 256 KiB, unless the user wants more of it. */
+static size_t window_max(const struct mcq_link *link)
+{
+    size_t hwm = link->sock->opts.recv_hwm_bytes;
+    return hwm > MCQ_BUF_LARGE_MIN ? hwm : mcq_min(hwm, MCQ_SESSION_SHOT_MAX);
+}
+
 static void arm_shot(struct mcq_link *link, size_t credit)
 {
     mcq_conn_recv(link->shard->loop, link->session.conn,
@@ -396,7 +386,7 @@ void mcq_session_rearm(struct mcq_link *link)
     struct mcq_conn *c = s->conn;
     if (c == NULL || s->ended || s->over || c->state != MCQ_CONN_OPEN)
         return;
-    size_t limit = link->sock->opts.recv_hwm_bytes;
+    size_t limit = window_max(link);
     uint32_t straight = straight_len(s);
     if (c->recv_armed) {
         if (s->body_wait_ns != 0 || (s->body_missing != 0 && straight != 0))

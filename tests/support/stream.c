@@ -203,12 +203,12 @@ static void give_back(struct mcq_stream *s, struct mcq_reader *in, size_t mark,
     struct mcq_proto_stats stats = s->stats;
     uint64_t offset = s->z.offset;
     size_t again;
-    mcq_zmtp_give_back(&s->z, in, mark, views, n, n - 1, &s->stats);
+    mcq_zmtp_give_back(&s->z, in, mark, n, n - 1, 1, &s->stats);
     CHECK(s, in->pos < end.pos && in->pos >= mark);
     mcq_zmtp_next_batch(&s->z, in, &views[n - 1], 1, OWNER, &again, &s->stats);
     CHECK(s, again == 1 && in->pos == end.pos && s->z.offset == offset);
     CHECK(s, memcmp(&stats, &s->stats, sizeof(stats)) == 0);
-    mcq_zmtp_give_back(&s->z, in, mark, views, n, 0, &s->stats);
+    mcq_zmtp_give_back(&s->z, in, mark, n, 0, 1, &s->stats);
     CHECK(s, in->pos == mark);
     mcq_zmtp_next_batch(&s->z, in, views, n, OWNER, &again, &s->stats);
     CHECK(s, again == n && in->pos == end.pos && s->z.offset == offset);
@@ -222,9 +222,8 @@ static void give_back_one(struct mcq_stream *s, struct mcq_reader *in,
     struct mcq_reader end = *in;
     struct mcq_proto_stats stats = s->stats;
     struct mcq_zmtp_event again;
-    struct mcq_msg m = mcq_msg_of_frames(s->frames, ev->frame_cnt);
     size_t mark = in->pos - ev->window_len;
-    mcq_zmtp_give_back(&s->z, in, mark, &m, 1, 0, &s->stats);
+    mcq_zmtp_give_back(&s->z, in, mark, 1, 0, ev->frame_cnt, &s->stats);
     CHECK(s, in->pos == mark && s->stats.msgs_in == stats.msgs_in - 1);
     mcq_zmtp_next(&s->z, in, s->now_ns, s->frames, &again, &s->stats);
     CHECK(s, again.kind == ev->kind && again.frame_cnt == ev->frame_cnt);
