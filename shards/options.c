@@ -250,7 +250,7 @@ static enum mcq_error numbers_check(struct mcq_sock_opts *o, struct mcq_detail *
         {"reconnect_max_ms", &o->reconnect_max_ms, RECONNECT_MAX_MS, NUMBER_MAX, 0, 0},
         {"request_timeout_ms", &o->request_timeout_ms, MCQ_NONE, NUMBER_MAX, MCQ_NONE, MCQ_NONE},
         {"subs_max", &o->subs_max, 10000, NUMBER_MAX, 0, 0},
-        {"notsent_lowat_bytes", &o->notsent_lowat_bytes, 128 * KIB, NUMBER_MAX, MCQ_NONE, 0},
+        {"notsent_lowat_bytes", &o->notsent_lowat_bytes, 512 * KIB, NUMBER_MAX, MCQ_NONE, 0},
         {"backlog", &o->backlog, 1024, INT32_MAX, 0, 0},
     };
     for (size_t i = 0; i < MCQ_CNT_OF(numbers); i++) {

@@ -63,7 +63,7 @@ struct mcq_sock_opts {
     uint32_t reconnect_max_ms;  /* [5,000] */
     uint32_t request_timeout_ms;/* REQ: give up waiting, `timeout` handler [none] */
     uint32_t subs_max;          /* subscriptions one peer may hold on a PUB [10,000] */
-    uint32_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT [128 KiB]; MCQ_NONE: leave the system's */
+    uint32_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT [512 KiB]; MCQ_NONE: leave the system's */
     uint32_t backlog;           /* listen(2) [1,024] */
 };
 #ifdef __cplusplus

@@ -280,7 +280,7 @@ Test(options, sock_defaults_as_documented)
         cr_assert_eq(out.reconnect_max_ms, 5000);
         cr_assert_eq(out.request_timeout_ms, MCQ_NONE);
         cr_assert_eq(out.subs_max, 10000);
-        cr_assert_eq(out.notsent_lowat_bytes, 128u << 10);
+        cr_assert_eq(out.notsent_lowat_bytes, 512u << 10);
         cr_assert_eq(out.backlog, 1024);
     }
 }
