@@ -55,6 +55,34 @@ static inline void mcq_bytes_copy(void *dst, const void *src, size_t len)
         __builtin_memcpy(dst, src, len);
 }
 
+/* The same, for what is mostly short: up to 64 bytes without a call, as two loads that may overlap
+ * cover any length between their own and twice that. */
+static inline void mcq_bytes_copy_short(uint8_t *dst, const void *src, size_t len)
+{
+    struct wide {
+        uint64_t w[4];
+    } a, b;
+    const uint8_t *from = (const uint8_t *)src;
+    if (MCQ_LIKELY(len - 8 <= 8)) {
+        __builtin_memcpy(&a, from, 8);
+        __builtin_memcpy(&b, from + len - 8, 8);
+        __builtin_memcpy(dst, &a, 8);
+        __builtin_memcpy(dst + len - 8, &b, 8);
+    } else if (len - 16 <= 16) {
+        __builtin_memcpy(&a, from, 16);
+        __builtin_memcpy(&b, from + len - 16, 16);
+        __builtin_memcpy(dst, &a, 16);
+        __builtin_memcpy(dst + len - 16, &b, 16);
+    } else if (len - 32 <= 32) {
+        __builtin_memcpy(&a, from, 32);
+        __builtin_memcpy(&b, from + len - 32, 32);
+        __builtin_memcpy(dst, &a, 32);
+        __builtin_memcpy(dst + len - 32, &b, 32);
+    } else {
+        mcq_bytes_copy(dst, src, len);
+    }
+}
+
 /* The same for ranges of one block that may overlap. */
 static inline void mcq_bytes_move(void *dst, const void *src, size_t len)
 {

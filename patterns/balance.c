@@ -44,11 +44,20 @@ static struct mcq_balance_ring *ring_of(struct mcq_balance *b, const struct mcq_
     return p->up ? &b->up : &b->pending;
 }
 
+/* Without a choice there is no turn to keep. */
+static struct mcq_pipe *solo_of(const struct mcq_psock *s, const struct mcq_balance_ring *r)
+{
+    const struct mcq_node *head = &r->list.head;
+    bool alone = r->current != NULL && head->next == head->prev;
+    return alone && s->pattern->pick != NULL ? r->current : NULL;
+}
+
 /* After any change: the right ring is active, and a sender hears of room. */
 static void settle(struct mcq_psock *s)
 {
     struct mcq_balance *b = &s->balance;
     b->active = s->peers_up != 0 ? &b->up : &b->pending;
+    s->solo = solo_of(s, b->active);
     if (b->active->current != NULL)
         mcq_psock_wake(s);
 }

@@ -467,7 +467,8 @@ size_t mcq_pipe_gather(struct mcq_pipe *p, struct mcq_slice *out, uint32_t max, 
     return bytes;
 }
 
-/* Gives back the segments whose messages are all with the kernel. */
+/* Gives back the segments whose messages are all with the kernel. They leave the list first: the
+ * end of the user's memory calls the user, who may send. */
 static void release_sent(struct mcq_pipe *p)
 {
     for (;;) {
@@ -480,16 +481,18 @@ static void release_sent(struct mcq_pipe *p)
         if (end == NULL || p->head_sent < len + end->len)
             return;
         p->head_sent -= len + end->len;
-        struct mcq_seg *stop = end->next;
-        while (p->head != stop) {
-            struct mcq_seg *seg = p->head;
-            p->head = seg->next;
+        struct mcq_seg *seg = p->head;
+        p->head = end->next;
+        if (p->head == NULL)
+            p->tail = NULL;
+        end->next = NULL;
+        while (seg != NULL) {
+            struct mcq_seg *next = seg->next;
             p->queued_msgs -= seg->msg_cnt;
             p->msgs_out += seg->msg_cnt;
             seg_free(p, seg);
+            seg = next;
         }
-        if (p->head == NULL)
-            p->tail = NULL;
     }
 }
 

@@ -42,7 +42,8 @@ struct mcq_pipe_env {
     struct mcq_buf_heap *heap;
     struct mcq_pool *segs; /* of struct mcq_seg */
     struct mcq_pattern_stats *stats;
-    bool short_of_blocks; /* a put failed for want of a block or segment: the shard wakes the starved */
+    bool short_of_blocks; /* a put failed for want of a block or segment: the shard wakes the
+                             starved */
     void *ctx;
     /* p has bytes to send and is not marked yet: the shard puts it in its line for this turn. */
     void (*mark)(void *ctx, struct mcq_pipe *p);
@@ -119,19 +120,27 @@ uint64_t mcq_pipe_fini(struct mcq_pipe *p);
  * MCQ_EAGAIN: high-water mark or no block; MCQ_ETOOBIG. Sets starved on EAGAIN. */
 MCQ_MUST_USE enum mcq_error mcq_pipe_room(struct mcq_pipe *p, size_t need);
 
+/* The fast path alone: false if the slow path has to look. */
+static inline bool mcq_pipe_try_bytes(struct mcq_pipe *p, const void *data, size_t len)
+{
+    size_t need = mcq_frame_head_len(len) + len;
+    if (MCQ_UNLIKELY(need > (size_t)(p->limit - p->cursor) || p->countdown == 0))
+        return false;
+    uint8_t *body = mcq_frame_head_put(p->cursor, 0, len);
+    mcq_bytes_copy_short(body, data, len);
+    p->cursor = body + len;
+    p->countdown--;
+    return true;
+}
+
 /* Queues one frame of len <= MCQ_PIPE_SHARE_MIN bytes as a message; copies. */
 static inline enum mcq_error mcq_pipe_put_bytes(struct mcq_pipe *p, const void *data, size_t len)
 {
-    size_t need = mcq_frame_head_len(len) + len;
-    if (MCQ_UNLIKELY(need > (size_t)(p->limit - p->cursor) || p->countdown == 0)) {
-        enum mcq_error err = mcq_pipe_room(p, need);
+    while (!mcq_pipe_try_bytes(p, data, len)) {
+        enum mcq_error err = mcq_pipe_room(p, mcq_frame_head_len(len) + len);
         if (err != MCQ_OK)
             return err;
     }
-    uint8_t *body = mcq_frame_head_put(p->cursor, 0, len);
-    mcq_bytes_copy(body, data, len);
-    p->cursor = body + len;
-    p->countdown--;
     return MCQ_OK;
 }
 

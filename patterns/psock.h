@@ -36,6 +36,7 @@ struct mcq_router {
 
 struct mcq_psock {
     const struct mcq_pattern *pattern;
+    struct mcq_pipe *solo; /* the only one in the balance's turn, where messages may skip pick */
     struct mcq_balance balance; /* PAIR, PUSH, DEALER, REQ */
     const struct mcq_psock_up *up;
     void *up_ctx;

@@ -11,14 +11,14 @@
 #include "shards/listener.h"
 
 struct mcq_sock {
-    struct mcq_psock psock; /* first: the hot part */
     struct mcq_shard *shard;
+    bool closing;
+    struct mcq_psock psock;
     struct mcq_sock_handlers handlers;
     void *ctx;
     struct mcq_sock_opts opts; /* effective */
     uint8_t identity[MCQ_IDENTITY_LEN_MAX];
     struct mcq_list links, listeners;
-    bool closing;
     struct mcq_pipe *reserved; /* by mcq_tx_reserve, until the turn ends */
     uint64_t drops;            /* of no peer in particular, since the last event */
     enum mcq_reason drop_reason;

@@ -35,12 +35,11 @@ enum mcq_error mcq_send_to(struct mcq_sock *sock, struct mcq_peer to, struct mcq
     return link == NULL ? MCQ_ESTALE : send_msg(sock, &link->pipe, msg);
 }
 
-enum mcq_error mcq_send_bytes(struct mcq_sock *sock, const void *data, size_t len)
+static __attribute__((noinline)) enum mcq_error send_bytes_slow(struct mcq_sock *sock,
+                                                                const void *data, size_t len)
 {
     struct mcq_psock *ps = &sock->psock;
-    enum mcq_error err = may_send(sock);
-    if (err != MCQ_OK)
-        return err;
+    enum mcq_error err = MCQ_OK;
     if (ps->pattern->pick == NULL || len >= MCQ_PIPE_SHARE_MIN) {
         struct mcq_msg msg = mcq_msg_of(data, len);
         return send_msg(sock, NULL, &msg);
@@ -54,6 +53,18 @@ enum mcq_error mcq_send_bytes(struct mcq_sock *sock, const void *data, size_t le
         }
     }
     return err;
+}
+
+enum mcq_error mcq_send_bytes(struct mcq_sock *sock, const void *data, size_t len)
+{
+    struct mcq_psock *ps = &sock->psock;
+    enum mcq_error err = may_send(sock);
+    if (MCQ_UNLIKELY(err != MCQ_OK))
+        return err;
+    struct mcq_pipe *solo = ps->solo;
+    if (MCQ_LIKELY(solo != NULL && len < MCQ_PIPE_SHARE_MIN && mcq_pipe_try_bytes(solo, data, len)))
+        return MCQ_OK;
+    return send_bytes_slow(sock, data, len);
 }
 
 enum mcq_error mcq_send_many(struct mcq_sock *sock, struct mcq_msg *msgs, size_t n, size_t *sent)
