@@ -22,9 +22,12 @@ static int start(struct mcq_shard *shard, void *endpoint)
 {
     static const struct mcq_sock_handlers handlers = {.message = on_request};
     struct mcq_sock *sock;
-    if (mcq_sock_open(shard, MCQ_REP, NULL, &handlers, NULL, &sock, NULL) != MCQ_OK)
-        return 1;
-    return mcq_sock_bind(sock, endpoint, NULL);
+    struct mcq_detail why;
+    if (mcq_sock_open(shard, MCQ_REP, NULL, &handlers, NULL, &sock, &why) == MCQ_OK &&
+        mcq_sock_bind(sock, endpoint, &why) == MCQ_OK)
+        return 0;
+    fprintf(stderr, "hello: %s\n", why.text);
+    return 1;
 }
 
 int main(int argc, char **argv)
@@ -33,10 +36,6 @@ int main(int argc, char **argv)
     mcq_opts_parse(&opts, &argc, argv); /* --idle spin, --cpus 2, --help, ... */
 
     struct mcq_app app = {.start = start};
-    struct mcq_detail why;
-    char nearby[] = "tcp://127.0.0.1:5555";
-    if (mcq_run(&opts, &app, argc > 1 ? argv[1] : nearby, &why) == MCQ_OK)
-        return 0;
-    fprintf(stderr, "hello: %s\n", why.text);
-    return 1;
+    char endpoint[] = "tcp://127.0.0.1:5555";
+    return mcq_run(&opts, &app, argc > 1 ? argv[1] : endpoint, NULL) != MCQ_OK;
 }

@@ -5,7 +5,7 @@
  *   printf '17\tEURUSD\t100\n' | mcq-cat DEALER --connect tcp://127.0.0.1:5557
  *
  * An order has three frames: its id, the instrument, the quantity (negative sells). The answer is
- * ACK and the id, or REJECT, the id and why. A client with too many rejects is cut off.
+ * ACK and the id, or REJECT, the id and why. A client that sends anything else is cut off.
  */
 #include <inttypes.h>
 #include <monocoque.h>
@@ -13,9 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUANTITY_MAX 1000
-#define REJECTS_MAX  5
-#define REPORT_NS    1000000000u
+#define ORDER_FRAMES   3
+#define INSTRUMENT_LEN 6
+#define QUANTITY_MAX   1000
+#define REPORT_NS      1000000000u
 
 struct gateway {
     const char *orders_endpoint, *fills_endpoint;
@@ -24,14 +25,9 @@ struct gateway {
     uint64_t accepted, rejected, cut_off;
 };
 
-/* What the gateway knows of one client; lives as long as its connection. */
-struct client {
-    uint32_t rejects;
-};
-
 static int64_t read_quantity(struct mcq_frame frame)
 {
-    char text[16] = "";
+    char text[16] = ""; /* a frame doesn't end in a zero */
     if (frame.len < sizeof text)
         memcpy(text, frame.data, frame.len);
     return strtoll(text, NULL, 10);
@@ -40,9 +36,7 @@ static int64_t read_quantity(struct mcq_frame frame)
 /* NULL: the order is good. */
 static const char *find_fault(const struct mcq_msg *order)
 {
-    if (mcq_msg_frame_cnt(order) != 3)
-        return "an order has three frames";
-    if (mcq_msg_frame(order, 1).len != 6)
+    if (mcq_msg_frame(order, 1).len != INSTRUMENT_LEN)
         return "unknown instrument";
     int64_t quantity = read_quantity(mcq_msg_frame(order, 2));
     if (quantity == 0 || quantity > QUANTITY_MAX || quantity < -QUANTITY_MAX)
@@ -50,61 +44,55 @@ static const char *find_fault(const struct mcq_msg *order)
     return NULL;
 }
 
-/* A client that takes no answers isn't waited for: its queue is full, the event handler hears. */
-static void answer(struct gateway *g, struct mcq_peer to, struct mcq_frame *frames, uint32_t cnt)
+/* By the name the order came with, not by identity: it can't reach anybody else, and a client that
+ * doesn't take its answers is known by MCQ_EAGAIN. */
+static void answer(struct gateway *g, struct mcq_peer to, const struct mcq_frame *frames,
+                   uint32_t cnt)
 {
     struct mcq_msg msg = mcq_msg_of_frames(frames, cnt);
     if (mcq_send_to(g->orders, to, &msg) != MCQ_OK)
-        fprintf(stderr, "order_gateway: no answer for %s\n", mcq_peer_endpoint(g->orders, to));
+        fprintf(stderr, "no answer for %s\n", mcq_peer_endpoint(g->orders, to));
 }
 
-static void reject(struct gateway *g, struct mcq_peer from, struct mcq_frame id, const char *why)
-{
-    struct client *client = mcq_peer_user(g->orders, from);
-    answer(g, from, (struct mcq_frame[]){{"REJECT", 6}, id, {why, strlen(why)}}, 3);
-    g->rejected++;
-    if (client == NULL || ++client->rejects < REJECTS_MAX)
-        return;
-    g->cut_off++;
-    mcq_peer_close(g->orders, from); /* after the answers it still has coming */
-}
-
-static void fill(struct gateway *g, const struct mcq_msg *order)
+/* A PUB never waits: who doesn't keep up loses fills, and hears nothing of it from us. */
+static void publish(struct gateway *g, const struct mcq_msg *order)
 {
     struct mcq_frame frames[] = {mcq_msg_frame(order, 1), mcq_msg_frame(order, 0),
                                  mcq_msg_frame(order, 2)};
     struct mcq_msg msg = mcq_msg_of_frames(frames, 3);
-    if (mcq_send(g->fills, &msg) != MCQ_OK)
-        fputs("order_gateway: a fill was not published\n", stderr);
+    if (g->fills == NULL || mcq_send(g->fills, &msg) != MCQ_OK)
+        fputs("a fill was not published\n", stderr);
 }
 
 static enum mcq_flow on_order(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
                               struct mcq_msg *order)
 {
     struct gateway *g = ctx;
-    (void)sock;
+    if (mcq_msg_frame_cnt(order) != ORDER_FRAMES) {
+        g->cut_off++;
+        mcq_peer_close(sock, from); /* once it has the answers that are on their way */
+        return MCQ_PAUSE;           /* nothing more of it until then */
+    }
     struct mcq_frame id = mcq_msg_frame(order, 0);
     const char *fault = find_fault(order);
     if (fault != NULL) {
-        reject(g, from, id, fault);
+        g->rejected++;
+        answer(g, from, (struct mcq_frame[]){{"REJECT", 6}, id, {fault, strlen(fault)}}, 3);
         return MCQ_CONTINUE;
     }
     g->accepted++;
     answer(g, from, (struct mcq_frame[]){{"ACK", 3}, id}, 2);
-    fill(g, order);
+    publish(g, order);
     return MCQ_CONTINUE;
 }
 
+/* Every end of a connection has a reason, and says what may not have arrived. */
 static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
 {
-    (void)ctx;
-    if (event->kind == MCQ_EVENT_UP)
-        mcq_peer_set_user(sock, event->peer, calloc(1, sizeof(struct client)));
+    (void)ctx, (void)sock;
     if (event->kind == MCQ_EVENT_DISCONNECTED)
-        free(mcq_peer_user(sock, event->peer));
-    if (event->kind == MCQ_EVENT_DISCONNECTED || event->kind == MCQ_EVENT_DROPPED)
-        printf("%s %s: %s\n", event->endpoint, mcq_event_name(event->kind),
-               mcq_reason_name(event->reason));
+        printf("client gone: %s, answers in doubt: %" PRIu64 "\n", mcq_reason_name(event->reason),
+               event->report.lost_hi - event->report.lost_lo);
 }
 
 static void on_report(void *ctx, struct mcq_timer *timer)
@@ -115,25 +103,31 @@ static void on_report(void *ctx, struct mcq_timer *timer)
     mcq_timer_arm(timer, mcq_shard_now(mcq_sock_shard(g->orders)) + REPORT_NS);
 }
 
+/* A socket is no more after this: whoever uses it has to know. */
 static void on_closed(void *ctx, struct mcq_sock *sock)
 {
     struct gateway *g = ctx;
-    (void)sock;
-    mcq_timer_close(g->report);
+    if (sock == g->fills)
+        g->fills = NULL;
+    else
+        mcq_timer_close(g->report);
 }
 
 static int start(struct mcq_shard *shard, void *arg)
 {
     static const struct mcq_sock_handlers orders = {
         .message = on_order, .event = on_event, .closed = on_closed};
-    static const struct mcq_sock_handlers fills = {.message = NULL};
+    static const struct mcq_sock_handlers fills = {.closed = on_closed};
     struct gateway *g = arg;
+    struct mcq_detail why = {.text = "no timer left"};
     if (mcq_timer_open(shard, on_report, g, &g->report) != MCQ_OK ||
-        mcq_sock_open(shard, MCQ_ROUTER, NULL, &orders, g, &g->orders, NULL) != MCQ_OK ||
-        mcq_sock_open(shard, MCQ_PUB, NULL, &fills, g, &g->fills, NULL) != MCQ_OK ||
-        mcq_sock_bind(g->orders, g->orders_endpoint, NULL) != MCQ_OK ||
-        mcq_sock_bind(g->fills, g->fills_endpoint, NULL) != MCQ_OK)
+        mcq_sock_open(shard, MCQ_ROUTER, NULL, &orders, g, &g->orders, &why) != MCQ_OK ||
+        mcq_sock_open(shard, MCQ_PUB, NULL, &fills, g, &g->fills, &why) != MCQ_OK ||
+        mcq_sock_bind(g->orders, g->orders_endpoint, &why) != MCQ_OK ||
+        mcq_sock_bind(g->fills, g->fills_endpoint, &why) != MCQ_OK) {
+        fprintf(stderr, "order_gateway: %s\n", why.text);
         return 1;
+    }
     mcq_timer_arm(g->report, mcq_shard_now(shard) + REPORT_NS);
     return 0;
 }

@@ -81,6 +81,18 @@ struct mcq_buf_heap *mcq_buf_heap_init(struct mcq_arena *arena, const struct mcq
     return mcq_large_init(&h->large, arena, plan->large_bytes) ? h : NULL;
 }
 
+void mcq_buf_heap_reserve_rx(struct mcq_buf_heap *h, uint32_t cnt)
+{
+    h->rx_reserve = cnt;
+}
+
+uint32_t mcq_buf_heap_left(const struct mcq_buf_heap *h)
+{
+    const struct mcq_pool *pool = &h->pools[MCQ_BUF_32K];
+    uint32_t cnt = pool->max - pool->in_use;
+    return cnt > h->rx_reserve ? cnt - h->rx_reserve : 0;
+}
+
 uint32_t mcq_buf_heap_in_use(const struct mcq_buf_heap *h)
 {
     uint32_t cnt = h->spare_max - h->spare_cnt;
@@ -123,6 +135,14 @@ static struct mcq_buf *pool_buf(struct mcq_buf_heap *h, unsigned cls)
     return &h->table.bufs[h->first[cls] + mcq_pool_idx(&h->pools[cls], block)];
 }
 
+/* Receiving goes on however much is queued. */
+static struct mcq_buf *app_buf(struct mcq_buf_heap *h, unsigned cls)
+{
+    if (cls == MCQ_BUF_32K && mcq_buf_heap_left(h) == 0)
+        return NULL;
+    return pool_buf(h, cls);
+}
+
 static struct mcq_buf *spare_buf(struct mcq_buf_heap *h)
 {
     return h->spare_cnt == 0 ? NULL : &h->table.bufs[h->spare[--h->spare_cnt]];
@@ -154,10 +174,10 @@ struct mcq_buf *mcq_buf_take(struct mcq_buf_heap *h, size_t len)
     unsigned cls = mcq_buf_class_of(len);
     if (cls == MCQ_BUF_LARGE)
         return take_large(h, len);
-    struct mcq_buf *b = pool_buf(h, cls);
+    struct mcq_buf *b = app_buf(h, cls);
     /* One class up and no further: a flood of small blocks must not eat the large ones. */
     if (MCQ_UNLIKELY(b == NULL) && cls + 1 < MCQ_BUF_POOL_CNT)
-        b = pool_buf(h, cls + 1);
+        b = app_buf(h, cls + 1);
     return b == NULL ? none(h) : taken(h, b, 1);
 }
 

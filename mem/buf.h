@@ -74,6 +74,10 @@ size_t mcq_buf_heap_footprint(const struct mcq_buf_plan *plan);
 /* Gives the heap, NULL if the arena is too small. stats: borrowed for the heap's life. */
 struct mcq_buf_heap *mcq_buf_heap_init(struct mcq_arena *arena, const struct mcq_buf_plan *plan,
                                        struct mcq_mem_stats *stats);
+/* The last cnt free blocks of 32 KiB are mcq_buf_take_rx's alone [0]. */
+void mcq_buf_heap_reserve_rx(struct mcq_buf_heap *h, uint32_t cnt);
+/* Blocks of 32 KiB that mcq_buf_take can still give. */
+uint32_t mcq_buf_heap_left(const struct mcq_buf_heap *h);
 /* Asserts nothing; returns how many bufs are still in use (0 at a clean end). */
 uint32_t mcq_buf_heap_in_use(const struct mcq_buf_heap *h);
 /* The pool behind a class in [0, MCQ_BUF_POOL_CNT): its name, size and counters, for printing. */

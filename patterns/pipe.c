@@ -2,6 +2,8 @@
 
 #include "mem/pool.h"
 
+#define FIRST_LEN 4096u /* of a pipe's first transmit block */
+
 /* --- what is queued ------------------------------------------------------------------------ */
 
 static size_t open_len(const struct mcq_pipe *p)
@@ -47,6 +49,13 @@ static bool spare_take(struct mcq_pipe *p)
     return p->spare != NULL;
 }
 
+static size_t pool_cost(const struct mcq_seg *seg)
+{
+    if (seg->buf->cls >= MCQ_BUF_POOL_CNT)
+        return 0;
+    return seg->alone ? seg->buf->cap : seg->len;
+}
+
 static void seg_append(struct mcq_pipe *p, struct mcq_seg *seg)
 {
     seg->next = NULL;
@@ -57,10 +66,14 @@ static void seg_append(struct mcq_pipe *p, struct mcq_seg *seg)
     p->tail = seg;
     p->queued_bytes += seg->len;
     p->queued_msgs += seg->msg_cnt;
+    p->seg_cnt++;
+    p->pool_bytes += pool_cost(seg);
 }
 
 static void seg_free(struct mcq_pipe *p, struct mcq_seg *seg)
 {
+    p->pool_bytes -= pool_cost(seg);
+    p->seg_cnt--;
     mcq_buf_unref(p->env->heap, seg->buf);
     mcq_pool_give(p->env->segs, seg);
 }
@@ -76,7 +89,7 @@ static void seal_as(struct mcq_pipe *p, uint32_t msgs, bool starts, bool ends)
     mcq_buf_ref(p->env->heap, p->block);
     p->block->written = (size_t)(p->cursor - p->block->base);
     *seg = (struct mcq_seg){
-        NULL, p->block, p->open, open_len(p), msgs, starts, ends,
+        NULL, p->block, p->open, open_len(p), msgs, starts, ends, false,
     };
     p->open = p->cursor;
     seg_append(p, seg);
@@ -100,9 +113,20 @@ static void block_release(struct mcq_pipe *p)
     p->open = NULL;
 }
 
+/* A queue may not hold more than half of what is left for all others: however many peers stall,
+ * there are blocks and segments for one that doesn't. */
+static bool may_grow(const struct mcq_pipe *p)
+{
+    if (p->seg_cnt > (p->env->segs->max - p->env->segs->in_use) / 2)
+        return false;
+    return p->pool_bytes <= (uint64_t)mcq_buf_heap_left(p->env->heap) * MCQ_BUF_RX_LEN / 2;
+}
+
 static bool block_take(struct mcq_pipe *p, size_t len)
 {
     block_release(p);
+    if (!may_grow(p))
+        return false;
     p->block = mcq_buf_take(p->env->heap, len);
     if (p->block == NULL)
         return false;
@@ -123,7 +147,6 @@ static size_t block_room(const struct mcq_pipe *p)
 static enum mcq_error starve(struct mcq_pipe *p)
 {
     p->starved = true;
-    p->env->short_of_blocks = true;
     return MCQ_EAGAIN;
 }
 
@@ -176,9 +199,9 @@ enum mcq_error mcq_pipe_room(struct mcq_pipe *p, size_t need)
     if (!spare_take(p))
         return starve(p);
     if (block_room(p) < need) {
-        bool first = p->block == NULL && p->head == NULL && need <= 4096;
+        bool first = p->block == NULL && p->head == NULL && need <= FIRST_LEN;
         seal(p);
-        if (!spare_take(p) || !block_take(p, first ? 4096 : MCQ_BUF_RX_LEN)) {
+        if (!spare_take(p) || !block_take(p, first ? FIRST_LEN : MCQ_BUF_RX_LEN)) {
             shut_room(p);
             return starve(p);
         }
@@ -238,7 +261,7 @@ static bool body_append(struct mcq_pipe *p, struct mcq_buf *b, struct mcq_slice 
     if (seg == NULL)
         return false;
     mcq_buf_ref(p->env->heap, b);
-    *seg = (struct mcq_seg){NULL, b, body.ptr, body.len, 0, false, false};
+    *seg = (struct mcq_seg){NULL, b, body.ptr, body.len, 0, false, false, true};
     seg_append(p, seg);
     return true;
 }
@@ -250,7 +273,8 @@ static bool spread(struct mcq_pipe *p, struct mcq_slice s, bool whole)
         size_t room = block_room(p);
         if (room == 0 || (whole && room < s.len)) {
             seal_as(p, 0, false, false);
-            if (!spare_take(p) || !block_take(p, MCQ_BUF_RX_LEN))
+            bool first = p->block == NULL && s.len <= FIRST_LEN;
+            if (!spare_take(p) || !block_take(p, first ? FIRST_LEN : MCQ_BUF_RX_LEN))
                 return false;
             continue;
         }
@@ -315,7 +339,7 @@ static void undo(struct mcq_pipe *p, struct mcq_seg *tail, struct mcq_buf *block
 static enum mcq_error put_spread(struct mcq_pipe *p, struct mcq_slice prefix,
                                  const struct mcq_msg *m, uint32_t first)
 {
-    if (!spare_take(p))
+    if (!may_grow(p) || !spare_take(p))
         return starve(p);
     seal(p);
     if (!spare_take(p))
@@ -396,6 +420,7 @@ enum mcq_error mcq_pipe_reserve(struct mcq_pipe *p, size_t len, void **at)
             return err;
     }
     p->reserved = len + 1;
+    p->reserved_at = p->cursor;
     *at = p->cursor + mcq_frame_head_len(len);
     return MCQ_OK;
 }
@@ -405,6 +430,10 @@ enum mcq_error mcq_pipe_commit(struct mcq_pipe *p, size_t len)
     if (p->reserved == 0)
         return MCQ_ESTATE;
     size_t reserved = p->reserved - 1;
+    /* Something was put, or sent, since: the room is another's. */
+    if (p->cursor != p->reserved_at ||
+        mcq_frame_head_len(reserved) + reserved > (size_t)(p->limit - p->cursor))
+        return MCQ_ESTATE;
     if (len > reserved)
         return MCQ_EINVAL;
     const uint8_t *from = p->cursor + mcq_frame_head_len(reserved);
@@ -415,6 +444,14 @@ enum mcq_error mcq_pipe_commit(struct mcq_pipe *p, size_t len)
     p->countdown--;
     p->reserved = 0;
     return MCQ_OK;
+}
+
+void mcq_pipe_forget(struct mcq_pipe *p)
+{
+    if (p->reserved == 0)
+        return;
+    p->reserved = 0;
+    shut_room(p); /* else the next put would not mark the pipe */
 }
 
 /* --- sending ------------------------------------------------------------------------------- */
@@ -546,6 +583,7 @@ static bool skip_whole(struct mcq_pipe *p, struct mcq_seg *seg, uint64_t sent)
     }
     seg->ptr += msg_start;
     seg->len -= (size_t)msg_start;
+    p->pool_bytes -= msg_start;
     p->queued_bytes += sent - msg_start;
     return sent != msg_start;
 }

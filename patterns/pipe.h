@@ -42,8 +42,6 @@ struct mcq_pipe_env {
     struct mcq_buf_heap *heap;
     struct mcq_pool *segs; /* of struct mcq_seg */
     struct mcq_pattern_stats *stats;
-    bool short_of_blocks; /* a put failed for want of a block or segment: the shard wakes the
-                             starved */
     void *ctx;
     /* p has bytes to send and is not marked yet: the shard puts it in its line for this turn. */
     void (*mark)(void *ctx, struct mcq_pipe *p);
@@ -59,6 +57,7 @@ struct mcq_seg {
     uint32_t msg_cnt; /* messages that end in it */
     bool starts_msg;  /* its first byte starts a message */
     bool ends_msg;    /* its last byte ends one */
+    bool alone;       /* has the block for itself: a body */
 };
 
 struct mcq_pipe {
@@ -80,6 +79,8 @@ struct mcq_pipe {
     uint64_t head_sent;     /* bytes from head on that the kernel has taken; kept for a rewind */
     uint64_t queued_bytes;  /* all not yet taken by the kernel, the open stretch excluded */
     uint64_t queued_msgs;   /* ... that end in sealed segments still in the queue */
+    uint64_t pool_bytes;    /* of the pools' blocks that the segments hold */
+    uint32_t seg_cnt;       /* segments in the list */
     uint32_t hwm_msgs;      /* MCQ_UNLIMITED: none */
     uint64_t hwm_bytes;     /* UINT64_MAX: none */
     uint64_t msgs_out;      /* messages the kernel has taken whole */
@@ -87,7 +88,8 @@ struct mcq_pipe {
     bool up;                /* handshake done */
     bool connecting;        /* connect side: takes messages before it is up */
     bool starved;           /* a put was refused: tell `writable` */
-    size_t reserved;        /* bytes of tx_reserve, 0: none */
+    size_t reserved;        /* bytes of tx_reserve and one, 0: none */
+    const uint8_t *reserved_at; /* the cursor then: anything put since ends it */
 
     /* patterns' own */
     struct mcq_node peers_node; /* socket's list of pipes */
@@ -157,6 +159,8 @@ bool mcq_pipe_has_room(struct mcq_pipe *p, size_t len);
 /* mcq_tx_reserve / mcq_tx_commit on this pipe. */
 MCQ_MUST_USE enum mcq_error mcq_pipe_reserve(struct mcq_pipe *p, size_t len, void **at);
 MCQ_MUST_USE enum mcq_error mcq_pipe_commit(struct mcq_pipe *p, size_t len);
+/* The turn ends: what was reserved and not committed is forgotten. */
+void mcq_pipe_forget(struct mcq_pipe *p);
 
 /* Anything not yet taken by the kernel? */
 bool mcq_pipe_empty(const struct mcq_pipe *p);

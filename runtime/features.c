@@ -19,7 +19,8 @@ static const struct {
     {"msgring", 0},         {"send-zc", 0},
     {"hot", HOT},
 };
-#define NAMES_TEXT "-inc -mshot -mshot-limit -mshot-accept -ring-fd -min-wait -msgring -send-zc -hot"
+#define NAMES_TEXT \
+    "-inc -mshot -mshot-limit -mshot-accept -ring-fd -min-wait -msgring -send-zc -hot"
 
 static bool is_name(const char *name, const char *word, size_t len)
 {

@@ -155,8 +155,8 @@ enum mcq_error mcq_run(const struct mcq_opts *opts, const struct mcq_app *app, v
                   : run_thread(&a, app, arg, detail);
     }
     if (err != MCQ_OK)
-        mcq_log_line(&(struct mcq_log){a.opts.log, a.opts.log_ctx, a.opts.log_level},
-                     MCQ_LOG_ERROR, "%s: %s", mcq_error_name(err), detail->text);
+        mcq_log_line(&(struct mcq_log){a.opts.log, a.opts.log_ctx, a.opts.log_level}, MCQ_LOG_ERROR,
+                     "%s: %s", mcq_error_name(err), detail->text);
     close_fds(&a);
     free(a.thread);
     return err;

@@ -7,6 +7,7 @@
 #include "shards/shard.h"
 
 #define BACKOFF_DOUBLINGS_MAX 16u
+#define HUNGRY_RETRY_NS       10000000u
 
 static void link_tick(struct mcq_timer_node *t, uint64_t now_ns);
 
@@ -32,6 +33,7 @@ static struct mcq_link *link_create(struct mcq_sock *sock)
     link->closing = false;
     link->added = false;
     link->refused = false;
+    link->hungry = false;
     link->close_reason = MCQ_REASON_NONE;
     link->connect_deadline_ns = 0;
     link->linger_deadline_ns = 0;
@@ -59,6 +61,8 @@ static void link_remove(struct mcq_link *link)
     mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &link->timer);
     if (link->added)
         sock->psock.pattern->remove(&sock->psock, &link->pipe);
+    if (sock->reserved == &link->pipe)
+        sock->reserved = NULL;
     uint64_t left = mcq_pipe_fini(&link->pipe);
     if (left != 0) {
         sh->stats.pattern.drops_end += left;
@@ -132,8 +136,8 @@ static void retry_later(struct mcq_link *link)
     const struct mcq_sock_opts *o = &link->sock->opts;
     struct mcq_target *t = link->target;
     uint32_t doublings = t->failures < BACKOFF_DOUBLINGS_MAX ? t->failures : BACKOFF_DOUBLINGS_MAX;
-    uint64_t ns = mcq_min_u64((uint64_t)o->reconnect_min_ms << doublings, o->reconnect_max_ms) *
-                  1000000ull;
+    uint64_t ns =
+        mcq_min_u64((uint64_t)o->reconnect_min_ms << doublings, o->reconnect_max_ms) * 1000000ull;
     /* Jitter of a quarter each way, so that a fleet doesn't come back in step. */
     ns = ns - ns / 4 + mcq_loop_random(link->shard->loop) % (ns / 2 + 1);
     t->failures++;
@@ -147,8 +151,8 @@ static void connect_now(struct mcq_link *link)
 {
     struct mcq_shard *sh = link->shard;
     const struct mcq_sock_opts *o = &link->sock->opts;
-    struct mcq_sockopts so = {
-        .notsent_lowat_bytes = o->notsent_lowat_bytes == MCQ_NONE ? 0 : o->notsent_lowat_bytes};
+    struct mcq_sockopts so = {.notsent_lowat_bytes =
+                                  o->notsent_lowat_bytes == MCQ_NONE ? 0 : o->notsent_lowat_bytes};
     struct mcq_detail detail = {.text = ""};
     struct mcq_conn *conn;
     link->state = MCQ_LINK_CONNECTING;
@@ -248,8 +252,8 @@ void mcq_link_accept(struct mcq_sock *sock, int fd)
 {
     struct mcq_shard *sh = sock->shard;
     const struct mcq_sock_opts *o = &sock->opts;
-    struct mcq_sockopts so = {
-        .notsent_lowat_bytes = o->notsent_lowat_bytes == MCQ_NONE ? 0 : o->notsent_lowat_bytes};
+    struct mcq_sockopts so = {.notsent_lowat_bytes =
+                                  o->notsent_lowat_bytes == MCQ_NONE ? 0 : o->notsent_lowat_bytes};
     struct mcq_link *link = sock->closing ? NULL : link_create(sock);
     struct mcq_conn *conn;
     if (link == NULL)
@@ -331,9 +335,9 @@ static void tell_end(struct mcq_link *link, const struct mcq_report *report, con
 /* The connection is closed for good: what now? */
 static void session_lost(struct mcq_link *link)
 {
-    bool wanted = !link->closing || (!mcq_pipe_empty(&link->pipe) &&
-                                     link->session.reason != MCQ_REASON_LOCAL &&
-                                     mcq_shard_now_ns(link->shard) < link->linger_deadline_ns);
+    bool wanted = !link->closing ||
+                  (!mcq_pipe_empty(&link->pipe) && link->session.reason != MCQ_REASON_LOCAL &&
+                   mcq_shard_now_ns(link->shard) < link->linger_deadline_ns);
     link->state = MCQ_LINK_WAITING;
     link->refused = false;
     link->pipe.peer = (struct mcq_peer){0};
@@ -454,6 +458,28 @@ void mcq_link_touch(struct mcq_link *link)
                        mcq_shard_now_ns(link->shard));
 }
 
+void mcq_link_hungry(struct mcq_link *link)
+{
+    if (link->hungry)
+        return;
+    link->hungry = true;
+    mcq_timer_node_arm(mcq_loop_timers(link->shard->loop), &link->timer,
+                       mcq_shard_now_ns(link->shard) + HUNGRY_RETRY_NS);
+}
+
+static void tick_hungry(struct mcq_link *link)
+{
+    struct mcq_psock *ps = &link->sock->psock;
+    if (!link->hungry)
+        return;
+    link->hungry = false;
+    link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
+    if (link->pipe.starved && mcq_pipe_empty(&link->pipe)) {
+        link->pipe.starved = false;
+        ps->pattern->writable(ps, &link->pipe);
+    }
+}
+
 static bool due(uint64_t at_ns, uint64_t now_ns, uint64_t *next_ns)
 {
     if (at_ns == 0)
@@ -485,8 +511,7 @@ static bool tick_closing(struct mcq_link *link, uint64_t now_ns, uint64_t *next_
     if (!link->closing)
         return true;
     bool late = due(link->linger_deadline_ns, now_ns, next_ns);
-    if (!late && !mcq_pipe_empty(&link->pipe) &&
-        (link->target != NULL || link->attached))
+    if (!late && !mcq_pipe_empty(&link->pipe) && (link->target != NULL || link->attached))
         return true;
     bool gone = link->session.conn == NULL;
     finish(link);
@@ -499,6 +524,7 @@ static void link_tick(struct mcq_timer_node *timer, uint64_t now_ns)
     uint64_t next_ns = UINT64_MAX;
     if (!tick_closing(link, now_ns, &next_ns))
         return;
+    tick_hungry(link);
     switch (link->state) {
     case MCQ_LINK_WAITING:
         if (link->target != NULL && due(link->target->retry_at_ns, now_ns, &next_ns)) {
@@ -506,7 +532,8 @@ static void link_tick(struct mcq_timer_node *timer, uint64_t now_ns)
                 connect_now(link);
             else
                 resolve(link);
-            return;
+            if (link->state != MCQ_LINK_RESOLVING)
+                return;
         }
         break;
     case MCQ_LINK_CONNECTING:
@@ -519,6 +546,8 @@ static void link_tick(struct mcq_timer_node *timer, uint64_t now_ns)
     case MCQ_LINK_RESOLVING:
         break;
     }
+    if (link->hungry)
+        next_ns = mcq_min_u64(next_ns, now_ns + HUNGRY_RETRY_NS);
     if (next_ns != UINT64_MAX)
         mcq_timer_node_arm(mcq_loop_timers(link->shard->loop), timer, next_ns);
 }

@@ -43,11 +43,12 @@ struct mcq_link {
     struct mcq_sock *sock;
     struct mcq_target *target; /* NULL: accepted */
     enum mcq_link_state state;
-    bool attached;    /* the pattern knows it as up */
+    bool attached; /* the pattern knows it as up */
     bool closing;
-    bool orphan;      /* the resolver still holds the query; freed when it answers */
-    bool added;       /* ... and as a pipe at all */
-    bool refused;     /* by the pattern */
+    bool orphan;  /* the resolver still holds the query; freed when it answers */
+    bool added;   /* ... and as a pipe at all */
+    bool refused; /* by the pattern */
+    bool hungry;  /* found no block although nothing of it is queued */
     enum mcq_reason close_reason;
     enum mcq_reason drop_reason;
     uint64_t connect_deadline_ns;
@@ -73,6 +74,8 @@ void mcq_link_detach(struct mcq_link *link);
 void mcq_link_close(struct mcq_link *link, enum mcq_reason reason, uint64_t linger_ns);
 /* Looks at its deadlines again, at once. */
 void mcq_link_touch(struct mcq_link *link);
+/* A block was missing, and nothing is in flight that would tell of room: tries again soon. */
+void mcq_link_hungry(struct mcq_link *link);
 /* The queue has drained: a closing link goes on. */
 void mcq_link_drained(struct mcq_link *link);
 /* Endpoint of the far end. text: scratch; returns text or the target's own. */

@@ -4,9 +4,9 @@
 #include "shards/options.h"
 #include "shards/shard.h"
 
-#define ARENA_MIN  (16u << 20)
-#define CONNS_MIN  64u
-#define SLACK      (1u << 20) /* alignment of everything that is carved */
+#define ARENA_MIN (16u << 20)
+#define CONNS_MIN 64u
+#define SLACK     (1u << 20) /* alignment of everything that is carved */
 
 /* Of one connection: its slot in the loop, its link, its place in the tables. */
 static size_t conn_cost(void)

@@ -15,12 +15,12 @@
 #define MCQ_PLAN_TIMERS_MAX    4096u /* the user's */
 
 struct mcq_plan {
-    uint32_t conns_max;   /* connections and listeners */
+    uint32_t conns_max; /* connections and listeners */
     uint32_t links_max, socks_max, listeners_max, targets_max, segs_max, timers_max;
     uint32_t heap_timers_max; /* every timer node there can be */
     struct mcq_buf_plan bufs;
     struct mcq_pattern_plan patterns;
-    size_t total;         /* bytes to map */
+    size_t total; /* bytes to map */
 };
 
 /* opts: effective. MCQ_EINVAL: arena_bytes below the minimum, which the text names. */

@@ -10,8 +10,7 @@ void mcq_session_open(struct mcq_link *link, struct mcq_conn *conn)
     const struct mcq_zmtp_config cfg = {
         .type = sock->psock.pattern->type,
         .peer_mask = sock->psock.pattern->peer_mask,
-        .limits = {sock->opts.frame_max_bytes, sock->opts.msg_max_bytes,
-                   sock->opts.msg_frames_max},
+        .limits = {sock->opts.frame_max_bytes, sock->opts.msg_max_bytes, sock->opts.msg_frames_max},
         .identity = mcq_slice_of(sock->identity, sock->opts.identity_len),
         .handshake_deadline_ns =
             sock->opts.handshake_ms == MCQ_NONE ? 0 : now + sock->opts.handshake_ms * 1000000ull,

@@ -24,8 +24,10 @@ static void fill_control(struct mcq_link *link)
     if (!subs && !mcq_zmtp_wants_drain(&s->zmtp))
         return;
     s->ctl = mcq_buf_take(sh->heap, subs ? mcq_max(4096, control_need(&c)) : MCQ_ZMTP_DRAIN_MAX);
-    if (s->ctl == NULL)
-        return; /* still wanted: the next flush tries again */
+    if (s->ctl == NULL) { /* still wanted: a later flush tries again */
+        mcq_link_hungry(link);
+        return;
+    }
     struct mcq_writer w = mcq_writer_of(s->ctl->base, s->ctl->cap);
     mcq_zmtp_drain(&s->zmtp, &w, &sh->stats.proto);
     while (subs && mcq_zmtp_put_subscription(&s->zmtp, &w, c.add, c.topic)) {
@@ -84,8 +86,8 @@ bool mcq_session_flush(struct mcq_link *link)
 static void remember_mark(struct mcq_link *link)
 {
     struct mcq_session *s = &link->session;
-    s->marks[s->mark_cnt++ % MCQ_SESSION_MARKS_MAX] = (struct mcq_session_mark){
-        s->conn->bytes_out, link->pipe.msgs_out - s->msgs_out_base};
+    s->marks[s->mark_cnt++ % MCQ_SESSION_MARKS_MAX] =
+        (struct mcq_session_mark){s->conn->bytes_out, link->pipe.msgs_out - s->msgs_out_base};
 }
 
 void mcq_session_sent(struct mcq_link *link, uint32_t len)

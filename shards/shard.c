@@ -3,6 +3,8 @@
 #include "mem/detail.h"
 #include "shards/thread.h"
 
+#define RX_RESERVE_PART 16u /* of the 32 KiB blocks: so many are left to receiving */
+
 __thread struct mcq_shard *mcq_shard_here;
 
 /* --- flushing ------------------------------------------------------------------------------ */
@@ -22,6 +24,9 @@ static bool flush_pipe(struct mcq_pipe *p)
 {
     mcq_node_unlink(&p->mark_node);
     p->marked = false;
+    mcq_pipe_forget(p);
+    if (MCQ_UNLIKELY(p->starved && mcq_pipe_empty(p)))
+        mcq_link_hungry(mcq_link_of_pipe(p));
     return mcq_session_flush(mcq_link_of_pipe(p));
 }
 
@@ -91,23 +96,6 @@ static uint32_t deliver(struct mcq_shard *sh)
     return cnt;
 }
 
-/* Blocks had run out: those who found none try again, once some are back. */
-static void wake_starved(struct mcq_shard *sh)
-{
-    uint64_t now = mcq_shard_now_ns(sh);
-    if (now < sh->short_until_ns)
-        return;
-    sh->short_until_ns = now + MCQ_SHARD_SHORT_NS;
-    struct mcq_buf *b = mcq_buf_take(sh->heap, MCQ_BUF_RX_LEN);
-    if (b == NULL)
-        return;
-    mcq_buf_unref(sh->heap, b);
-    sh->env.short_of_blocks = false;
-    for (struct mcq_node *n = mcq_list_first(&sh->sock_list); n != NULL;
-         n = mcq_list_next(&sh->sock_list, n))
-        mcq_sock_wake_starved(MCQ_CONTAINER_OF(n, struct mcq_sock, shard_node));
-}
-
 static void stop(struct mcq_shard *sh)
 {
     sh->stopping = true;
@@ -137,8 +125,6 @@ bool mcq_shard_step(struct mcq_shard *sh)
     work += mcq_mailbox_run(sh->mailbox, sh);
     if (MCQ_UNLIKELY(mcq_mailbox_stopped(sh->mailbox)) && !sh->stopping)
         stop(sh);
-    if (MCQ_UNLIKELY(sh->env.short_of_blocks))
-        wake_starved(sh);
     if (!mcq_list_empty(&sh->writable))
         mcq_sock_run_writable(sh);
     flush_marked(sh);
@@ -146,8 +132,7 @@ bool mcq_shard_step(struct mcq_shard *sh)
         mcq_sock_run_drops(sh);
     if (MCQ_UNLIKELY(finished(sh)))
         return false;
-    mcq_loop_end(sh->loop, work != 0 || has_work(sh),
-                 sh->env.short_of_blocks ? sh->short_until_ns : UINT64_MAX);
+    mcq_loop_end(sh->loop, work != 0 || has_work(sh), UINT64_MAX);
     return true;
 }
 
@@ -185,8 +170,7 @@ static bool carve_pools(struct mcq_shard *sh)
            mcq_pool_init(&sh->socks, "sockets", a, sizeof(struct mcq_sock), p->socks_max) &&
            mcq_pool_init(&sh->listeners, "listeners", a, sizeof(struct mcq_listener),
                          p->listeners_max) &&
-           mcq_pool_init(&sh->targets, "connects", a, sizeof(struct mcq_target),
-                         p->targets_max) &&
+           mcq_pool_init(&sh->targets, "connects", a, sizeof(struct mcq_target), p->targets_max) &&
            mcq_pool_init(&sh->segs, "segments", a, sizeof(struct mcq_seg), p->segs_max) &&
            mcq_pool_init(&sh->timers, "timers", a, sizeof(struct mcq_timer), p->timers_max);
 }
@@ -261,6 +245,7 @@ enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id, const struct mc
         return err;
     }
     sh->env.heap = sh->heap;
+    mcq_buf_heap_reserve_rx(sh->heap, sh->plan.bufs.cnt[MCQ_BUF_32K] / RX_RESERVE_PART);
     sh->env.segs = &sh->segs;
     sh->env.stats = &sh->stats.pattern;
     sh->pin_max = sh->plan.bufs.cnt[MCQ_BUF_32K] * (size_t)MCQ_BUF_RX_LEN / 4;

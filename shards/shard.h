@@ -24,7 +24,6 @@
 #define MCQ_SHARD_FLUSH_MAX   1024u  /* sends of one turn */
 #define MCQ_SHARD_OLDEST_NS   20000u /* oldest unsent message before a send inside a callback */
 #define MCQ_SHARD_PRESSED_LEN 65536u /* queued bytes of a peer before one */
-#define MCQ_SHARD_SHORT_NS    1000000u /* between two looks whether blocks are back */
 
 struct mcq_shard {
     /* hot */
@@ -34,8 +33,7 @@ struct mcq_shard {
     struct mcq_list marked;   /* pipes to flush */
     struct mcq_list writable; /* sockets whose `writable` is due */
     struct mcq_list drops, sock_drops;
-    uint64_t short_until_ns;  /* while short of blocks: the next look */
-    uint64_t oldest_ns;       /* when the first pipe of this turn was marked */
+    uint64_t oldest_ns; /* when the first pipe of this turn was marked */
     struct mcq_pipe_env env;
     struct mcq_mailbox *mailbox;
     /* cold */

@@ -163,18 +163,6 @@ void mcq_sock_run_drops(struct mcq_shard *sh)
     }
 }
 
-void mcq_sock_wake_starved(struct mcq_sock *sock)
-{
-    for (struct mcq_node *n = mcq_list_first(&sock->links); n != NULL;
-         n = mcq_list_next(&sock->links, n)) {
-        struct mcq_link *link = MCQ_CONTAINER_OF(n, struct mcq_link, sock_node);
-        if (!link->added || !link->pipe.starved || !mcq_pipe_empty(&link->pipe))
-            continue;
-        link->pipe.starved = false;
-        sock->psock.pattern->writable(&sock->psock, &link->pipe);
-    }
-}
-
 /* --- life ----------------------------------------------------------------------------------- */
 
 static void request_tick(struct mcq_timer_node *timer, uint64_t now_ns)
@@ -199,6 +187,8 @@ enum mcq_error mcq_sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
     if (sh != mcq_shard_here)
         return mcq_detail_set(detail, MCQ_ETHREAD, 0,
                               "mcq_sock_open: call it on the shard's own thread");
+    if (sh->stopping)
+        return mcq_detail_set(detail, MCQ_ESTATE, 0, "mcq_sock_open: the app is ending");
     const struct mcq_pattern *pattern = mcq_pattern_of(type);
     if (pattern == NULL || handlers == NULL)
         return mcq_detail_set(detail, pattern == NULL ? MCQ_ENOTSUP : MCQ_EINVAL, 0,
@@ -257,8 +247,7 @@ void mcq_sock_close(struct mcq_sock *sock)
                        mcq_shard_now_ns(sock->shard));
 }
 
-enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint,
-                             struct mcq_detail *detail)
+enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint, struct mcq_detail *detail)
 {
     struct mcq_endpoint ep;
     if (sock->shard != mcq_shard_here)

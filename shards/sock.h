@@ -19,7 +19,7 @@ struct mcq_sock {
     struct mcq_sock_opts opts; /* effective */
     uint8_t identity[MCQ_IDENTITY_LEN_MAX];
     struct mcq_list links, listeners;
-    struct mcq_pipe *reserved; /* by mcq_tx_reserve, until the turn ends */
+    struct mcq_pipe *reserved; /* by mcq_tx_reserve; the pipe knows whether it still holds */
     uint64_t drops;            /* of no peer in particular, since the last event */
     enum mcq_reason drop_reason;
     char bound[MCQ_ENDPOINT_LEN_MAX];
@@ -36,8 +36,6 @@ void mcq_sock_tell(struct mcq_sock *sock, struct mcq_event *ev);
 /* Runs `writable` for those that wait; DROPPED events. Once per turn. */
 void mcq_sock_run_writable(struct mcq_shard *shard);
 void mcq_sock_run_drops(struct mcq_shard *shard);
-/* Blocks are back: pipes that found none, and have nothing on the way that would wake them. */
-void mcq_sock_wake_starved(struct mcq_sock *sock);
 /* The DROPPED event of one link, now: it is about to lose its peer. */
 void mcq_sock_tell_drops(struct mcq_link *link);
 /* A link or listener is gone: ends a closing socket that has none left. */

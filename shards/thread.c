@@ -48,8 +48,8 @@ static void pin(struct mcq_thread *t)
 static void run(struct mcq_thread *t)
 {
     if (t->app->start != NULL && t->app->start(&t->shard, t->arg) != 0) {
-        t->err = mcq_detail_set(&t->detail, MCQ_ESTATE, 0, "shard %u: start refused to go on",
-                                t->id);
+        t->err =
+            mcq_detail_set(&t->detail, MCQ_ESTATE, 0, "shard %u: start refused to go on", t->id);
         mcq_stop(&t->shard);
     }
     signal_fd(t->ready_fd);

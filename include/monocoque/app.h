@@ -28,19 +28,20 @@ enum mcq_log_level { MCQ_LOG_ERROR = 0, MCQ_LOG_WARN, MCQ_LOG_INFO, MCQ_LOG_DEBU
 typedef void mcq_log_fn(void *ctx, enum mcq_log_level level, const char *line);
 
 struct mcq_opts {
-    size_t size;           /* sizeof(struct mcq_opts), set by MCQ_OPTS_INIT */
-    uint32_t shards;       /* [1]; this version runs one, more is MCQ_ENOTSUP */
-    const char *cpus;      /* "2" or "0,2-5": where shards are pinned, in order; "none": nowhere [allowed CPUs] */
+    size_t size;      /* sizeof(struct mcq_opts), set by MCQ_OPTS_INIT */
+    uint32_t shards;  /* [1]; this version runs one, more is MCQ_ENOTSUP */
+    const char *cpus; /* "2" or "0,2-5": where shards are pinned, in order; "none": nowhere [allowed
+                         CPUs] */
     enum mcq_idle idle;
     uint64_t idle_spin_ns; /* MCQ_IDLE_SPIN_BLOCK [50,000] */
     enum mcq_ring_mode ring;
-    uint64_t arena_bytes;  /* per shard: sockets, connections, blocks [128 MiB] */
-    uint64_t large_bytes;  /* per shard: messages from 256 KiB up [128 MiB] */
-    uint32_t connections_max; /* per shard [as many as the arena allows, at most 16,384] */
+    uint64_t arena_bytes;       /* per shard: sockets, connections, blocks [128 MiB] */
+    uint64_t large_bytes;       /* per shard: messages from 256 KiB up [128 MiB] */
+    uint32_t connections_max;   /* per shard [as many as the arena allows, at most 16,384] */
     const char *uring_features; /* mask, "-inc,-mshot" or "6.1" [environment MCQ_URING_FEATURES] */
-    bool no_signals;       /* true: SIGINT and SIGTERM are left alone; else they end the app */
-    bool no_mlock;         /* true: don't try to lock memory */
-    mcq_log_fn *log;       /* NULL: silent. mcq_opts_parse sets mcq_log_stderr */
+    bool no_signals;            /* true: SIGINT and SIGTERM are left alone; else they end the app */
+    bool no_mlock;              /* true: don't try to lock memory */
+    mcq_log_fn *log;            /* NULL: silent. mcq_opts_parse sets mcq_log_stderr */
     void *log_ctx;
     enum mcq_log_level log_level; /* highest told [MCQ_LOG_ERROR]; mcq_opts_parse sets WARN */
 };
@@ -53,7 +54,10 @@ static inline struct mcq_opts mcq_opts_init(void)
 }
 #define MCQ_OPTS_INIT mcq_opts_init()
 #else
-#define MCQ_OPTS_INIT {.size = sizeof(struct mcq_opts)}
+#define MCQ_OPTS_INIT                   \
+    {                                   \
+        .size = sizeof(struct mcq_opts) \
+    }
 #endif
 
 /* mcq_opts_parse reads --shards --cpus --idle --ring --arena --large-bytes --connections

@@ -29,9 +29,9 @@ enum mcq_error {
     MCQ_EADDRINUSE = -10, /* somebody listens there already */
     MCQ_EACCESS = -11,    /* the host forbids it: detail says which privilege or sysctl */
     MCQ_ENOMEM = -12,     /* memory or RLIMIT_MEMLOCK: detail has the ulimit line */
-    MCQ_EKERNEL = -13,    /* io_uring is missing, forbidden or too old: detail says what to change */
-    MCQ_EOS = -14,        /* another error of the system: detail has errno */
-    MCQ_ETOOBIG = -15     /* message larger than its limit or than all credit */
+    MCQ_EKERNEL = -13, /* io_uring is missing, forbidden or too old: detail says what to change */
+    MCQ_EOS = -14,     /* another error of the system: detail has errno */
+    MCQ_ETOOBIG = -15  /* message larger than its limit or than all credit */
 };
 
 #define MCQ_DETAIL_TEXT_LEN 240

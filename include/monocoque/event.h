@@ -15,7 +15,8 @@ extern "C" {
 
 enum mcq_event_kind {
     MCQ_EVENT_LISTENING = 1, /* endpoint: the actual one, ephemeral port filled in */
-    MCQ_EVENT_LISTEN_FAILED, /* accepting paused (EMFILE, ...); error, os_errno; retry_ns until the next try */
+    MCQ_EVENT_LISTEN_FAILED, /* accepting paused (EMFILE, ...); error, os_errno; retry_ns until the
+                                next try */
     MCQ_EVENT_UNBOUND,
     MCQ_EVENT_ACCEPTED,
     MCQ_EVENT_CONNECTING,
@@ -30,27 +31,27 @@ enum mcq_event_kind {
 
 enum mcq_reason {
     MCQ_REASON_NONE = 0,
-    MCQ_REASON_PEER_CLOSED, /* orderly end by the peer */
-    MCQ_REASON_RESET,       /* connection reset, or refused, or unreachable */
-    MCQ_REASON_PROTOCOL,    /* the peer broke ZMTP; offset = byte of its stream, detail = what */
-    MCQ_REASON_HANDSHAKE,   /* not completed before its deadline */
-    MCQ_REASON_INCOMPATIBLE,/* socket types or mechanisms that may not meet */
-    MCQ_REASON_PEER_ERROR,  /* the peer sent ERROR; detail = its reason text */
-    MCQ_REASON_IDENTITY,    /* its identity is taken */
-    MCQ_REASON_HEARTBEAT,   /* silent longer than agreed */
-    MCQ_REASON_LIMIT,       /* a named limit: frame, message, subscriptions, peers, memory */
-    MCQ_REASON_SLOW,        /* didn't take what was sent to it */
-    MCQ_REASON_TIMEOUT,     /* connect or linger deadline */
-    MCQ_REASON_LOCAL,       /* closed by this side */
-    MCQ_REASON_HWM,         /* dropped at the high-water mark */
-    MCQ_REASON_NO_PEER,     /* dropped: the addressed peer is gone */
-    MCQ_REASON_PATTERN,     /* dropped: not expected by the pattern (late reply, no delimiter) */
-    MCQ_REASON_OS           /* another system error: os_errno */
+    MCQ_REASON_PEER_CLOSED,  /* orderly end by the peer */
+    MCQ_REASON_RESET,        /* connection reset, or refused, or unreachable */
+    MCQ_REASON_PROTOCOL,     /* the peer broke ZMTP; offset = byte of its stream, detail = what */
+    MCQ_REASON_HANDSHAKE,    /* not completed before its deadline */
+    MCQ_REASON_INCOMPATIBLE, /* socket types or mechanisms that may not meet */
+    MCQ_REASON_PEER_ERROR,   /* the peer sent ERROR; detail = its reason text */
+    MCQ_REASON_IDENTITY,     /* its identity is taken */
+    MCQ_REASON_HEARTBEAT,    /* silent longer than agreed */
+    MCQ_REASON_LIMIT,        /* a named limit: frame, message, subscriptions, peers, memory */
+    MCQ_REASON_SLOW,         /* didn't take what was sent to it */
+    MCQ_REASON_TIMEOUT,      /* connect or linger deadline */
+    MCQ_REASON_LOCAL,        /* closed by this side */
+    MCQ_REASON_HWM,          /* dropped at the high-water mark */
+    MCQ_REASON_NO_PEER,      /* dropped: the addressed peer is gone */
+    MCQ_REASON_PATTERN,      /* dropped: not expected by the pattern (late reply, no delimiter) */
+    MCQ_REASON_OS            /* another system error: os_errno */
 };
 
 /* What became of a connection. Message numbers count from 0 per connection and direction. */
 struct mcq_report {
-    uint64_t msgs_in, msgs_out;   /* whole messages delivered to the callback / taken by the kernel */
+    uint64_t msgs_in, msgs_out; /* whole messages delivered to the callback / taken by the kernel */
     uint64_t bytes_in, bytes_out; /* stream bytes, framing included */
     uint64_t unacked_bytes;       /* taken by the kernel, not acknowledged by the peer's kernel */
     bool unacked_known;           /* false on ipc, where the kernel can't say */
@@ -60,13 +61,13 @@ struct mcq_report {
 struct mcq_event {
     enum mcq_event_kind kind;
     enum mcq_reason reason;
-    struct mcq_peer peer;   /* zero before the handshake is done */
-    const char *endpoint;   /* borrows; ours for listeners, the peer's for connections; never NULL */
-    const char *detail;     /* borrows; a sentence, "" if there is none */
+    struct mcq_peer peer; /* zero before the handshake is done */
+    const char *endpoint; /* borrows; ours for listeners, the peer's for connections; never NULL */
+    const char *detail;   /* borrows; a sentence, "" if there is none */
     enum mcq_error error;
     int os_errno;
-    uint64_t offset;        /* bytes of the peer's stream before the fault */
-    uint64_t cnt;           /* DROPPED: messages */
+    uint64_t offset; /* bytes of the peer's stream before the fault */
+    uint64_t cnt;    /* DROPPED: messages */
     uint64_t retry_ns;
     struct mcq_report report; /* DISCONNECTED */
 };

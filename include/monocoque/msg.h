@@ -40,7 +40,8 @@ static inline struct mcq_msg mcq_msg_of(const void *data, size_t len)
     return m;
 }
 
-/* mcq_msg_of_frames views cnt frames in [1, 1024] as one message. Borrows frames and their bytes. */
+/* mcq_msg_of_frames views cnt frames in [1, 1024] as one message. Borrows frames and their bytes.
+ */
 static inline struct mcq_msg mcq_msg_of_frames(const struct mcq_frame *frames, uint32_t cnt)
 {
     struct mcq_msg m = {frames[0].data, frames[0].len, cnt > 1 ? frames : NULL, cnt, 0};

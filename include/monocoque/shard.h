@@ -22,7 +22,8 @@ MCQ_API uint64_t mcq_shard_clock(struct mcq_shard *shard);
  * again or closed inside. */
 typedef void mcq_timer_fn(void *ctx, struct mcq_timer *timer);
 
-/* mcq_timer_open *gives* a timer, not armed. Thread: owning shard. Errors: MCQ_ELIMIT, MCQ_ETHREAD. */
+/* mcq_timer_open *gives* a timer, not armed. Thread: owning shard. Errors: MCQ_ELIMIT, MCQ_ETHREAD.
+ */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_timer_open(struct mcq_shard *shard, mcq_timer_fn *fn,
                                                    void *ctx, struct mcq_timer **timer);
 /* mcq_timer_arm sets when it runs: ns on the shard's clock; a past time means the next turn.

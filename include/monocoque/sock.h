@@ -48,23 +48,23 @@ enum mcq_flow {
 
 /* Every option: zero means the default in brackets. MCQ_UNLIMITED and MCQ_NONE where noted. */
 struct mcq_sock_opts {
-    size_t size; /* sizeof(struct mcq_sock_opts), set by MCQ_SOCK_OPTS_INIT */
+    size_t size;          /* sizeof(struct mcq_sock_opts), set by MCQ_SOCK_OPTS_INIT */
     const void *identity; /* borrows until open returns; [0..255] bytes, first byte not 0 [none] */
     size_t identity_len;
-    uint32_t send_hwm_msgs;  /* per peer [1,000]; MCQ_UNLIMITED */
-    uint32_t send_hwm_bytes; /* per peer [8 MiB]; a larger message fits an empty queue */
-    uint32_t recv_hwm_bytes; /* undelivered per peer, beside the kernel's buffer [256 KiB] */
-    uint32_t frame_max_bytes;   /* received [64 MiB] */
-    uint32_t msg_max_bytes;     /* received, all frames and their headers [64 MiB + 64 KiB] */
-    uint32_t msg_frames_max;    /* received [1,024], at most MCQ_FRAME_CNT_MAX */
-    uint32_t handshake_ms;      /* from accepted or connected to done [10,000] */
-    uint32_t linger_ms;         /* after close: time to send what is queued [1,000]; MCQ_NONE: 0 */
-    uint32_t reconnect_min_ms;  /* [100]; doubles with jitter up to the maximum */
-    uint32_t reconnect_max_ms;  /* [5,000] */
-    uint32_t request_timeout_ms;/* REQ: give up waiting, `timeout` handler [none] */
-    uint32_t subs_max;          /* subscriptions one peer may hold on a PUB [10,000] */
+    uint32_t send_hwm_msgs;      /* per peer [1,000]; MCQ_UNLIMITED */
+    uint32_t send_hwm_bytes;     /* per peer [8 MiB]; a larger message fits an empty queue */
+    uint32_t recv_hwm_bytes;     /* undelivered per peer, beside the kernel's buffer [256 KiB] */
+    uint32_t frame_max_bytes;    /* received [64 MiB] */
+    uint32_t msg_max_bytes;      /* received, all frames and their headers [64 MiB + 64 KiB] */
+    uint32_t msg_frames_max;     /* received [1,024], at most MCQ_FRAME_CNT_MAX */
+    uint32_t handshake_ms;       /* from accepted or connected to done [10,000] */
+    uint32_t linger_ms;          /* after close: time to send what is queued [1,000]; MCQ_NONE: 0 */
+    uint32_t reconnect_min_ms;   /* [100]; doubles with jitter up to the maximum */
+    uint32_t reconnect_max_ms;   /* [5,000] */
+    uint32_t request_timeout_ms; /* REQ: give up waiting, `timeout` handler [none] */
+    uint32_t subs_max;           /* subscriptions one peer may hold on a PUB [10,000] */
     uint32_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT [512 KiB]; MCQ_NONE: leave the system's */
-    uint32_t backlog;           /* listen(2) [1,024] */
+    uint32_t backlog;             /* listen(2) [1,024] */
 };
 #ifdef __cplusplus
 static inline struct mcq_sock_opts mcq_sock_opts_init(void)
@@ -75,7 +75,10 @@ static inline struct mcq_sock_opts mcq_sock_opts_init(void)
 }
 #define MCQ_SOCK_OPTS_INIT mcq_sock_opts_init()
 #else
-#define MCQ_SOCK_OPTS_INIT {.size = sizeof(struct mcq_sock_opts)}
+#define MCQ_SOCK_OPTS_INIT                   \
+    {                                        \
+        .size = sizeof(struct mcq_sock_opts) \
+    }
 #endif
 
 /* What the shard calls. A table of the user's, borrowed until `closed`; a NULL slot is a no-op
@@ -87,8 +90,8 @@ struct mcq_sock_handlers {
     /* The fast form, used instead of `message` if set: n in [1, 256] messages of one peer,
      * borrowed until return. Returns how many were consumed; fewer than n pauses this peer until
      * mcq_peer_resume, and the rest comes again then. The array is the callee's to scribble on. */
-    size_t (*messages)(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
-                       struct mcq_msg *msgs, size_t n);
+    size_t (*messages)(void *ctx, struct mcq_sock *sock, struct mcq_peer from, struct mcq_msg *msgs,
+                       size_t n);
     /* A send that returned MCQ_EAGAIN may succeed now; also after the first peer came up. */
     void (*writable)(void *ctx, struct mcq_sock *sock);
     /* Borrows *event and its strings. */
@@ -104,7 +107,9 @@ struct mcq_sock_handlers {
 
 /* mcq_sock_open opens a socket and *gives* it; mcq_sock_close ends it.
  * opts: NULL for the defaults; borrows. handlers, ctx: borrowed until `closed`.
- * Cost: O(1), no allocation after start. Errors: MCQ_EINVAL, MCQ_ENOTSUP, MCQ_ELIMIT, MCQ_ETHREAD. */
+ * Cost: O(1), no allocation after start. Errors: MCQ_EINVAL, MCQ_ENOTSUP, MCQ_ELIMIT, MCQ_ETHREAD,
+ * MCQ_ESTATE (the app is ending).
+ */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_open(struct mcq_shard *shard, enum mcq_sock_type type,
                                                   const struct mcq_sock_opts *opts,
                                                   const struct mcq_sock_handlers *handlers,

@@ -13,19 +13,19 @@ extern "C" {
 #endif
 
 struct mcq_loop_stats {
-    uint64_t turns, turns_idle;     /* passes of the loop; those that found nothing to do */
-    uint64_t enters, enters_extra;  /* io_uring_enter calls; those beyond the first of a turn */
-    uint64_t waits;                 /* enters that slept */
+    uint64_t turns, turns_idle;    /* passes of the loop; those that found nothing to do */
+    uint64_t enters, enters_extra; /* io_uring_enter calls; those beyond the first of a turn */
+    uint64_t waits;                /* enters that slept */
     uint64_t sqes, cqes;
-    uint64_t sq_full;               /* an operation waited for room in the submission queue */
-    uint64_t cq_overflow;           /* completions the kernel had to hold back */
-    uint64_t stale;                 /* completions of an ended connection, settled and dropped */
+    uint64_t sq_full;     /* an operation waited for room in the submission queue */
+    uint64_t cq_overflow; /* completions the kernel had to hold back */
+    uint64_t stale;       /* completions of an ended connection, settled and dropped */
     uint64_t recvs, sends, accepts, connects;
-    uint64_t sends_short;           /* the kernel took only a part */
-    uint64_t enobufs;               /* receive shots ended because the ring was empty */
-    uint64_t rearms;                /* receives armed again from the waiting line */
-    uint64_t shots_limited;         /* receive shots ended by their credit */
-    uint64_t ring_target_now;       /* blocks the receive ring is topped up to */
+    uint64_t sends_short;     /* the kernel took only a part */
+    uint64_t enobufs;         /* receive shots ended because the ring was empty */
+    uint64_t rearms;          /* receives armed again from the waiting line */
+    uint64_t shots_limited;   /* receive shots ended by their credit */
+    uint64_t ring_target_now; /* blocks the receive ring is topped up to */
     uint64_t timers_fired;
     uint64_t conns_now, conns_peak, conns_refused; /* refused: table full, accepted and closed */
 };
@@ -35,26 +35,26 @@ struct mcq_mem_stats {
     uint64_t large_now, large_peak, large_empty;    /* bytes, bytes, takes that found no room */
     uint64_t pinned_now;                            /* bytes of receive blocks kept by the user */
     uint64_t keeps_copied, keeps_shared;
-    uint64_t minor_faults;                          /* of the shard's thread since the seal */
+    uint64_t minor_faults; /* of the shard's thread since the seal */
 };
 
 struct mcq_proto_stats {
     uint64_t msgs_in, msgs_out, frames_in, bytes_in, bytes_out;
     uint64_t commands_in, commands_unknown, pings_in, pongs_out;
     uint64_t handshakes, handshakes_failed, handshakes_expired;
-    uint64_t errors;                  /* streams that broke the protocol */
-    uint64_t assembled;               /* messages that spanned receive blocks */
-    uint64_t large_in, large_waits;   /* frames received into their own block; waits for room */
+    uint64_t errors;                /* streams that broke the protocol */
+    uint64_t assembled;             /* messages that spanned receive blocks */
+    uint64_t large_in, large_waits; /* frames received into their own block; waits for room */
 };
 
 struct mcq_pattern_stats {
-    uint64_t drops_hwm;      /* PUB, REP, ROUTER: the peer's queue was full */
-    uint64_t drops_no_peer;  /* ROUTER, REP: addressed to nobody */
-    uint64_t drops_pattern;  /* late or foreign replies, requests without delimiter, ... */
-    uint64_t drops_filter;   /* SUB: arrived without matching a subscription */
-    uint64_t drops_handler;  /* arrived at a socket without a message handler */
-    uint64_t drops_end;      /* queued at a connection or socket when it ended */
-    uint64_t again;          /* sends refused with MCQ_EAGAIN */
+    uint64_t drops_hwm;     /* PUB, REP, ROUTER: the peer's queue was full */
+    uint64_t drops_no_peer; /* ROUTER, REP: addressed to nobody */
+    uint64_t drops_pattern; /* late or foreign replies, requests without delimiter, ... */
+    uint64_t drops_filter;  /* SUB: arrived without matching a subscription */
+    uint64_t drops_handler; /* arrived at a socket without a message handler */
+    uint64_t drops_end;     /* queued at a connection or socket when it ended */
+    uint64_t again;         /* sends refused with MCQ_EAGAIN */
     uint64_t subs_now, subs_peak, subs_duplicate, subs_refused;
     uint64_t peers_now, peers_refused;
     uint64_t pauses, resumes;

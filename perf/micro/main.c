@@ -54,8 +54,10 @@ static struct mcq_buf *block_of_frames(struct rig *rig, size_t len, size_t *cnt)
 static double round_in(struct rig *rig, struct mcq_buf *b, size_t cnt)
 {
     size_t blocks = MSGS_ROUND / cnt;
-    struct mcq_io_event ev = {
-        .kind = MCQ_IO_RECV, .conn = rig->link->session.conn, .buf = b, .len = (uint32_t)b->written};
+    struct mcq_io_event ev = {.kind = MCQ_IO_RECV,
+                              .conn = rig->link->session.conn,
+                              .buf = b,
+                              .len = (uint32_t)b->written};
     double t = now_ns();
     for (size_t i = 0; i < blocks; i++) {
         mcq_buf_ref(rig->shard.heap, b);
