@@ -126,7 +126,7 @@ static void sub_enter(struct mcq_psock *s, struct mcq_topic *t, struct mcq_pipe 
                       struct mcq_sub *sub)
 {
     struct mcq_sub **bucket = bucket_of(&s->shared->fanout, t, p);
-    *sub = (struct mcq_sub){.next = *bucket, .pipe = p, .topic = t, .cnt = 1};
+    *sub = (struct mcq_sub){.next = *bucket, .pipe = p, .topic = t};
     *bucket = sub;
     topic_join(t, sub);
     mcq_list_push_back(&p->subs, &sub->pipe_node);
@@ -175,15 +175,6 @@ static enum mcq_reason add_sub(struct mcq_psock *s, struct mcq_pipe *p, struct m
     return MCQ_REASON_NONE;
 }
 
-static enum mcq_reason add_again(struct mcq_psock *s, struct mcq_sub *sub)
-{
-    if (sub->cnt == UINT32_MAX)
-        return refuse(s);
-    sub->cnt++;
-    s->stats->subs_duplicate++;
-    return MCQ_REASON_NONE;
-}
-
 /* The topic outlives the user's handler: it may publish, and the name is borrowed from it. */
 static void end_sub(struct mcq_psock *s, struct mcq_sub *sub)
 {
@@ -199,9 +190,11 @@ enum mcq_reason mcq_fanout_change(struct mcq_psock *s, struct mcq_pipe *p, bool 
 {
     struct mcq_prefix *prefix = mcq_prefix_find(&s->pub.topics, name);
     struct mcq_sub *sub = prefix != NULL ? sub_find(&s->shared->fanout, topic_of(prefix), p) : NULL;
+    if (add && sub == NULL)
+        return add_sub(s, p, name);
     if (add)
-        return sub != NULL ? add_again(s, sub) : add_sub(s, p, name);
-    if (sub != NULL && --sub->cnt == 0)
+        s->stats->subs_duplicate++;
+    else if (sub != NULL)
         end_sub(s, sub);
     return MCQ_REASON_NONE;
 }

@@ -3,12 +3,16 @@
  *      topic "EUR" --> [near: up to 3 pipes] [far: list]      struct mcq_topic, in the prefix table
  *                            |                  |
  *                           sub                sub             struct mcq_sub: (peer, topic),
- * counted pipe.subs ------------+------------------+              what a peer's end has to take
+ *          pipe.subs -----------+------------------+              what a peer's end has to take
  * back
  *
  * Publishing walks the matching topics and their pipes; the pipe remembers the number of the
  * message it was given last, so several matches deliver once. A body worth sharing is made owned
  * once, before its first pipe, and every pipe holds a reference to it.
+ *
+ * On the wire a subscription is there or not: counting them is the subscriber's own affair, and
+ * libzmq's SUB forwards every SUBSCRIBE but only the last CANCEL. A repeated one is counted in the
+ * stats alone.
  *
  * Limits: subscriptions per peer and their bytes (MCQ_FANOUT_BYTES_MAX), the shard's pools.
  * Thread: the shard's. Pipes are borrowed until forget. Cost: publish O(matches + their pipes);
@@ -43,7 +47,6 @@ struct mcq_sub {
     struct mcq_node topic_node; /* in mcq_topic.far, if it is there */
     struct mcq_node pipe_node;  /* in mcq_pipe.subs */
     struct mcq_topic *topic;
-    uint32_t cnt;      /* SUBSCRIBEs not yet cancelled */
     uint32_t near_idx; /* < MCQ_FANOUT_NEAR_MAX: its place in near */
 };
 

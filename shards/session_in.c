@@ -272,6 +272,16 @@ static void take_body(struct mcq_link *link, uint32_t len)
         deliver_window(link);
 }
 
+/* A user who has paused a peer that can't be answered any more would wait for ever: for room in a
+ * queue that nothing leaves. */
+static void end_if_over(struct mcq_link *link)
+{
+    struct mcq_session *s = &link->session;
+    bool waits = s->paused || s->refused || mcq_node_linked(&s->ready_node);
+    if ((s->mute && s->paused) || (s->over && (s->win.len == 0 || !waits)))
+        mcq_session_end(link, s->over_reason, s->over_errno);
+}
+
 void mcq_session_input(struct mcq_link *link, const struct mcq_io_event *ev)
 {
     struct mcq_session *s = &link->session;
@@ -285,15 +295,8 @@ void mcq_session_input(struct mcq_link *link, const struct mcq_io_event *ev)
     }
     if (ev->buf != NULL && !ev->into)
         mcq_buf_unref(sh->heap, ev->buf);
+    end_if_over(link);
     mcq_session_rearm(link);
-}
-
-static void end_if_over(struct mcq_link *link)
-{
-    struct mcq_session *s = &link->session;
-    bool waits = s->paused || s->refused || mcq_node_linked(&s->ready_node);
-    if (s->over && (s->win.len == 0 || !waits))
-        mcq_session_end(link, s->over_reason, s->over_errno);
 }
 
 void mcq_session_deliver(struct mcq_link *link)

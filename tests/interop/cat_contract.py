@@ -7,7 +7,7 @@ import time
 
 import zmq
 
-from harness import bind, expect, testcase
+from harness import bind, expect, need_ipv6, testcase
 
 ANY = "tcp://127.0.0.1:*"
 ALL_BYTES = bytes(range(256))
@@ -80,6 +80,7 @@ def types_in_any_case(env):
 @testcase()
 def bound_tells_the_actual_endpoint(env):
     """Every bind, in order; port 0 and * are any port."""
+    need_ipv6()
     program = env.cat("PULL", "--bind", "tcp://127.0.0.1:0", "--bind", ANY, "--bind",
                       "tcp://*:*", "--bind", "tcp://[::1]:*", "--bind", env.ipc(), "--bind",
                       "ipc://@mcq-%d" % os.getpid(), "--count", "6")

@@ -17,7 +17,7 @@ import zmq
 from program import Peer, Program, Unexpected, WAIT_S
 from stream import Wrong
 
-PARALLEL = 3
+PARALLEL = (os.cpu_count() or 1) + 1
 TEST_S = 60  # a test that takes longer has failed
 
 TESTS = []
@@ -114,6 +114,14 @@ def until(condition, text, timeout=WAIT_S):
         if time.monotonic() > deadline:
             raise Failed(f"{text}: not in {timeout} s")
         time.sleep(0.005)
+
+
+def need_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError as why:
+        raise Skip(f"no IPv6 loopback here: {why.strerror}") from None
 
 
 def bind(sock, endpoint):

@@ -231,4 +231,7 @@ def peers_that_read_nothing(env):
     for stream in streams:
         stream.close()
     trips(100)
+    gone = "event disconnected reason="
+    until(lambda: sum(line.startswith(gone) for line in program.err.lines) == len(streams),
+          "their ends are told, though nothing can be sent to them", 10)
     program.stop()

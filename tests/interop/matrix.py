@@ -4,7 +4,7 @@ import errno
 
 import zmq
 
-from harness import bind, expect, test
+from harness import bind, expect, need_ipv6, test
 from stream import Check, Stream
 
 COUNT = 10000
@@ -98,6 +98,7 @@ class Cell:
         anywhere = {"tcp4": "tcp://127.0.0.1:*", "tcp6": "tcp://[::1]:*",
                     "ipc": self.env.ipc()}[transport]
         if transport == "tcp6":
+            need_ipv6()
             self.sock.ipv6 = True
         if binds:
             program = self.env.peer(*self.arguments(), "--bind", anywhere)

@@ -18,7 +18,9 @@ sys.path.insert(0, HERE)
 import harness
 import self_test  # noqa: F401, the modules add their tests in this order
 import matrix  # noqa: F401
+import ours  # noqa: F401
 import many  # noqa: F401
+import flow  # noqa: F401
 import lifecycle  # noqa: F401
 import pubsub  # noqa: F401
 import refusal  # noqa: F401

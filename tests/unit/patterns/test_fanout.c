@@ -36,12 +36,9 @@ static void random_change(struct rig_peer **peers, int cnt[PEERS][TOPICS], uint6
     size_t t = rig_random(seed) % TOPICS;
     bool add = rig_random(seed) % 2 == 0;
     if (t == 9)
-        t = 2; /* one name, one count */
+        t = 2; /* the same name */
     cr_assert_eq(change(peers[k], add, names[t]), MCQ_REASON_NONE);
-    if (add)
-        cnt[k][t]++;
-    else if (cnt[k][t] != 0)
-        cnt[k][t]--;
+    cnt[k][t] = add;
 }
 
 /* Peers subscribe, repeat themselves, cancel, reconnect: each gets every message it wants exactly
@@ -103,7 +100,8 @@ Test(fanout, many_subscribers_of_one_topic_leave_in_any_order)
     rig_free(r);
 }
 
-Test(fanout, a_subscription_repeated_needs_as_many_cancels)
+/* As libzmq's SUB has it: every SUBSCRIBE goes over the wire, but one CANCEL. */
+Test(fanout, a_subscription_repeated_needs_one_cancel)
 {
     struct rig *r = rig_new(MCQ_PUB, NULL);
     struct rig_peer *p = rig_peer_up(r, NULL);
@@ -112,11 +110,9 @@ Test(fanout, a_subscription_repeated_needs_as_many_cancels)
         cr_assert_eq(change(p, true, "a"), MCQ_REASON_NONE);
     cr_assert_eq(r->stats.subs_duplicate, 2);
     cr_assert_eq(r->subs_added, 1, "the user hears of the first alone");
-    for (int i = 0; i < 3; i++) {
-        cr_assert_eq(rig_send(r, NULL, "a"), MCQ_OK);
-        cr_assert_not_null(rig_got(p));
-        cr_assert_eq(change(p, false, "a"), MCQ_REASON_NONE);
-    }
+    cr_assert_eq(rig_send(r, NULL, "a"), MCQ_OK);
+    cr_assert_not_null(rig_got(p));
+    cr_assert_eq(change(p, false, "a"), MCQ_REASON_NONE);
     cr_assert_eq(rig_send(r, NULL, "a"), MCQ_OK);
     cr_assert_null(rig_got(p));
     cr_assert_eq(r->subs_ended, 1);
