@@ -22,18 +22,15 @@ static int start(struct mcq_shard *shard, void *endpoint)
 {
     static const struct mcq_sock_handlers handlers = {.message = on_request};
     struct mcq_sock *sock;
-    struct mcq_detail why;
-    if (mcq_sock_open(shard, MCQ_REP, NULL, &handlers, NULL, &sock, &why) == MCQ_OK &&
-        mcq_sock_bind(sock, endpoint, &why) == MCQ_OK)
-        return 0;
-    fprintf(stderr, "hello: %s\n", why.text);
-    return 1;
+    if (mcq_sock_open(shard, MCQ_REP, NULL, &handlers, NULL, &sock, NULL) != MCQ_OK)
+        return 1;
+    return mcq_sock_bind(sock, endpoint, NULL); /* mcq_run tells what failed */
 }
 
 int main(int argc, char **argv)
 {
     struct mcq_opts opts = MCQ_OPTS_INIT;
-    mcq_opts_parse(&opts, &argc, argv); /* --idle spin, --cpus 2, --help, ... */
+    mcq_opts_parse(&opts, &argc, argv); /* --idle spin, --cpus 2, --help; the log is stderr */
 
     struct mcq_app app = {.start = start};
     char endpoint[] = "tcp://127.0.0.1:5555";

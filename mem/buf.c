@@ -169,6 +169,13 @@ static struct mcq_buf *take_large(struct mcq_buf_heap *h, size_t len)
     return taken(h, b, 1);
 }
 
+/* Half of the large region may stand in for blocks of 256 KiB; the rest is for what is large. */
+static bool may_spill(const struct mcq_buf_heap *h)
+{
+    size_t region = h->large.granule_cnt * (size_t)MCQ_LARGE_GRANULE_LEN;
+    return h->urgent || h->stats->large_now < region / 2;
+}
+
 struct mcq_buf *mcq_buf_take(struct mcq_buf_heap *h, size_t len)
 {
     unsigned cls = mcq_buf_class_of(len);
@@ -178,7 +185,37 @@ struct mcq_buf *mcq_buf_take(struct mcq_buf_heap *h, size_t len)
     /* One class up and no further: a flood of small blocks must not eat the large ones. */
     if (MCQ_UNLIKELY(b == NULL) && cls + 1 < MCQ_BUF_POOL_CNT)
         b = app_buf(h, cls + 1);
+    if (MCQ_UNLIKELY(b == NULL) && cls == MCQ_BUF_256K && may_spill(h))
+        return take_large(h, len);
     return b == NULL ? none(h) : taken(h, b, 1);
+}
+
+bool mcq_buf_grow(struct mcq_buf_heap *h, struct mcq_buf *b, size_t len)
+{
+    size_t before = b->cap;
+    if (b->cls != MCQ_BUF_LARGE || !mcq_large_grow(&h->large, b->base, len, &b->cap))
+        return false;
+    struct mcq_mem_stats *s = h->stats;
+    s->large_now += b->cap - before;
+    if (s->large_now > s->large_peak)
+        s->large_peak = s->large_now;
+    return true;
+}
+
+bool mcq_buf_heap_scarce(const struct mcq_buf_heap *h)
+{
+    const struct mcq_pool *pool = &h->pools[MCQ_BUF_256K];
+    return pool->in_use >= pool->max - pool->max / 2;
+}
+
+void mcq_buf_heap_urgent(struct mcq_buf_heap *h, bool on)
+{
+    h->urgent = on;
+}
+
+size_t mcq_buf_heap_len_max(const struct mcq_buf_heap *h)
+{
+    return mcq_max(h->large.granule_cnt * (size_t)MCQ_LARGE_GRANULE_LEN, MCQ_BUF_LARGE_MIN - 1);
 }
 
 struct mcq_buf *mcq_buf_take_rx(struct mcq_buf_heap *h)

@@ -87,6 +87,16 @@ const struct mcq_pool *mcq_buf_heap_pool(const struct mcq_buf_heap *h, unsigned 
  * that one is empty, of the next; a large run from MCQ_BUF_LARGE_MIN up. NULL if there is none:
  * counted. */
 struct mcq_buf *mcq_buf_take(struct mcq_buf_heap *h, size_t len);
+/* Makes b at least len bytes long where it is: views stay good. false: it is no large run, or what
+ * follows it isn't free. O(1). */
+MCQ_MUST_USE bool mcq_buf_grow(struct mcq_buf_heap *h, struct mcq_buf *b, size_t len);
+/* Blocks of 256 KiB are running out: half of them are in use. */
+bool mcq_buf_heap_scarce(const struct mcq_buf_heap *h);
+/* While on, a take that finds no block of 256 KiB may use all of the large region, not just half:
+ * for one whose memory is about to come back. */
+void mcq_buf_heap_urgent(struct mcq_buf_heap *h, bool on);
+/* The largest body there can be a block for. */
+size_t mcq_buf_heap_len_max(const struct mcq_buf_heap *h);
 /* Gives a receive block: 32 KiB, app_cnt 0, kernel true: it is about to go into the ring. Poisoned
  * until mcq_buf_filled: a simulated kernel must fill it before it copies into it. */
 struct mcq_buf *mcq_buf_take_rx(struct mcq_buf_heap *h);

@@ -20,6 +20,7 @@ struct mcq_buf_heap {
     uint32_t *spare; /* stack of the free descriptors for LARGE and EXTERNAL */
     uint32_t spare_cnt, spare_max;
     uint32_t rx_reserve;
+    bool urgent;
     struct mcq_mem_stats *stats;
 };
 

@@ -49,10 +49,23 @@ bool mcq_large_init(struct mcq_large *l, struct mcq_arena *arena, size_t len)
     return true;
 }
 
-uint8_t *mcq_large_take(struct mcq_large *l, size_t len, size_t *run_len)
+static size_t granules_for(size_t len)
 {
     size_t need = len / MCQ_LARGE_GRANULE_LEN + (len % MCQ_LARGE_GRANULE_LEN != 0);
-    need = mcq_max(need, 1);
+    return mcq_max(need, 1);
+}
+
+static uint32_t granule_of(const struct mcq_large *l, const uint8_t *run)
+{
+    size_t offset = (size_t)((uintptr_t)run - (uintptr_t)l->base);
+    MCQ_ASSERT(offset % MCQ_LARGE_GRANULE_LEN == 0 &&
+               offset / MCQ_LARGE_GRANULE_LEN < l->granule_cnt);
+    return (uint32_t)(offset / MCQ_LARGE_GRANULE_LEN);
+}
+
+uint8_t *mcq_large_take(struct mcq_large *l, size_t len, size_t *run_len)
+{
+    size_t need = granules_for(len);
     uint32_t at = 0;
     while (at < l->granule_cnt && (run_used(l->tags[at]) || run_cnt(l->tags[at]) < need))
         at += run_cnt(l->tags[at]);
@@ -69,12 +82,34 @@ uint8_t *mcq_large_take(struct mcq_large *l, size_t len, size_t *run_len)
     return run;
 }
 
+bool mcq_large_grow(struct mcq_large *l, const uint8_t *run, size_t len, size_t *run_len)
+{
+    uint32_t first = granule_of(l, run);
+    uint32_t cnt = run_cnt(l->tags[first]);
+    uint32_t after = first + cnt;
+    size_t need = granules_for(len);
+    MCQ_ASSERT(run_used(l->tags[first]));
+    if (need > cnt) {
+        bool has_next = after < l->granule_cnt && !run_used(l->tags[after]);
+        uint32_t next = has_next ? run_cnt(l->tags[after]) : 0;
+        if (need - cnt > next)
+            return false;
+        uint32_t left = next - (uint32_t)(need - cnt);
+        l->tags[after - 1] = 0;
+        tag_run(l, first, (uint32_t)need, true);
+        if (left != 0)
+            tag_run(l, first + (uint32_t)need, left, false);
+        mcq_unpoison(run + (size_t)cnt * MCQ_LARGE_GRANULE_LEN,
+                     (need - cnt) * MCQ_LARGE_GRANULE_LEN);
+        cnt = (uint32_t)need;
+    }
+    *run_len = (size_t)cnt * MCQ_LARGE_GRANULE_LEN;
+    return true;
+}
+
 void mcq_large_give(struct mcq_large *l, const uint8_t *run)
 {
-    size_t offset = (size_t)((uintptr_t)run - (uintptr_t)l->base);
-    MCQ_ASSERT(offset % MCQ_LARGE_GRANULE_LEN == 0 &&
-               offset / MCQ_LARGE_GRANULE_LEN < l->granule_cnt);
-    uint32_t first = (uint32_t)(offset / MCQ_LARGE_GRANULE_LEN);
+    uint32_t first = granule_of(l, run);
     MCQ_ASSERT(run_used(l->tags[first]));
     uint32_t cnt = run_cnt(l->tags[first]);
     mcq_poison(run, (size_t)cnt * MCQ_LARGE_GRANULE_LEN);

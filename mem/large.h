@@ -24,6 +24,10 @@ size_t mcq_large_footprint(size_t len);
 MCQ_MUST_USE bool mcq_large_init(struct mcq_large *l, struct mcq_arena *arena, size_t len);
 /* Gives a run of at least len bytes, its true length in *run_len; NULL if none is free. */
 uint8_t *mcq_large_take(struct mcq_large *l, size_t len, size_t *run_len);
+/* Makes a given run at least len bytes long where it is, its true length in *run_len; false if what
+ * follows it isn't free: nothing changed. */
+MCQ_MUST_USE bool mcq_large_grow(struct mcq_large *l, const uint8_t *run, size_t len,
+                                 size_t *run_len);
 /* Takes back a run that take gave. */
 void mcq_large_give(struct mcq_large *l, const uint8_t *run);
 

@@ -226,3 +226,9 @@ bool mcq_os_memlock_fits(const char *what, size_t len, struct mcq_detail *detail
     explain(what, need, 0, detail);
     return false;
 }
+
+uint64_t mcq_os_minor_faults(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_THREAD, &u) == 0 ? (uint64_t)u.ru_minflt : 0;
+}

@@ -1,7 +1,8 @@
 /* RAW: the kernel's memory calls; sound because every range is one that mcq_os_map returned and
  * that its arena still owns; mem/arena.c calls it, setup code asks mcq_os_memlock_fits.
  *
- * All of it runs before the seal or after the last shard has gone: cold, may allocate (stdio).
+ * All but the count of faults runs before the seal or after the last shard has gone: cold, may
+ * allocate (stdio).
  */
 #ifndef MCQ_MEM_OS_MEM_H
 #define MCQ_MEM_OS_MEM_H
@@ -33,5 +34,7 @@ bool mcq_os_lock(const void *base, size_t len, struct mcq_detail *detail);
  * estimate: io_uring charges the user, whose other processes we don't see, and a capability
  * of a user namespace counts for nothing. what: names the memory in the text. */
 bool mcq_os_memlock_fits(const char *what, size_t len, struct mcq_detail *detail);
+/* Page faults without disk access of the calling thread so far. Cost: a system call. */
+uint64_t mcq_os_minor_faults(void);
 
 #endif

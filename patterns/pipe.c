@@ -342,8 +342,10 @@ static enum mcq_error put_spread(struct mcq_pipe *p, struct mcq_slice prefix,
     if (!may_grow(p) || !spare_take(p))
         return starve(p);
     seal(p);
-    if (!spare_take(p))
+    if (!spare_take(p)) {
+        shut_room(p);
         return starve(p);
+    }
     struct mcq_seg *tail = p->tail;
     struct mcq_buf *block = p->block;
     uint8_t *cursor = p->cursor;
@@ -379,6 +381,23 @@ static void write_frames(struct mcq_pipe *p, struct mcq_slice prefix, const stru
     p->countdown--;
 }
 
+/* What would be copied is more than there are blocks for, however empty the queue is. */
+static bool never_fits(struct mcq_pipe *p, const struct mcq_msg *m, uint32_t first)
+{
+    const struct mcq_pool *pool = mcq_buf_heap_pool(p->env->heap, MCQ_BUF_32K);
+    size_t small = 0;
+    for (uint32_t i = first; i < m->frame_cnt; i++) {
+        struct mcq_frame f = mcq_msg_frame(m, i);
+        bool own_block = f.len >= MCQ_BUF_LARGE_MIN;
+        if (shareable(p, m, f) != NULL)
+            continue;
+        if (own_block && f.len > mcq_buf_heap_len_max(p->env->heap))
+            return true;
+        small += own_block ? 0 : f.len;
+    }
+    return small > (size_t)pool->max * MCQ_BUF_RX_LEN / 2;
+}
+
 enum mcq_error mcq_pipe_put(struct mcq_pipe *p, struct mcq_slice prefix, const struct mcq_msg *m,
                             uint32_t first)
 {
@@ -402,6 +421,8 @@ enum mcq_error mcq_pipe_put(struct mcq_pipe *p, struct mcq_slice prefix, const s
         write_frames(p, prefix, m, first);
         return MCQ_OK;
     }
+    if (never_fits(p, m, first))
+        return MCQ_ETOOBIG;
     p->reserved = 0;
     tell_shard(p, mcq_pipe_queued_bytes(p) >= MCQ_BUF_LARGE_MIN);
     if (credit(p, need) == 0)
@@ -451,6 +472,8 @@ void mcq_pipe_forget(struct mcq_pipe *p)
     if (p->reserved == 0)
         return;
     p->reserved = 0;
+    if (p->head == NULL && open_len(p) == 0)
+        block_release(p);
     shut_room(p); /* else the next put would not mark the pipe */
 }
 
@@ -591,6 +614,7 @@ static bool skip_whole(struct mcq_pipe *p, struct mcq_seg *seg, uint64_t sent)
 bool mcq_pipe_rewind(struct mcq_pipe *p)
 {
     land(p);
+    shut_room(p); /* the bytes that come back count again */
     uint64_t sent = p->head_sent;
     p->head_sent = 0;
     if (sent == 0)

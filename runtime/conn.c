@@ -76,13 +76,14 @@ enum mcq_error mcq_conn_adopt(struct mcq_loop *loop, int fd, const struct mcq_so
     c->fd = fd;
     c->state = MCQ_CONN_OPEN;
     mcq_net_apply(fd, so, &c->unix_domain);
+    mcq_net_peer(fd, &c->addr);
     *out = c;
     return MCQ_OK;
 }
 
 void mcq_conn_peer_addr(const struct mcq_conn *c, struct mcq_addr *addr)
 {
-    mcq_net_peer(c->fd, addr);
+    *addr = c->addr;
 }
 
 /* --- receiving ----------------------------------------------------------------------------- */

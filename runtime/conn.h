@@ -77,7 +77,7 @@ struct mcq_conn {
     struct mcq_node line;           /* in one of the loop's lists: starved, due, ended */
     struct mcq_timer_node deadline; /* DRAINING */
     struct msghdr msg;
-    struct mcq_addr addr; /* connect target, or what the listener is bound to */
+    struct mcq_addr addr; /* connect target, accepted peer, or what the listener is bound to */
     struct iovec iov[MCQ_CONN_IOV_MAX];
 };
 
@@ -104,7 +104,7 @@ MCQ_MUST_USE enum mcq_error mcq_conn_adopt(struct mcq_loop *loop, int fd,
                                            const struct mcq_sockopts *so, void *user,
                                            struct mcq_conn **conn);
 
-/* Address of the far end; len 0 if unknown. */
+/* Address of the far end; len 0 if unknown. Valid with CLOSED too. */
 void mcq_conn_peer_addr(const struct mcq_conn *c, struct mcq_addr *addr);
 
 /* Arms receiving for about `credit` bytes (> 0) into the buffer ring: a multishot limited to it

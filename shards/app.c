@@ -88,13 +88,6 @@ static void close_fds(struct app *a)
             close(fds[i]);
 }
 
-static void wait_fd(int fd)
-{
-    uint64_t n;
-    while (read(fd, &n, sizeof(n)) < 0 && errno == EINTR)
-        ;
-}
-
 /* Until the shard has ended; a signal asks it to. */
 static void supervise(struct app *a)
 {
@@ -118,16 +111,18 @@ static enum mcq_error run_thread(struct app *a, const struct mcq_app *app, void 
     *t = (struct mcq_thread){.opts = &a->opts,
                              .app = app,
                              .arg = arg,
-                             .resolver = &a->resolver,
+                             .resolver = a->resolver,
                              .ready_fd = a->ready_fd,
                              .done_fd = a->done_fd,
                              .end_fd = a->end_fd};
     enum mcq_error err = choose_cpu(&a->opts, &t->cpu, detail);
     if (err == MCQ_OK)
         err = mcq_thread_start(t, detail);
-    if (err != MCQ_OK)
+    if (err != MCQ_OK) {
+        mcq_resolver_destroy(a->resolver);
         return err;
-    wait_fd(a->ready_fd);
+    }
+    mcq_thread_wait(a->ready_fd);
     supervise(a);
     mcq_resolver_destroy(a->resolver); /* before the mailbox it answers into is unmapped */
     mcq_thread_join(t);
@@ -152,8 +147,10 @@ enum mcq_error mcq_run(const struct mcq_opts *opts, const struct mcq_app *app, v
         a.thread = calloc(1, sizeof(*a.thread));
         err = a.thread == NULL
                   ? mcq_detail_set(detail, MCQ_ENOMEM, ENOMEM, "no memory to start the app")
-                  : run_thread(&a, app, arg, detail);
+                  : mcq_resolver_create(&a.resolver, detail);
     }
+    if (err == MCQ_OK)
+        err = run_thread(&a, app, arg, detail);
     if (err != MCQ_OK)
         mcq_log_line(&(struct mcq_log){a.opts.log, a.opts.log_ctx, a.opts.log_level}, MCQ_LOG_ERROR,
                      "%s: %s", mcq_error_name(err), detail->text);

@@ -4,6 +4,7 @@
 
 #include "mem/detail.h"
 #include "runtime/net.h"
+#include "runtime/oserr.h"
 #include "shards/shard.h"
 
 #define BACKOFF_DOUBLINGS_MAX 16u
@@ -58,6 +59,7 @@ static void link_remove(struct mcq_link *link)
 {
     struct mcq_sock *sock = link->sock;
     struct mcq_shard *sh = link->shard;
+    link->closing = true; /* handlers below may close the socket: this link is beyond that */
     mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &link->timer);
     if (link->added)
         sock->psock.pattern->remove(&sock->psock, &link->pipe);
@@ -103,9 +105,9 @@ struct mcq_link *mcq_link_of_peer(const struct mcq_sock *sock, struct mcq_peer p
     return link->sock == sock ? link : NULL;
 }
 
-static void set_attached(struct mcq_link *link, bool on)
+/* The peer's name is good from UP until DISCONNECTED has been told. */
+static void set_live(struct mcq_link *link, bool on)
 {
-    link->attached = on;
     link->shard->live[mcq_pool_idx(&link->shard->links, link)] = on;
 }
 
@@ -154,7 +156,7 @@ static void connect_now(struct mcq_link *link)
     struct mcq_sockopts so = {.notsent_lowat_bytes =
                                   o->notsent_lowat_bytes == MCQ_NONE ? 0 : o->notsent_lowat_bytes};
     struct mcq_detail detail = {.text = ""};
-    struct mcq_conn *conn;
+    struct mcq_conn *conn = NULL;
     link->state = MCQ_LINK_CONNECTING;
     tell(link, &(struct mcq_event){.kind = MCQ_EVENT_CONNECTING});
     enum mcq_error err =
@@ -205,18 +207,20 @@ static void resolve(struct mcq_link *link)
 {
     struct mcq_shard *sh = link->shard;
     struct mcq_target *t = link->target;
-    struct mcq_detail detail = {.text = ""};
-    if (*sh->resolver == NULL && mcq_resolver_create(sh->resolver, &detail) != MCQ_OK) {
-        retry_later(link);
-        return;
-    }
     t->query.port = t->ep.port;
     t->query.mailbox = sh->mailbox;
     t->query.answer = resolved;
     mcq_bytes_copy(t->query.host, t->ep.host, sizeof(t->query.host));
-    link->state = MCQ_LINK_RESOLVING;
-    if (mcq_resolver_ask(*sh->resolver, &t->query) != MCQ_OK)
-        retry_later(link);
+    enum mcq_error err = mcq_resolver_ask(sh->resolver, &t->query);
+    if (err == MCQ_OK) {
+        link->state = MCQ_LINK_RESOLVING;
+        return;
+    }
+    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_HANDSHAKE_FAILED,
+                                   .reason = MCQ_REASON_LIMIT,
+                                   .error = err,
+                                   .detail = "too many host names wait to be looked up"});
+    retry_later(link);
 }
 
 enum mcq_error mcq_link_connect(struct mcq_sock *sock, const char *text,
@@ -255,7 +259,7 @@ void mcq_link_accept(struct mcq_sock *sock, int fd)
     struct mcq_sockopts so = {.notsent_lowat_bytes =
                                   o->notsent_lowat_bytes == MCQ_NONE ? 0 : o->notsent_lowat_bytes};
     struct mcq_link *link = sock->closing ? NULL : link_create(sock);
-    struct mcq_conn *conn;
+    struct mcq_conn *conn = NULL;
     if (link == NULL)
         mcq_net_close(fd);
     if (link == NULL || mcq_conn_adopt(sh->loop, fd, &so, link, &conn) != MCQ_OK) {
@@ -293,7 +297,8 @@ bool mcq_link_up(struct mcq_link *link)
         mcq_session_end(link, reason, 0);
         return false;
     }
-    set_attached(link, true);
+    link->attached = true;
+    set_live(link, true);
     if (link->target != NULL)
         link->target->failures = 0;
     link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
@@ -306,7 +311,7 @@ void mcq_link_detach(struct mcq_link *link)
 {
     if (!link->attached)
         return;
-    set_attached(link, false);
+    link->attached = false;
     link->sock->psock.pattern->detach(&link->sock->psock, &link->pipe);
 }
 
@@ -361,6 +366,7 @@ static void conn_closed(struct mcq_link *link)
         if (mcq_node_linked(&link->drop_node))
             mcq_sock_tell_drops(link);
         tell_end(link, &report, endpoint);
+        set_live(link, false);
     }
     session_lost(link);
 }
@@ -375,12 +381,13 @@ static void connected(struct mcq_link *link)
 
 static void connect_failed(struct mcq_link *link, int os_errno)
 {
-    link->session.reason = MCQ_REASON_RESET;
+    link->session.reason = mcq_oserr_reason(os_errno);
     link->connect_deadline_ns = 0;
     mcq_conn_abort(link->shard->loop, link->session.conn);
     tell(link, &(struct mcq_event){.kind = MCQ_EVENT_HANDSHAKE_FAILED,
-                                   .reason = MCQ_REASON_RESET,
-                                   .os_errno = os_errno});
+                                   .reason = link->session.reason,
+                                   .os_errno = os_errno,
+                                   .detail = mcq_oserr_text(os_errno)});
 }
 
 void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
@@ -499,6 +506,11 @@ static void tick_session(struct mcq_link *link, uint64_t now_ns, uint64_t *next_
     }
     if (s->ended || !due(mcq_zmtp_expiry(&s->zmtp), now_ns, next_ns))
         return;
+    bool deaf = s->zmtp.state == MCQ_ZMTP_TRAFFIC && !s->conn->recv_armed;
+    if (deaf) { /* its silence is ours */
+        *next_ns = mcq_min_u64(*next_ns, now_ns + MCQ_SESSION_BODY_RETRY_NS);
+        return;
+    }
     if (mcq_zmtp_expire(&s->zmtp, now_ns, &link->shard->stats.proto))
         mcq_session_end(link, mcq_zmtp_reason(&s->zmtp), 0);
     else

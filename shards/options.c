@@ -12,7 +12,6 @@
 #define NUMBER_MAX       (MCQ_UNLIMITED - 1)
 #define ARENA_BYTES      (128ull * MIB)
 #define LARGE_BYTES      (128ull * MIB)
-#define MEMORY_BYTES_MIN (64ull * KIB)
 #define MEMORY_BYTES_MAX (1024ull * 1024 * MIB)
 #define IDLE_SPIN_NS     50000u
 #define FRAME_MAX_BYTES  (64 * MIB)
@@ -111,16 +110,16 @@ enum mcq_error mcq_cpus_parse(const char *text, uint32_t cpus[MCQ_CPUS_MAX], uin
 
 /* --- The app's options --------------------------------------------------------------------- */
 
-static enum mcq_error memory_check(const char *name, uint64_t *bytes, uint64_t dflt,
+static enum mcq_error memory_check(const char *name, uint64_t *bytes, uint64_t dflt, uint32_t least,
                                    struct mcq_detail *detail)
 {
     if (*bytes == 0)
         *bytes = dflt;
-    if (*bytes < MEMORY_BYTES_MIN || *bytes > MEMORY_BYTES_MAX)
+    if (*bytes < least || *bytes > MEMORY_BYTES_MAX)
         return mcq_detail_set(detail, MCQ_EINVAL, 0,
-                              "%s: %llu bytes are outside of 64 KiB to 1 TiB (on the command line "
+                              "%s: %llu bytes are outside of %u KiB to 1 TiB (on the command line "
                               "128M is 128 MiB)",
-                              name, (unsigned long long)*bytes);
+                              name, (unsigned long long)*bytes, least >> 10);
     return MCQ_OK;
 }
 
@@ -171,8 +170,6 @@ static enum mcq_error counts_check(struct mcq_opts *o, struct mcq_detail *detail
                               "shards: this version runs 1 shard, not %u: start one process per "
                               "core instead, each with its own cpus and endpoints",
                               o->shards);
-    if (o->connections_max == 0)
-        o->connections_max = MCQ_CONNECTIONS_MAX;
     if (o->connections_max > MCQ_CONNECTIONS_MAX)
         return mcq_detail_set(detail, MCQ_EINVAL, 0, "connections_max: %u is above %u",
                               o->connections_max, MCQ_CONNECTIONS_MAX);
@@ -194,9 +191,11 @@ enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *
     if (err == MCQ_OK)
         err = modes_check(out, detail);
     if (err == MCQ_OK)
-        err = memory_check("arena_bytes", &out->arena_bytes, ARENA_BYTES, detail);
+        err = memory_check("arena_bytes", &out->arena_bytes, ARENA_BYTES, MCQ_ARENA_BYTES_MIN,
+                           detail);
     if (err == MCQ_OK)
-        err = memory_check("large_bytes", &out->large_bytes, LARGE_BYTES, detail);
+        err = memory_check("large_bytes", &out->large_bytes, LARGE_BYTES, MCQ_LARGE_BYTES_MIN,
+                           detail);
     if (out->uring_features == NULL)
         out->uring_features = getenv("MCQ_URING_FEATURES");
     if (out->uring_features != NULL && out->uring_features[0] == '\0')

@@ -5,12 +5,15 @@
 #include <monocoque/app.h>
 #include <monocoque/sock.h>
 
+#define MCQ_ARENA_BYTES_MIN  (16u << 20)
+#define MCQ_LARGE_BYTES_MIN  (256u << 10) /* one granule of the large region */
 #define MCQ_CONNECTIONS_MAX  16384u
 #define MCQ_CPUS_MAX         1024u
 #define MCQ_IDLE_SPIN_NS_MAX 10000000000u
 
 /* opts NULL: the defaults. *out: every field set, none zero-for-default, but: cpus NULL (the CPUs
- * this process may use) and uring_features NULL (nothing masked). Copies at most opts->size bytes;
+ * this process may use), uring_features NULL (nothing masked) and connections_max 0 (as many as
+ * fit). Copies at most opts->size bytes;
  * a larger struct with a non-zero tail is MCQ_EINVAL. Strings stay the user's. Errors: MCQ_EINVAL,
  * MCQ_ENOTSUP with the option's name. */
 MCQ_MUST_USE enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *out,

@@ -4,9 +4,7 @@
 #include "shards/options.h"
 #include "shards/shard.h"
 
-#define ARENA_MIN (16u << 20)
-#define CONNS_MIN 64u
-#define SLACK     (1u << 20) /* alignment of everything that is carved */
+#define SLACK (1u << 20) /* alignment of everything that is carved */
 
 /* Of one connection: its slot in the loop, its link, its place in the tables. */
 static size_t conn_cost(void)
@@ -30,7 +28,7 @@ static void plan_bufs(const struct mcq_opts *opts, size_t rest, struct mcq_plan 
     plan->bufs.cnt[MCQ_BUF_4K] = clamp_cnt(rest / 8 / 4096, 256, 2 * plan->links_max + 1024);
     plan->bufs.cnt[MCQ_BUF_32K] = clamp_cnt(rest / 2 / MCQ_BUF_RX_LEN, 64, 65536);
     plan->bufs.cnt[MCQ_BUF_256K] = clamp_cnt(rest / 4 / 262144, 4, 4096);
-    plan->bufs.large_bytes = opts->large_bytes / MCQ_BUF_GRANULE_LEN * MCQ_BUF_GRANULE_LEN;
+    plan->bufs.large_bytes = mcq_align_up(opts->large_bytes, MCQ_BUF_GRANULE_LEN);
     /* every granule may be a run of its own, and the user may send as many messages from his own
      * memory again as connections and a full queue make likely */
     plan->bufs.external_cnt =
@@ -40,14 +38,15 @@ static void plan_bufs(const struct mcq_opts *opts, size_t rest, struct mcq_plan 
 enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
                              struct mcq_detail *detail)
 {
-    if (opts->arena_bytes < ARENA_MIN)
+    uint32_t fit = clamp_cnt(opts->arena_bytes / 3 / conn_cost(), 1, MCQ_CONNECTIONS_MAX);
+    if (opts->connections_max > fit)
         return mcq_detail_set(detail, MCQ_EINVAL, 0,
-                              "--arena: a shard needs at least %u MiB, not %llu bytes",
-                              ARENA_MIN >> 20, (unsigned long long)opts->arena_bytes);
-    uint64_t fit = opts->arena_bytes / 3 / conn_cost();
-    uint32_t asked = opts->connections_max == 0 ? MCQ_CONNECTIONS_MAX : opts->connections_max;
+                              "connections_max: an arena of %llu MiB has room for %u, not %u: ask "
+                              "for that many or raise --arena",
+                              (unsigned long long)(opts->arena_bytes >> 20), fit,
+                              opts->connections_max);
     *plan = (struct mcq_plan){
-        .links_max = clamp_cnt(mcq_min_u64(fit, asked), CONNS_MIN, MCQ_CONNECTIONS_MAX),
+        .links_max = opts->connections_max == 0 ? fit : opts->connections_max,
         .socks_max = MCQ_PLAN_SOCKS_MAX,
         .listeners_max = MCQ_PLAN_LISTENERS_MAX,
         .timers_max = MCQ_PLAN_TIMERS_MAX,

@@ -23,7 +23,8 @@ struct mcq_plan {
     size_t total; /* bytes to map */
 };
 
-/* opts: effective. MCQ_EINVAL: arena_bytes below the minimum, which the text names. */
+/* opts: effective. A third of the arena at most is for connections. MCQ_EINVAL: connections_max is
+ * more than fit; the text names how many do. */
 MCQ_MUST_USE enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
                                           struct mcq_detail *detail);
 

@@ -6,13 +6,11 @@
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "mem/detail.h"
 
@@ -28,7 +26,7 @@ struct mcq_resolver {
     struct mcq_query *head, **tail; /* waiting, in order */
     uint32_t cnt;
     struct mcq_query *current; /* being looked up; NULL once nobody wants it */
-    bool started, stop, done;
+    bool stop, done;
     bool orphan; /* the thread frees it all */
 };
 
@@ -148,29 +146,15 @@ static void *resolver_main(void *arg)
     return NULL;
 }
 
-/* A thread started by a shard would inherit its one CPU, and take its signals: this one goes where
- * the main thread may run. */
-static bool attr_place(pthread_attr_t *attr)
+/* The creator's signals are not for this thread. Returns an errno. */
+static int thread_start(struct mcq_resolver *r)
 {
-    cpu_set_t cpus;
-    return sched_getaffinity(getpid(), sizeof(cpus), &cpus) == 0 &&
-           pthread_attr_setaffinity_np(attr, sizeof(cpus), &cpus) == 0;
-}
-
-static bool thread_start(struct mcq_resolver *r)
-{
-    pthread_attr_t attr;
     sigset_t all, before;
-    if (pthread_attr_init(&attr) != 0)
-        return false;
     sigfillset(&all);
-    bool started = attr_place(&attr) && pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
-    if (started) {
-        started = pthread_create(&r->thread, &attr, resolver_main, r) == 0;
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
-    pthread_attr_destroy(&attr);
-    return started;
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int e = pthread_create(&r->thread, NULL, resolver_main, r);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return e;
 }
 
 /* --- For the app and its shards ------------------------------------------------------------ */
@@ -190,6 +174,13 @@ enum mcq_error mcq_resolver_create(struct mcq_resolver **out, struct mcq_detail 
     pthread_cond_init(&r->work, &monotonic);
     pthread_cond_init(&r->ended, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    int e = thread_start(r);
+    if (e != 0) {
+        resolver_free(r);
+        return mcq_detail_set(detail, MCQ_EOS, e,
+                              "a thread for the resolver can't be started: %s (see ulimit -u)",
+                              strerror(e));
+    }
     *out = r;
     return MCQ_OK;
 }
@@ -198,9 +189,6 @@ static enum mcq_error ask_locked(struct mcq_resolver *r, struct mcq_query *q)
 {
     if (r->cnt == MCQ_RESOLVER_QUEUE_MAX)
         return MCQ_ELIMIT;
-    if (!r->started && !thread_start(r))
-        return MCQ_EOS;
-    r->started = true;
     q->addr.len = 0;
     q->error[0] = '\0';
     q->next = NULL;
@@ -255,11 +243,9 @@ void mcq_resolver_destroy(struct mcq_resolver *r)
     r->current = NULL;
     pthread_cond_signal(&r->work);
     struct timespec until = deadline_after((long)MCQ_RESOLVER_JOIN_MS * MS_NS);
-    while (r->started && !r->done &&
-           pthread_cond_timedwait(&r->ended, &r->lock, &until) != ETIMEDOUT)
+    while (!r->done && pthread_cond_timedwait(&r->ended, &r->lock, &until) != ETIMEDOUT)
         ;
-    bool started = r->started;
-    bool orphan = started && !r->done;
+    bool orphan = !r->done;
     pthread_t thread = r->thread;
     r->orphan = orphan;
     pthread_mutex_unlock(&r->lock);
@@ -268,7 +254,6 @@ void mcq_resolver_destroy(struct mcq_resolver *r)
         pthread_detach(thread);
         return;
     }
-    if (started)
-        pthread_join(thread, NULL);
+    pthread_join(thread, NULL);
     resolver_free(r);
 }

@@ -1,5 +1,6 @@
 /* Resolver: one thread of the app that looks names up, so that no shard ever waits for DNS. It
- * starts with the first name, runs where the main thread may run, and takes no signal.
+ * starts before the shards, runs where the creator may run, sleeps while nobody asks, and takes no
+ * signal. Asking takes a lock that it holds for a few instructions only, never during a lookup.
  * Answers come through the shard's mailbox. Of a name's addresses the first IPv4 one is taken, else
  * the first IPv6 one. */
 #ifndef MCQ_SHARDS_RESOLVER_H
@@ -28,10 +29,11 @@ struct mcq_query {
     struct mcq_query *next;
 };
 
-/* Gives; cold. Thread: any. Errors: MCQ_ENOMEM. */
+/* Gives; cold. Thread: any. Errors: MCQ_ENOMEM; MCQ_EOS: the thread can't be started. */
 MCQ_MUST_USE enum mcq_error mcq_resolver_create(struct mcq_resolver **r, struct mcq_detail *detail);
-/* Thread: a shard's. MCQ_ELIMIT: queue full. MCQ_EOS: the thread can't be started. Neither answers
- * nor fills anything in. */
+/* Thread: a shard's. Allocates nothing. MCQ_ELIMIT: queue full, q is neither answered nor filled
+ * in.
+ */
 MCQ_MUST_USE enum mcq_error mcq_resolver_ask(struct mcq_resolver *r, struct mcq_query *q);
 /* Thread: the asking shard's. true: the query is the asker's again and is not answered, even if it
  * was being looked up. false: its answer waits in the mailbox, or it was never asked. */

@@ -32,7 +32,11 @@ struct mcq_link;
 #define MCQ_SESSION_BODY_WAIT_NS  5000000000 /* for room in the large region, then reason limit */
 #define MCQ_SESSION_BODY_RETRY_NS 10000000
 #define MCQ_SESSION_ERROR_NS      1000000000 /* for an ERROR command to leave */
-#define MCQ_SESSION_MARKS_MAX     8u         /* points remembered for the disconnect report */
+#define MCQ_SESSION_SCARCE_LEN    16384u     /* bytes of one shot while window blocks are scarce */
+#define MCQ_SESSION_SILENT_NS \
+    500000000 /* a stalled frame gives way when memory is short: silent, */
+#define MCQ_SESSION_OLD_NS    3000000000 /* or as old as this */
+#define MCQ_SESSION_MARKS_MAX 8u         /* points remembered for the disconnect report */
 
 /* How much of the stream was with the kernel at some moment: for the report of what may be lost. */
 struct mcq_session_mark {
@@ -47,6 +51,7 @@ struct mcq_session {
     struct mcq_node ready_node; /* has input to be delivered in the next turn */
     uint64_t body_missing;      /* of the large frame being received; 0: none */
     uint64_t body_wait_ns;      /* since when it waits for room, 0: it doesn't */
+    uint64_t win_since_ns;      /* since when the unit at the window's front is there in part */
     uint64_t msgs_in;
     uint64_t msgs_out_base;      /* pipe->msgs_out when this connection came up */
     bool paused;                 /* by the user, until mcq_peer_resume */
@@ -56,6 +61,7 @@ struct mcq_session {
     bool mute;                   /* sending has failed */
     enum mcq_reason over_reason; /* why over or mute */
     int over_errno;
+    bool sending;      /* a send is out whose SENT has not been told */
     bool sending_pipe; /* the send in flight carries pipe bytes */
     enum mcq_reason reason;
     int os_errno;
@@ -85,6 +91,8 @@ void mcq_session_end(struct mcq_link *link, enum mcq_reason reason, int os_errno
 void mcq_session_close(struct mcq_link *link, enum mcq_reason reason, uint64_t deadline_ns);
 /* CLOSED: settles buffers, fills in the report. */
 void mcq_session_closed(struct mcq_link *link, struct mcq_report *report);
+/* Holds much memory for a frame that doesn't come on. */
+bool mcq_session_stalls(const struct mcq_session *s, uint64_t now_ns);
 /* Arms receiving if there is credit for it. */
 void mcq_session_rearm(struct mcq_link *link);
 

@@ -74,8 +74,11 @@ static enum taken say(struct mcq_link *link)
 {
     struct mcq_session *s = &link->session;
     link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
-    if (s->zmtp.state == MCQ_ZMTP_TRAFFIC)
+    if (s->zmtp.state == MCQ_ZMTP_TRAFFIC) {
+        if (s->zmtp.peer_ttl_ms != 0) /* after a PING: its timer watches the peer's silence */
+            mcq_link_touch(link);
         return TAKEN_ALL;
+    }
     mcq_session_flush(link);
     return mcq_zmtp_wants_drain(&s->zmtp) ? TAKEN_LATER : TAKEN_ALL;
 }
@@ -162,10 +165,45 @@ static enum taken decode_window(struct mcq_link *link)
     struct mcq_buf_heap *heap = link->shard->heap;
     struct mcq_reader in = mcq_reader_of(mcq_window_slice(&s->win));
     enum taken t = decode(link, &in, mcq_owner_borrowed(s->win.buf));
+    if (in.pos != 0)
+        s->win_since_ns = mcq_shard_now_ns(link->shard);
     mcq_window_consume(heap, &s->win, in.pos);
     if (t == TAKEN_LATER)
         make_ready(link);
     return t;
+}
+
+static struct mcq_link *older(struct mcq_link *a, struct mcq_link *b)
+{
+    return a == NULL || b->session.win_since_ns < a->session.win_since_ns ? b : a;
+}
+
+/* The one of this socket's that has been stalling longest, or `found`. */
+static struct mcq_link *find_stalled(struct mcq_sock *sock, const struct mcq_link *asker,
+                                     struct mcq_link *found)
+{
+    uint64_t now = mcq_shard_now_ns(sock->shard);
+    for (struct mcq_node *n = mcq_list_first(&sock->links); n != NULL;
+         n = mcq_list_next(&sock->links, n)) {
+        struct mcq_link *link = MCQ_CONTAINER_OF(n, struct mcq_link, sock_node);
+        if (link != asker && mcq_session_stalls(&link->session, now))
+            found = older(found, link);
+    }
+    return found;
+}
+
+/* Memory is short: of those who hold much of it for a frame that doesn't come on, the oldest ends.
+ * Peers that their user has paused are his affair. O(links), and one victim each. */
+static void reclaim(struct mcq_shard *sh, const struct mcq_link *asker)
+{
+    struct mcq_link *victim = NULL;
+    for (struct mcq_node *n = mcq_list_first(&sh->sock_list); n != NULL;
+         n = mcq_list_next(&sh->sock_list, n))
+        victim = find_stalled(MCQ_CONTAINER_OF(n, struct mcq_sock, shard_node), asker, victim);
+    if (victim == NULL)
+        return;
+    mcq_session_end(victim, MCQ_REASON_LIMIT, 0);
+    mcq_window_drop(sh->heap, &victim->session.win);
 }
 
 /* A large frame: everything of it that is missing gets room, or the session waits for that. */
@@ -184,6 +222,8 @@ static void open_body(struct mcq_link *link)
         mcq_link_touch(link); /* its timer tries again */
     } else if (mcq_shard_now_ns(sh) - s->body_wait_ns > MCQ_SESSION_BODY_WAIT_NS) {
         out_of_memory(link);
+    } else {
+        reclaim(sh, link);
     }
 }
 
@@ -199,9 +239,29 @@ static void deliver_window(struct mcq_link *link)
         link->shard->stats.proto.assembled++;
 }
 
+bool mcq_session_stalls(const struct mcq_session *s, uint64_t now_ns)
+{
+    if (s->ended || s->paused || s->refused || s->body_wait_ns != 0 || s->win.buf == NULL ||
+        s->win.buf->cap < MCQ_BUF_LARGE_MIN)
+        return false;
+    return now_ns - s->zmtp.last_rx_ns >= MCQ_SESSION_SILENT_NS ||
+           now_ns - s->win_since_ns >= MCQ_SESSION_OLD_NS;
+}
+
 static bool blocked(const struct mcq_session *s)
 {
     return s->paused || s->refused || s->body_wait_ns != 0 || mcq_node_linked(&s->ready_node);
+}
+
+/* There is no block: somebody's comes back, and until then the large region helps out. */
+static bool append_urgently(struct mcq_link *link, struct mcq_slice in)
+{
+    struct mcq_shard *sh = link->shard;
+    reclaim(sh, link);
+    mcq_buf_heap_urgent(sh->heap, true);
+    bool ok = mcq_window_append(sh->heap, &link->session.win, in, 0);
+    mcq_buf_heap_urgent(sh->heap, false);
+    return ok;
 }
 
 /* Bytes for a window that isn't empty, or may not be delivered now: returns how many it took. */
@@ -213,7 +273,10 @@ static size_t feed_window(struct mcq_link *link, struct mcq_slice in, bool whole
         n = (size_t)mcq_min_u64(n,
                                 s->body_missing != 0 ? s->body_missing : mcq_zmtp_need(&s->zmtp));
     uint64_t need = blocked(s) ? 0 : mcq_zmtp_need(&s->zmtp) - (whole ? 0 : n);
-    if (!mcq_window_append(link->shard->heap, &s->win, mcq_slice_of(in.ptr, n), need)) {
+    if (s->win.len == 0)
+        s->win_since_ns = mcq_shard_now_ns(link->shard);
+    if (!mcq_window_append(link->shard->heap, &s->win, mcq_slice_of(in.ptr, n), need) &&
+        !append_urgently(link, mcq_slice_of(in.ptr, n))) {
         out_of_memory(link);
         return in.len;
     }
@@ -373,6 +436,8 @@ static uint32_t straight_len(const struct mcq_session *s)
 static size_t window_max(const struct mcq_link *link)
 {
     size_t hwm = link->sock->opts.recv_hwm_bytes;
+    if (mcq_buf_heap_scarce(link->shard->heap))
+        return mcq_min(hwm, MCQ_SESSION_SCARCE_LEN);
     return hwm > MCQ_BUF_LARGE_MIN ? hwm : mcq_min(hwm, MCQ_SESSION_SHOT_MAX);
 }
 
@@ -401,6 +466,6 @@ void mcq_session_rearm(struct mcq_link *link)
     else if (!blocked(
                  s)) /* a message that isn't whole may outgrow the credit, up to its own limit */
         arm_shot(link, limit);
-    else if (s->body_wait_ns == 0 && s->win.len < limit)
+    else if (s->body_wait_ns == 0 && s->win.len <= limit / 2) /* not in ever smaller pieces */
         arm_shot(link, limit - s->win.len);
 }

@@ -65,7 +65,7 @@ bool mcq_session_flush(struct mcq_link *link)
     struct mcq_session *s = &link->session;
     struct iovec iov[MCQ_CONN_IOV_MAX];
     uint32_t cnt = 0;
-    if (s->conn == NULL || s->ended || s->mute || s->conn->send_busy ||
+    if (s->conn == NULL || s->ended || s->mute || s->sending ||
         s->conn->state != MCQ_CONN_OPEN)
         return false;
     bool pipe_ready = link->attached && !mcq_pipe_empty(&link->pipe);
@@ -80,6 +80,7 @@ bool mcq_session_flush(struct mcq_link *link)
         return false;
     bool ok = mcq_conn_send(link->shard->loop, s->conn, iov, cnt);
     MCQ_ASSERT(ok);
+    s->sending = true;
     return true;
 }
 
@@ -96,6 +97,7 @@ void mcq_session_sent(struct mcq_link *link, uint32_t len)
     struct mcq_shard *sh = link->shard;
     uint64_t msgs = link->pipe.msgs_out;
     size_t ctl_len = 0;
+    s->sending = false;
     sh->stats.proto.bytes_out += len;
     if (s->ctl != NULL) {
         ctl_len = mcq_min(len, s->ctl->written - s->ctl_sent);

@@ -1,7 +1,7 @@
 #include "shards/shard.h"
 
 #include "mem/detail.h"
-#include "shards/thread.h"
+#include "mem/os_mem.h"
 
 #define RX_RESERVE_PART 16u /* of the 32 KiB blocks: so many are left to receiving */
 
@@ -107,13 +107,14 @@ static void stop(struct mcq_shard *sh)
 static bool has_work(const struct mcq_shard *sh)
 {
     return !mcq_list_empty(&sh->ready) || !mcq_list_empty(&sh->marked) ||
-           !mcq_list_empty(&sh->writable);
+           !mcq_list_empty(&sh->writable) || !mcq_list_empty(&sh->drops) ||
+           !mcq_list_empty(&sh->sock_drops);
 }
 
 static bool finished(const struct mcq_shard *sh)
 {
-    return mcq_list_empty(&sh->sock_list) && mcq_mailbox_empty(sh->mailbox) &&
-           (sh->stopping || sh->timers_open == 0);
+    return mcq_list_empty(&sh->sock_list) &&
+           (sh->stopping || (sh->timers_open == 0 && mcq_mailbox_empty(sh->mailbox)));
 }
 
 bool mcq_shard_step(struct mcq_shard *sh)
@@ -121,7 +122,9 @@ bool mcq_shard_step(struct mcq_shard *sh)
     mcq_loop_begin(sh->loop);
     uint32_t work = reap(sh);
     work += deliver(sh);
-    work += mcq_timers_expire(mcq_loop_timers(sh->loop), mcq_shard_now_ns(sh));
+    uint32_t expired = mcq_timers_expire(mcq_loop_timers(sh->loop), mcq_shard_now_ns(sh));
+    sh->stats.loop.timers_fired += expired;
+    work += expired;
     work += mcq_mailbox_run(sh->mailbox, sh);
     if (MCQ_UNLIKELY(mcq_mailbox_stopped(sh->mailbox)) && !sh->stopping)
         stop(sh);
@@ -130,8 +133,10 @@ bool mcq_shard_step(struct mcq_shard *sh)
     flush_marked(sh);
     if (MCQ_UNLIKELY(!mcq_list_empty(&sh->drops) || !mcq_list_empty(&sh->sock_drops)))
         mcq_sock_run_drops(sh);
-    if (MCQ_UNLIKELY(finished(sh)))
+    if (MCQ_UNLIKELY(finished(sh))) {
+        sh->stopping = true; /* on_stop opens nothing any more */
         return false;
+    }
     mcq_loop_end(sh->loop, work != 0 || has_work(sh), UINT64_MAX);
     return true;
 }
@@ -142,6 +147,16 @@ static uint64_t next_random(void *ctx)
 {
     struct mcq_shard *sh = ctx;
     return mcq_loop_random(sh->loop);
+}
+
+enum mcq_error mcq_shard_told(struct mcq_shard *sh, enum mcq_error err,
+                              const struct mcq_detail *why, struct mcq_detail *detail)
+{
+    if (err != MCQ_OK && sh == mcq_shard_here)
+        sh->last_failed = *why;
+    if (err != MCQ_OK && detail != NULL)
+        *detail = *why;
+    return err;
 }
 
 void mcq_shard_psock_init(struct mcq_shard *sh, struct mcq_sock *sock,
@@ -218,7 +233,7 @@ static void seal(struct mcq_shard *sh, const struct mcq_opts *opts)
 }
 
 enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id, const struct mcq_opts *opts,
-                              struct mcq_resolver **resolver, struct mcq_detail *detail)
+                              struct mcq_resolver *resolver, struct mcq_detail *detail)
 {
     *sh = (struct mcq_shard){
         .id = id,
@@ -250,7 +265,7 @@ enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id, const struct mc
     sh->env.stats = &sh->stats.pattern;
     sh->pin_max = sh->plan.bufs.cnt[MCQ_BUF_32K] * (size_t)MCQ_BUF_RX_LEN / 4;
     seal(sh, opts);
-    sh->stats.mem.minor_faults = mcq_thread_minor_faults();
+    sh->stats.mem.minor_faults = mcq_os_minor_faults();
     mcq_shard_here = sh;
     return MCQ_OK;
 }
@@ -259,8 +274,6 @@ uint32_t mcq_shard_fini(struct mcq_shard *sh)
 {
     mcq_loop_fini(sh->loop);
     uint32_t astray = mcq_buf_heap_in_use(sh->heap);
-    if (astray != 0)
-        mcq_log_line(&sh->log, MCQ_LOG_ERROR, "shard %u: %u blocks are not home", sh->id, astray);
     mcq_shard_here = NULL;
     mcq_arena_fini(&sh->arena);
     return astray;
@@ -306,7 +319,15 @@ void mcq_stop(struct mcq_shard *sh)
 void mcq_shard_stats(const struct mcq_shard *sh, struct mcq_shard_stats *stats)
 {
     *stats = sh->stats;
-    stats->mem.minor_faults = mcq_thread_minor_faults() - sh->stats.mem.minor_faults;
+    stats->mem.minor_faults = mcq_os_minor_faults() - sh->stats.mem.minor_faults;
+    stats->pools = (struct mcq_pool_stats){
+        .links_empty = sh->links.empty_cnt,
+        .connects_empty = sh->targets.empty_cnt,
+        .socks_empty = sh->socks.empty_cnt,
+        .listeners_empty = sh->listeners.empty_cnt,
+        .timers_empty = sh->timers.empty_cnt,
+        .segments_empty = sh->segs.empty_cnt,
+    };
     stats->posts = mcq_mailbox_posts(sh->mailbox);
     stats->posts_full = mcq_mailbox_full(sh->mailbox);
 }

@@ -22,6 +22,7 @@
 #define MCQ_SHARD_EVENTS_MAX  256u   /* completions of one reap */
 #define MCQ_SHARD_REAPS_MAX   16u    /* reaps of one turn */
 #define MCQ_SHARD_FLUSH_MAX   1024u  /* sends of one turn */
+#define MCQ_SHARD_DROPS_MAX   64u    /* DROPPED events of one turn, of peers and of sockets each */
 #define MCQ_SHARD_OLDEST_NS   20000u /* oldest unsent message before a send inside a callback */
 #define MCQ_SHARD_PRESSED_LEN 65536u /* queued bytes of a peer before one */
 
@@ -42,7 +43,7 @@ struct mcq_shard {
     bool stopping;
     uint32_t timers_open;
     size_t pin_max;
-    struct mcq_resolver **resolver; /* the app's, created with the first name */
+    struct mcq_resolver *resolver; /* the app's */
     struct mcq_log log;
     struct mcq_arena arena;
     struct mcq_plan plan;
@@ -51,6 +52,7 @@ struct mcq_shard {
     struct mcq_pool links, socks, listeners, targets, segs, timers;
     struct mcq_pattern_shared *shared;
     struct mcq_list sock_list;
+    struct mcq_detail last_failed; /* setup call of the user's; code MCQ_OK: none */
     struct mcq_shard_stats stats;
     /* scratch of one delivery */
     struct mcq_io_event events[MCQ_SHARD_EVENTS_MAX];
@@ -62,13 +64,18 @@ struct mcq_shard {
 /* The shard of the calling thread, NULL on others. */
 extern __thread struct mcq_shard *mcq_shard_here;
 
-/* Thread: the one that will step it; faults the arena in and seals it. opts: effective. */
+/* Thread: the one that will step it; faults the arena in and seals it. opts: effective. resolver:
+ * borrowed until fini; NULL if no host name will be connected to. */
 MCQ_MUST_USE enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id,
                                            const struct mcq_opts *opts,
-                                           struct mcq_resolver **resolver,
+                                           struct mcq_resolver *resolver,
                                            struct mcq_detail *detail);
 /* One turn; sleeps as the idle policy has it. Returns false once it is stopped and empty. */
 bool mcq_shard_step(struct mcq_shard *sh);
+/* What a setup call of the user's returns: err, a failure also in detail (may be NULL) and
+ * remembered, for a start that refuses to go on. */
+enum mcq_error mcq_shard_told(struct mcq_shard *sh, enum mcq_error err,
+                              const struct mcq_detail *why, struct mcq_detail *detail);
 /* Ties the socket's pattern part to this shard. */
 void mcq_shard_psock_init(struct mcq_shard *sh, struct mcq_sock *sock,
                           const struct mcq_pattern *pattern);

@@ -149,17 +149,22 @@ void mcq_sock_tell_drops(struct mcq_link *link)
     mcq_sock_tell(link->sock, &ev);
 }
 
+static void tell_sock_drops(struct mcq_sock *sock)
+{
+    struct mcq_event ev = {
+        .kind = MCQ_EVENT_DROPPED, .reason = sock->drop_reason, .cnt = sock->drops};
+    sock->drops = 0;
+    mcq_sock_tell(sock, &ev);
+}
+
 void mcq_sock_run_drops(struct mcq_shard *sh)
 {
     struct mcq_node *n;
-    while ((n = mcq_list_first(&sh->drops)) != NULL)
-        mcq_sock_tell_drops(MCQ_CONTAINER_OF(n, struct mcq_link, drop_node));
-    while ((n = mcq_list_pop_front(&sh->sock_drops)) != NULL) {
-        struct mcq_sock *sock = MCQ_CONTAINER_OF(n, struct mcq_sock, drop_node);
-        struct mcq_event ev = {
-            .kind = MCQ_EVENT_DROPPED, .reason = sock->drop_reason, .cnt = sock->drops};
-        sock->drops = 0;
-        mcq_sock_tell(sock, &ev);
+    for (uint32_t i = 0; i < MCQ_SHARD_DROPS_MAX; i++) {
+        if ((n = mcq_list_first(&sh->drops)) != NULL)
+            mcq_sock_tell_drops(MCQ_CONTAINER_OF(n, struct mcq_link, drop_node));
+        if ((n = mcq_list_pop_front(&sh->sock_drops)) != NULL)
+            tell_sock_drops(MCQ_CONTAINER_OF(n, struct mcq_sock, drop_node));
     }
 }
 
@@ -178,10 +183,10 @@ static void request_tick(struct mcq_timer_node *timer, uint64_t now_ns)
         sock->handlers.timeout(sock->ctx, sock);
 }
 
-enum mcq_error mcq_sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
-                             const struct mcq_sock_opts *opts,
-                             const struct mcq_sock_handlers *handlers, void *ctx,
-                             struct mcq_sock **out, struct mcq_detail *detail)
+static enum mcq_error sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
+                                const struct mcq_sock_opts *opts,
+                                const struct mcq_sock_handlers *handlers, void *ctx,
+                                struct mcq_sock **out, struct mcq_detail *detail)
 {
     struct mcq_sock_opts eff;
     if (sh != mcq_shard_here)
@@ -212,6 +217,16 @@ enum mcq_error mcq_sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
     mcq_list_push_back(&sh->sock_list, &sock->shard_node);
     *out = sock;
     return MCQ_OK;
+}
+
+enum mcq_error mcq_sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
+                             const struct mcq_sock_opts *opts,
+                             const struct mcq_sock_handlers *handlers, void *ctx,
+                             struct mcq_sock **out, struct mcq_detail *detail)
+{
+    struct mcq_detail why = {.text = ""};
+    enum mcq_error err = sock_open(sh, type, opts, handlers, ctx, out, &why);
+    return mcq_shard_told(sh, err, &why, detail);
 }
 
 void mcq_sock_check_closed(struct mcq_sock *sock)
@@ -247,7 +262,8 @@ void mcq_sock_close(struct mcq_sock *sock)
                        mcq_shard_now_ns(sock->shard));
 }
 
-enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint, struct mcq_detail *detail)
+static enum mcq_error sock_bind(struct mcq_sock *sock, const char *endpoint,
+                                struct mcq_detail *detail)
 {
     struct mcq_endpoint ep;
     if (sock->shard != mcq_shard_here)
@@ -258,8 +274,14 @@ enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint, struct
     return err != MCQ_OK ? err : mcq_listener_open(sock, &ep, detail);
 }
 
-enum mcq_error mcq_sock_connect(struct mcq_sock *sock, const char *endpoint,
-                                struct mcq_detail *detail)
+enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint, struct mcq_detail *detail)
+{
+    struct mcq_detail why = {.text = ""};
+    return mcq_shard_told(sock->shard, sock_bind(sock, endpoint, &why), &why, detail);
+}
+
+static enum mcq_error sock_connect(struct mcq_sock *sock, const char *endpoint,
+                                   struct mcq_detail *detail)
 {
     struct mcq_endpoint ep;
     if (sock->shard != mcq_shard_here)
@@ -268,6 +290,13 @@ enum mcq_error mcq_sock_connect(struct mcq_sock *sock, const char *endpoint,
         return mcq_detail_set(detail, MCQ_ESTATE, 0, "connect %s: the socket is closing", endpoint);
     enum mcq_error err = mcq_endpoint_parse(endpoint, false, &ep, detail);
     return err != MCQ_OK ? err : mcq_link_connect(sock, endpoint, &ep, detail);
+}
+
+enum mcq_error mcq_sock_connect(struct mcq_sock *sock, const char *endpoint,
+                                struct mcq_detail *detail)
+{
+    struct mcq_detail why = {.text = ""};
+    return mcq_shard_told(sock->shard, sock_connect(sock, endpoint, &why), &why, detail);
 }
 
 static bool same_text(const char *a, const char *b)

@@ -7,7 +7,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "mem/detail.h"
@@ -21,7 +20,7 @@ static void signal_fd(int fd)
     while (n < 0 && errno == EINTR);
 }
 
-static void wait_fd(int fd)
+void mcq_thread_wait(int fd)
 {
     uint64_t n;
     while (read(fd, &n, sizeof(n)) < 0 && errno == EINTR)
@@ -45,11 +44,20 @@ static void pin(struct mcq_thread *t)
                      t->cpu, strerror(e));
 }
 
+/* start says no more than no: what it last saw fail is most likely why. */
+static void refused(struct mcq_thread *t)
+{
+    const struct mcq_detail *why = &t->shard.last_failed;
+    bool known = why->code != MCQ_OK;
+    t->err = mcq_detail_set(&t->detail, MCQ_ESTATE, why->os_errno,
+                            "shard %u: start refused to go on%s%s", t->id, known ? ": " : "",
+                            known ? why->text : "");
+}
+
 static void run(struct mcq_thread *t)
 {
     if (t->app->start != NULL && t->app->start(&t->shard, t->arg) != 0) {
-        t->err =
-            mcq_detail_set(&t->detail, MCQ_ESTATE, 0, "shard %u: start refused to go on", t->id);
+        refused(t);
         mcq_stop(&t->shard);
     }
     signal_fd(t->ready_fd);
@@ -57,6 +65,16 @@ static void run(struct mcq_thread *t)
         ;
     if (t->app->on_stop != NULL)
         t->app->on_stop(&t->shard, t->arg);
+}
+
+static void give_back(struct mcq_thread *t)
+{
+    uint32_t astray = mcq_shard_fini(&t->shard);
+    if (astray != 0 && t->err == MCQ_OK)
+        t->err = mcq_detail_set(&t->detail, MCQ_ESTATE, 0,
+                                "shard %u: %u blocks are not home: messages were kept and not "
+                                "dropped (mcq_msg_drop)",
+                                t->id, astray);
 }
 
 static void *thread_main(void *arg)
@@ -70,9 +88,9 @@ static void *thread_main(void *arg)
     else
         signal_fd(t->ready_fd);
     signal_fd(t->done_fd);
-    wait_fd(t->end_fd);
+    mcq_thread_wait(t->end_fd);
     if (up) /* here: the ring belongs to this thread (SINGLE_ISSUER) */
-        mcq_shard_fini(&t->shard);
+        give_back(t);
     return NULL;
 }
 
@@ -90,10 +108,4 @@ void mcq_thread_join(struct mcq_thread *t)
 {
     signal_fd(t->end_fd);
     pthread_join(t->pthread, NULL);
-}
-
-uint64_t mcq_thread_minor_faults(void)
-{
-    struct rusage u;
-    return getrusage(RUSAGE_THREAD, &u) == 0 ? (uint64_t)u.ru_minflt : 0;
 }

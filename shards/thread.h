@@ -16,7 +16,7 @@ struct mcq_thread {
     const struct mcq_opts *opts;
     const struct mcq_app *app;
     void *arg;
-    struct mcq_resolver **resolver;
+    struct mcq_resolver *resolver;
     int ready_fd, done_fd, end_fd; /* eventfds of the app: started (or failed), ended, may go */
     enum mcq_error err;
     struct mcq_detail detail;
@@ -26,9 +26,9 @@ struct mcq_thread {
  * The shard inside is valid from ready until join. */
 MCQ_MUST_USE enum mcq_error mcq_thread_start(struct mcq_thread *t, struct mcq_detail *detail);
 /* Once done_fd was written and nobody posts any more: lets the thread give everything back, and
- * waits for its end. err and detail hold the outcome. */
+ * waits for its end. err and detail hold the outcome: blocks that are not home are MCQ_ESTATE. */
 void mcq_thread_join(struct mcq_thread *t);
-/* Page faults of the calling thread so far. */
-uint64_t mcq_thread_minor_faults(void);
+/* Sleeps until the eventfd was written. */
+void mcq_thread_wait(int fd);
 
 #endif

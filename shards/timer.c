@@ -25,7 +25,10 @@ enum mcq_error mcq_timer_open(struct mcq_shard *sh, mcq_timer_fn *fn, void *ctx,
 
 void mcq_timer_arm(struct mcq_timer *t, uint64_t at_ns)
 {
-    mcq_timer_node_arm(mcq_loop_timers(t->shard->loop), &t->node, at_ns);
+    /* Not in this turn: a timer that arms itself for the past would leave no other its turn. */
+    uint64_t soonest = mcq_shard_now_ns(t->shard) + 1;
+    mcq_timer_node_arm(mcq_loop_timers(t->shard->loop), &t->node,
+                       at_ns > soonest ? at_ns : soonest);
 }
 
 void mcq_timer_disarm(struct mcq_timer *t)

@@ -17,7 +17,14 @@ bool mcq_window_reserve(struct mcq_buf_heap *heap, struct mcq_window *w, size_t 
         w->buf->written = w->len;
         return true;
     }
-    struct mcq_buf *b = mcq_buf_take(heap, w->len + more);
+    if (w->buf != NULL && mcq_buf_grow(heap, w->buf, w->off + w->len + more))
+        return true;
+    /* Doubled, if it can be: many large frames in one message are copied O(1) times. */
+    struct mcq_buf *b = NULL;
+    if (w->len > more && w->len >= MCQ_BUF_LARGE_MIN)
+        b = mcq_buf_take(heap, 2 * w->len);
+    if (b == NULL)
+        b = mcq_buf_take(heap, w->len + more);
     if (b == NULL)
         return false;
     if (w->len != 0)

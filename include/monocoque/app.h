@@ -35,10 +35,12 @@ struct mcq_opts {
     enum mcq_idle idle;
     uint64_t idle_spin_ns; /* MCQ_IDLE_SPIN_BLOCK [50,000] */
     enum mcq_ring_mode ring;
-    uint64_t arena_bytes;       /* per shard: sockets, connections, blocks [128 MiB] */
-    uint64_t large_bytes;       /* per shard: messages from 256 KiB up [128 MiB] */
-    uint32_t connections_max;   /* per shard [as many as the arena allows, at most 16,384] */
-    const char *uring_features; /* mask, "-inc,-mshot" or "6.1" [environment MCQ_URING_FEATURES] */
+    uint64_t arena_bytes; /* per shard: sockets, connections, blocks [128 MiB]; from 16 MiB */
+    uint64_t large_bytes; /* per shard: messages from 256 KiB up [128 MiB]; in steps of 256 KiB */
+    uint32_t connections_max;   /* per shard [as many as a third of the arena holds, at most
+                                   16,384]; more than fit: MCQ_EINVAL, which says how many do */
+    const char *uring_features; /* mask, "-inc,-hot" or "6.1"; names: mcq_opts_usage()
+                                   [environment MCQ_URING_FEATURES] */
     bool no_signals;            /* true: SIGINT and SIGTERM are left alone; else they end the app */
     bool no_mlock;              /* true: don't try to lock memory */
     mcq_log_fn *log;            /* NULL: silent. mcq_opts_parse sets mcq_log_stderr */
@@ -71,17 +73,23 @@ MCQ_API void mcq_log_stderr(void *ctx, enum mcq_log_level level, const char *lin
 
 /* The program. Both run on the shard's thread. */
 struct mcq_app {
-    /* Opens, binds, connects this shard's sockets. Non-zero ends the app with MCQ_ESTATE. */
+    /* Opens, binds, connects this shard's sockets. Non-zero ends the app with MCQ_ESTATE
+     * and the text of the last of those calls that failed. */
     int (*start)(struct mcq_shard *shard, void *arg);
     /* The last call on a shard, after every socket's `closed`; counters are still readable. */
     void (*on_stop)(struct mcq_shard *shard, void *arg);
 };
 
 /* mcq_run starts the shards, runs until mcq_stop, a signal, or until no socket, timer and post is
- * left on any shard, and gives everything back.
+ * left on any shard, and gives everything back. detail may be NULL: the log has its text too.
  * Thread: any, typically main's; blocks. Returns MCQ_OK after an orderly end; errors with what to
- * change in detail: MCQ_EINVAL, MCQ_ENOTSUP, MCQ_EKERNEL, MCQ_EACCESS, MCQ_ENOMEM, MCQ_ESTATE,
- * MCQ_EOS. Kernel: 6.1 or newer. */
+ * change in detail:
+ *   MCQ_EINVAL, MCQ_ENOTSUP             an option
+ *   MCQ_EKERNEL, MCQ_EACCESS            the kernel is too old, or the host forbids io_uring
+ *   MCQ_ENOMEM, MCQ_ELIMIT, MCQ_EOS     memory, file descriptors or threads are not to be had
+ *   MCQ_ESTATE                          start refused; or all went well, but messages that were
+ *                                       kept (mcq_msg_keep, mcq_msg_from_memory) were never dropped
+ * Kernel: 6.1 or newer. */
 MCQ_API enum mcq_error mcq_run(const struct mcq_opts *opts, const struct mcq_app *app, void *arg,
                                struct mcq_detail *detail);
 

@@ -26,7 +26,8 @@ enum mcq_event_kind {
     MCQ_EVENT_RETRY,            /* a connect-side link tries again after retry_ns */
     MCQ_EVENT_DISCONNECTED,     /* reason and report */
     MCQ_EVENT_REFUSED,          /* a peer more than the pattern or a limit allows; reason */
-    MCQ_EVENT_DROPPED           /* cnt messages of peer were dropped for `reason` */
+    MCQ_EVENT_DROPPED /* cnt messages of peer (or of nobody) were dropped since the last one;
+                         reason: of the latest of them */
 };
 
 enum mcq_reason {
@@ -40,7 +41,7 @@ enum mcq_reason {
     MCQ_REASON_IDENTITY,     /* its identity is taken */
     MCQ_REASON_HEARTBEAT,    /* silent longer than agreed */
     MCQ_REASON_LIMIT,        /* a named limit: frame, message, subscriptions, peers, memory */
-    MCQ_REASON_SLOW,         /* didn't take what was sent to it */
+    MCQ_REASON_SLOW,         /* not told by this version: a slow peer is not ended */
     MCQ_REASON_TIMEOUT,      /* connect or linger deadline */
     MCQ_REASON_LOCAL,        /* closed by this side */
     MCQ_REASON_HWM,          /* dropped at the high-water mark */

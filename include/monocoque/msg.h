@@ -78,7 +78,8 @@ typedef void mcq_free_fn(void *data, size_t len, void *hint);
 
 /* mcq_msg_keep makes an owned message of a borrowed one: *kept is *given*.
  * Thread: owning shard, inside a callback that borrowed src. Cost: a copy for messages up to
- * 4 KiB and whenever kept blocks already pin half of the receive ring; else a count, no copy.
+ * 4 KiB, and whenever kept messages already pin a quarter of the shard's 32 KiB blocks, or the
+ * message lies in a larger block than it needs; else a count, no copy.
  * Errors: MCQ_ELIMIT (block pool empty; src is unchanged), MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_msg_keep(struct mcq_shard *shard, const struct mcq_msg *src,
                                                  struct mcq_msg *kept);

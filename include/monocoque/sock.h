@@ -7,8 +7,10 @@
  * page is legal inside any handler, unless the handler's comment says otherwise.
  *
  * Nothing blocks. A send that finds no room returns MCQ_EAGAIN, and `writable` runs once there is
- * room again. Sends gather and leave at the end of the turn, or earlier (20 microseconds, a full
- * block, mcq_flush).
+ * room again. Sends gather and leave at the end of the turn, or earlier: by mcq_flush; or, looked
+ * at whenever a block (4 or 32 KiB) or 256 messages have been filled for a peer inside one
+ * callback, when 64 KiB wait for that peer or the oldest unsent message of this turn waits for more
+ * than 20 microseconds.
  */
 #ifndef MONOCOQUE_SOCK_H
 #define MONOCOQUE_SOCK_H
@@ -49,7 +51,8 @@ enum mcq_flow {
 /* Every option: zero means the default in brackets. MCQ_UNLIMITED and MCQ_NONE where noted. */
 struct mcq_sock_opts {
     size_t size;          /* sizeof(struct mcq_sock_opts), set by MCQ_SOCK_OPTS_INIT */
-    const void *identity; /* borrows until open returns; [0..255] bytes, first byte not 0 [none] */
+    const void *identity; /* borrows until open returns; [0..255] bytes, first byte not 0; of REQ,
+                             DEALER and ROUTER only, else MCQ_EINVAL [none] */
     size_t identity_len;
     uint32_t send_hwm_msgs;      /* per peer [1,000]; MCQ_UNLIMITED */
     uint32_t send_hwm_bytes;     /* per peer [8 MiB]; a larger message fits an empty queue */
@@ -84,7 +87,10 @@ static inline struct mcq_sock_opts mcq_sock_opts_init(void)
 /* What the shard calls. A table of the user's, borrowed until `closed`; a NULL slot is a no-op
  * (without message and messages, what arrives is dropped and counted). */
 struct mcq_sock_handlers {
-    /* One message, borrowed until return (mcq_msg_keep). Returns MCQ_CONTINUE or MCQ_PAUSE. */
+    /* One message, borrowed until return (mcq_msg_keep). Returns MCQ_CONTINUE or MCQ_PAUSE.
+     * ROUTER: no identity frame is put in front; `from` says who it is, mcq_send_to(sock, from, ..)
+     * answers, mcq_peer_identity names it. REQ, REP: without the empty delimiter (and REP without
+     * the path before it): those are put back by mcq_send. DEALER, ROUTER: as on the wire. */
     enum mcq_flow (*message)(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
                              struct mcq_msg *msg);
     /* The fast form, used instead of `message` if set: n in [1, 256] messages of one peer,
@@ -122,19 +128,22 @@ MCQ_API void mcq_sock_close(struct mcq_sock *sock);
 
 /* mcq_sock_bind listens at endpoint: tcp://ADDR:PORT, tcp://[V6]:PORT, ADDR * for all, port 0 or *
  * for an ephemeral one, ipc://PATH, ipc://@ABSTRACT. Borrows endpoint. At once, no name lookup.
- * Errors: MCQ_EADDR, MCQ_EADDRINUSE, MCQ_EACCESS, MCQ_ELIMIT, MCQ_ENOTSUP, MCQ_EOS. */
+ * Errors: MCQ_EADDR, MCQ_EADDRINUSE, MCQ_EACCESS, MCQ_ELIMIT, MCQ_ENOMEM, MCQ_ENOTSUP, MCQ_EOS,
+ * MCQ_ESTATE (the socket is closing), MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint,
                                                   struct mcq_detail *detail);
 
 /* mcq_sock_connect starts a link that connects, reconnects and keeps its queue until
- * mcq_sock_disconnect; nobody needs to listen yet. Host names are looked up by another thread.
- * Errors: MCQ_EADDR (text only), MCQ_ELIMIT, MCQ_ENOTSUP. */
+ * mcq_sock_disconnect; nobody needs to listen yet. Host names are looked up by another thread,
+ * at each try; handing one over takes a lock, a numeric address takes none.
+ * Errors: MCQ_EADDR (text only), MCQ_ELIMIT, MCQ_ENOTSUP, MCQ_ESTATE (the socket is closing),
+ * MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_connect(struct mcq_sock *sock, const char *endpoint,
                                                      struct mcq_detail *detail);
 
 /* mcq_sock_unbind and mcq_sock_disconnect take back one bind (by its actual endpoint) or one
  * connect (by the text it was given). Established peers of an unbound listener stay.
- * Errors: MCQ_ENOENT. */
+ * Errors: MCQ_ENOENT, MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_unbind(struct mcq_sock *sock, const char *endpoint,
                                                     struct mcq_detail *detail);
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_disconnect(struct mcq_sock *sock, const char *endpoint,
@@ -182,7 +191,9 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_send_many(struct mcq_sock *sock, struct 
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_tx_reserve(struct mcq_sock *sock, size_t len, void **at);
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_tx_commit(struct mcq_sock *sock, size_t len);
 
-/* mcq_flush hands everything queued on this socket to the kernel now. Cost: a system call. */
+/* mcq_flush hands what is queued on this socket to the kernel now: up to 256 KiB per peer, and
+ * nothing for a peer whose last send is still on its way (the rest follows by itself). Cost: a
+ * system call, if there is anything. Errors: MCQ_ETHREAD. */
 MCQ_API enum mcq_error mcq_flush(struct mcq_sock *sock);
 
 /* --- SUB ------------------------------------------------------------------------------------
@@ -208,7 +219,8 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_identity(const struct mcq_sock *soc
 MCQ_API const char *mcq_peer_endpoint(const struct mcq_sock *sock, struct mcq_peer peer);
 /* mcq_peer_resume delivers to a paused peer again, from the next turn on. */
 MCQ_API enum mcq_error mcq_peer_resume(struct mcq_sock *sock, struct mcq_peer peer);
-/* mcq_peer_close ends the connection after sending what is queued, within linger. */
+/* mcq_peer_close ends the connection after sending what is queued, within linger. A connect of ours
+ * ends with it and isn't tried again: mcq_sock_connect starts a new one. */
 MCQ_API enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer);
 MCQ_API void *mcq_peer_user(const struct mcq_sock *sock, struct mcq_peer peer);
 MCQ_API enum mcq_error mcq_peer_set_user(struct mcq_sock *sock, struct mcq_peer peer, void *user);

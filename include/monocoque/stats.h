@@ -27,7 +27,8 @@ struct mcq_loop_stats {
     uint64_t shots_limited;   /* receive shots ended by their credit */
     uint64_t ring_target_now; /* blocks the receive ring is topped up to */
     uint64_t timers_fired;
-    uint64_t conns_now, conns_peak, conns_refused; /* refused: table full, accepted and closed */
+    uint64_t conns_now, conns_peak; /* connections of every state, and listeners */
+    uint64_t conns_refused;         /* table full: accepted and closed, or not begun */
 };
 
 struct mcq_mem_stats {
@@ -60,13 +61,26 @@ struct mcq_pattern_stats {
     uint64_t pauses, resumes;
 };
 
+/* Takes that found a pool empty, which the caller was told as MCQ_ELIMIT, or the peer by being
+ * closed. How many each pool has is logged at start. */
+struct mcq_pool_stats {
+    uint64_t links_empty;     /* connections_max: accepted or connecting */
+    uint64_t connects_empty;  /* mcq_sock_connect */
+    uint64_t socks_empty;     /* mcq_sock_open */
+    uint64_t listeners_empty; /* mcq_sock_bind */
+    uint64_t timers_empty;    /* mcq_timer_open */
+    uint64_t segments_empty;  /* queued messages of more than one part: MCQ_EAGAIN or a drop */
+};
+
 struct mcq_shard_stats {
     struct mcq_loop_stats loop;
     struct mcq_mem_stats mem;
     struct mcq_proto_stats proto;
     struct mcq_pattern_stats pattern;
+    struct mcq_pool_stats pools;
     uint64_t posts, posts_full, wakes;
-    uint64_t disconnects[32]; /* by enum mcq_reason */
+    uint64_t disconnects[32]; /* connections that ended after the transport was up, by enum
+                                 mcq_reason: DISCONNECTED, HANDSHAKE_FAILED and REFUSED */
 };
 
 /* mcq_shard_stats copies the counters. Thread: owning shard. Cost: about 1 KB copied. */

@@ -57,7 +57,7 @@ bool rig_open(struct rig *rig, enum mcq_sock_type type, const char *peer_type)
     so.send_hwm_msgs = MCQ_UNLIMITED;
     memset(rig, 0, sizeof(*rig));
     if (mcq_opts_effective(&opts, &eff, &detail) != MCQ_OK ||
-        mcq_shard_init(&rig->shard, 0, &eff, &rig->resolver, &detail) != MCQ_OK ||
+        mcq_shard_init(&rig->shard, 0, &eff, NULL, &detail) != MCQ_OK ||
         mcq_sock_open(&rig->shard, type, &so, &HANDLERS, rig, &rig->sock, &detail) != MCQ_OK ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) {
         fprintf(stderr, "mcq-micro: %s\n", detail.text);

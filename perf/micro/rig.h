@@ -10,7 +10,6 @@
 
 struct rig {
     struct mcq_shard shard;
-    struct mcq_resolver *resolver;
     struct mcq_sock *sock;
     struct mcq_link *link;
     int far_fd; /* the peer's end */

@@ -7,6 +7,7 @@ import time
 
 import zmq
 
+import raw
 from harness import bind, expect, need_ipv6, testcase
 
 ANY = "tcp://127.0.0.1:*"
@@ -152,14 +153,14 @@ def long_lines(env):
     """16 MiB as hex, and as text of four characters a byte, both ways."""
     body = os.urandom(1 << 12) * (1 << 12)
     for options, text in ((["--hex"], body.hex()), ([], "\\x00" * (1 << 22))):
-        raw = bytes.fromhex(text) if options else bytes(1 << 22)
+        data = bytes.fromhex(text) if options else bytes(1 << 22)
         program = env.cat("REP", "--bind", ANY, *options)
         sock = env.socket(zmq.REQ)
         sock.connect(program.endpoint())
-        sock.send(raw)
+        sock.send(data)
         expect(program.line() == text, "not printed as it was sent")
         program.write(text + "\n")
-        expect(sock.recv() == raw, "not sent as it was read")
+        expect(sock.recv() == data, "not sent as it was read")
 
 
 @testcase()
@@ -310,6 +311,30 @@ def push_ends_once_all_is_written(env):
 
 
 @testcase()
+def pub_ends_once_all_is_written(env):
+    """A subscriber that begins to read late has everything."""
+    program = env.cat("PUB", "--bind", ANY, "--wait", "1")
+    sock = env.socket(zmq.SUB, rcvhwm=5, rcvbuf=8192)
+    sock.connect(program.endpoint())
+    sock.subscribe(b"")
+    program.feed("".join(f"{number}\t{'w' * 100}\n" for number in range(20000)))
+    for number in range(20000):
+        if number == 100:
+            time.sleep(1.5)
+        expect(sock.recv_multipart()[0] == b"%d" % number, f"not {number}")
+    program.expect_exit(0)
+
+
+@testcase()
+def broken_peers_are_told_of(env):
+    program = env.cat("PULL", "--bind", ANY)
+    with raw.connect(program.endpoint()) as stream:
+        stream.sendall(raw.greeting() + raw.ready(b"PUSH") + raw.frame(b"good") + b"\x80\x01x")
+        expect(program.line() == "good", "what came before")
+        program.await_err("disconnected .*protocol")
+
+
+@testcase()
 def pub_and_push_end_without_peers(env):
     """PUB has nobody to write to; PUSH has nothing to write."""
     code, _, _ = run_cat(env, "PUB", "--bind", ANY, text="a\nb\n")
@@ -443,9 +468,10 @@ def signals_end_it_orderly(env):
 @testcase()
 def signal_with_messages_nobody_takes(env):
     """It waits a moment, says so, and ends."""
-    program = env.cat("PUSH", "--connect", f"tcp://127.0.0.1:{env.port()}")
+    program = env.cat("PUSH", "--bind", ANY, "--connect", f"tcp://127.0.0.1:{env.port()}")
+    program.endpoint()
     program.write("unsent\n")
-    time.sleep(0.2)
+    time.sleep(0.5)
     program.signal()
     program.expect_exit(1, timeout=10)
     expect(any("unsent" in line for line in program.err.lines), "no word of it")

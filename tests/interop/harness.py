@@ -19,6 +19,7 @@ from stream import Wrong
 
 PARALLEL = (os.cpu_count() or 1) + 1
 TEST_S = 60  # a test that takes longer has failed
+TEXT_MAX = 5000  # of a failure; less than a pipe holds, however it is escaped
 
 TESTS = []
 
@@ -74,7 +75,9 @@ class Env:
         return self.start(Peer, [os.path.join(self.bin, "interop-peer"), *args])
 
     def example(self, name, *args):
-        return self.start(Program, [os.path.join(self.examples, name), *args])
+        """Small and not pinned, as several run at once."""
+        return self.start(Program, [os.path.join(self.examples, name), *args, "--cpus", "none",
+                                    "--arena", "32M", "--large-bytes", "16M"])
 
     def socket(self, kind, **options):
         """A libzmq socket that never blocks for ever. options: lower case names of zmq options."""
@@ -156,8 +159,8 @@ def judge(case, options):
 
 def child_main(case, options, pipe):
     os.setpgid(0, 0)  # so that all it starts can be ended with it
-    result = judge(case, options)
-    os.write(pipe, json.dumps(result).encode()[:60000])
+    verdict, text = judge(case, options)
+    os.write(pipe, json.dumps([verdict, text[:TEXT_MAX]]).encode())
     # Without ending libzmq's context, which would wait for what is unsent.
     os._exit(0)
 

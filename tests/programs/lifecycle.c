@@ -544,7 +544,8 @@ static void commit_late(struct mcq_shard *shard, void *arg)
     struct life *l = arg;
     (void)shard;
     CHECK(mcq_tx_commit(l->sock, 5) == MCQ_ESTATE); /* forgotten with its turn */
-    atomic_store(&l->step, 1);
+    if (mcq_sock_peer_cnt(l->sock) != 0)
+        CHECK(mcq_send_bytes(l->sock, "later", 5) == MCQ_OK);
 }
 
 static void reserve(struct mcq_shard *shard, void *arg)
@@ -576,7 +577,7 @@ static void reserve_only(struct mcq_shard *shard, void *arg)
     void *at;
     (void)shard;
     CHECK(mcq_tx_reserve(l->sock, 5, &at) == MCQ_OK);
-    atomic_store(&l->step, 2);
+    atomic_fetch_add(&l->got, 1);
 }
 
 static int start_reserve(struct mcq_shard *shard, void *arg)
@@ -600,10 +601,13 @@ static void *take_reserved(void *arg)
     for (unsigned i = 0; i < 3; i++)
         CHECK(mcq_raw_next_message(fd, &flags, &body) && body.len == 5 &&
               memcmp(body.ptr, texts[i], 5) == 0);
-    post(l, commit_late);
-    CHECK(mcq_trial_wait(&l->step, 1));
     post(l, reserve_only);
-    CHECK(mcq_trial_wait(&l->step, 2));
+    CHECK(mcq_trial_wait(&l->got, 1));
+    post(l, commit_late);
+    CHECK(mcq_raw_next_message(fd, &flags, &body) && body.len == 5 &&
+          memcmp(body.ptr, "later", 5) == 0);
+    post(l, reserve_only);
+    CHECK(mcq_trial_wait(&l->got, 2));
     mcq_raw_reset(fd);
     CHECK(mcq_trial_wait(&l->diary.cnt[MCQ_EVENT_DISCONNECTED], 1));
     post(l, commit_late); /* its peer is gone */

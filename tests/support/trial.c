@@ -109,7 +109,7 @@ struct mcq_shard_stats mcq_trial_run(const struct mcq_trial *trial)
 {
     const struct mcq_app app = {on_start, on_stop};
     struct mcq_detail detail = {.text = ""};
-    pthread_t thread;
+    pthread_t thread = 0;
     struct timespec began;
     clock_gettime(CLOCK_MONOTONIC, &began);
     current = trial->name;

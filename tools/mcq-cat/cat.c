@@ -7,8 +7,10 @@
 #include "cat.h"
 #include "text.h"
 
-/* PUB and PUSH end once all is written, however long that takes: about 24 days. */
+/* However long it takes until all is written: about 24 days. */
 #define LINGER_WRITTEN_MS 0x7fffffffu
+/* Of a PUB, which drops beyond it: all memory there is. */
+#define PUB_QUEUE_BYTES (1u << 30)
 
 static bool is(const struct cat *cat, enum mcq_sock_type type)
 {
@@ -149,7 +151,8 @@ static void send_lines(struct cat *cat)
 {
     while (cat->first != NULL && may_send(cat)) {
         enum mcq_error err = send_line(cat, cat->first);
-        if (err == MCQ_EAGAIN)
+        /* `writable` comes; or a signal has closed the socket, and `closed` comes. */
+        if (err == MCQ_EAGAIN || err == MCQ_ESTATE)
             break;
         if (err != MCQ_OK) {
             fail(cat, "can't send stdin", cat->first->number, mcq_error_name(err));
@@ -232,7 +235,7 @@ static bool echo(struct cat *cat, struct mcq_peer from, struct mcq_msg *msg)
         is(cat, MCQ_REP) ? mcq_send(cat->sock, msg) : mcq_send_to(cat->sock, from, msg);
     if (err == MCQ_EAGAIN)
         return false;
-    if (err != MCQ_OK && err != MCQ_ESTALE)
+    if (err != MCQ_OK && err != MCQ_ESTALE && err != MCQ_ESTATE)
         fail(cat, "can't echo", 0, mcq_error_name(err));
     return true;
 }
@@ -280,7 +283,7 @@ static size_t on_messages(void *ctx, struct mcq_sock *sock, struct mcq_peer from
         touch(cat);
     if (taken < n)
         pause_peer(cat, from);
-    if (fflush(stdout) != 0)
+    if (fflush(stdout) != 0 || ferror(stdout))
         fail(cat, "stdout", 0, strerror(errno));
     end_if_done(cat);
     return taken;
@@ -318,6 +321,13 @@ static void warn(const struct mcq_event *event)
     fputc('\n', stderr);
 }
 
+/* Peers come and go; anything else is somebody's fault. */
+static bool is_plain_end(enum mcq_reason reason)
+{
+    return reason == MCQ_REASON_PEER_CLOSED || reason == MCQ_REASON_RESET ||
+           reason == MCQ_REASON_LOCAL;
+}
+
 /* Whoever was asked is gone, and the reply with it. */
 static void ask_again(struct cat *cat)
 {
@@ -347,6 +357,10 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
         if (event->reason == MCQ_REASON_NO_PEER)
             ask_again(cat);
         break;
+    case MCQ_EVENT_DISCONNECTED:
+        if (!is_plain_end(event->reason))
+            warn(event);
+        break;
     case MCQ_EVENT_LISTEN_FAILED:
     case MCQ_EVENT_REFUSED:
         warn(event);
@@ -357,7 +371,6 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
     case MCQ_EVENT_CONNECTING:
     case MCQ_EVENT_CONNECTED:
     case MCQ_EVENT_RETRY:
-    case MCQ_EVENT_DISCONNECTED:
         break;
     }
 }
@@ -376,7 +389,12 @@ static enum mcq_error open_socket(struct cat *cat, struct mcq_detail *detail)
     struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
     opts.identity = cat->options->identity.data;
     opts.identity_len = cat->options->identity.len;
-    opts.linger_ms = send_only(cat) ? LINGER_WRITTEN_MS : 0;
+    if (is(cat, MCQ_PUB)) {
+        opts.send_hwm_msgs = MCQ_UNLIMITED;
+        opts.send_hwm_bytes = PUB_QUEUE_BYTES;
+    }
+    if (send_only(cat) || is(cat, MCQ_REP) || cat->options->echo)
+        opts.linger_ms = LINGER_WRITTEN_MS;
     return mcq_sock_open(cat->shard, cat->options->type, &opts, &handlers, cat, &cat->sock, detail);
 }
 

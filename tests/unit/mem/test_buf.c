@@ -89,11 +89,55 @@ Test(buf, the_largest_class_has_no_next)
     struct mcq_buf *wide = mcq_buf_take(h, 30000);
     cr_assert_eq(wide->cls, MCQ_BUF_256K);
     mcq_buf_unref(h, wide);
-    struct mcq_buf *b[2] = {mcq_buf_take(h, 100000), mcq_buf_take(h, 100000)};
-    cr_assert_null(mcq_buf_take(h, 100000));
+    struct mcq_buf *b[64];
+    uint32_t cnt = 0;
+    size_t half = plan.large_bytes / 2;
+    while ((b[cnt] = mcq_buf_take(h, 100000)) != NULL)
+        cr_assert_lt(++cnt, 64);
+    cr_assert_eq(cnt - plan.cnt[MCQ_BUF_256K], half / MCQ_BUF_GRANULE_LEN, "half stands in");
+    cr_assert_eq(f.stats.large_now, half);
+    mcq_buf_heap_urgent(h, true);
+    b[cnt] = mcq_buf_take(h, 100000);
+    cr_assert_not_null(b[cnt++], "in need all of it does");
+    mcq_buf_heap_urgent(h, false);
+    while (cnt != 0)
+        mcq_buf_unref(h, b[--cnt]);
+    fixture_close(&f);
+}
+
+Test(buf, scarce_is_half)
+{
+    struct heap_fixture f;
+    struct mcq_buf_heap *h = fixture_open(&f, &PLAN);
+    struct mcq_buf *b[64];
+    uint32_t cnt = 0;
+    while (!mcq_buf_heap_scarce(h))
+        cr_assert_not_null(b[cnt++] = mcq_buf_take(h, 200000));
+    cr_assert_eq(cnt, PLAN.cnt[MCQ_BUF_256K] - PLAN.cnt[MCQ_BUF_256K] / 2);
+    while (cnt != 0)
+        mcq_buf_unref(h, b[--cnt]);
+    cr_assert_not(mcq_buf_heap_scarce(h));
+    fixture_close(&f);
+}
+
+Test(buf, large_bodies_grow_in_place)
+{
+    struct heap_fixture f;
+    struct mcq_buf_heap *h = fixture_open(&f, &PLAN);
+    struct mcq_buf *b = mcq_buf_take(h, MCQ_BUF_LARGE_MIN);
+    struct mcq_buf *small = mcq_buf_take(h, 1000);
+    const uint8_t *base = b->base;
+    cr_assert(mcq_buf_grow(h, b, MCQ_BUF_LARGE_MIN + 1));
+    cr_assert_eq(b->base, base);
+    cr_assert_eq(b->cap, 2 * (size_t)MCQ_BUF_GRANULE_LEN);
+    cr_assert_eq(f.stats.large_now, b->cap);
+    b->base[b->cap - 1] = 1; /* ASan: it is ours */
+    cr_assert_not(mcq_buf_grow(h, b, PLAN.large_bytes + 1));
+    cr_assert_eq(b->cap, 2 * (size_t)MCQ_BUF_GRANULE_LEN);
+    cr_assert_not(mcq_buf_grow(h, small, 1001));
+    mcq_buf_unref(h, small);
+    mcq_buf_unref(h, b);
     cr_assert_eq(f.stats.large_now, 0);
-    mcq_buf_unref(h, b[0]);
-    mcq_buf_unref(h, b[1]);
     fixture_close(&f);
 }
 

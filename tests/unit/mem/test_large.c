@@ -36,6 +36,26 @@ Test(large, first_fit_and_whole_again)
     mcq_arena_fini(&r.arena);
 }
 
+Test(large, grows_into_what_is_free_behind)
+{
+    struct region r;
+    size_t len;
+    region_open(&r, 8 * G);
+    uint8_t *a = mcq_large_take(&r.large, 2 * G, &len);
+    uint8_t *b = mcq_large_take(&r.large, G, &len);
+    cr_assert_not(mcq_large_grow(&r.large, a, 3 * G, &len), "b is in the way");
+    cr_assert(mcq_large_grow(&r.large, a, G, &len) && len == 2 * G, "never shorter");
+    cr_assert(mcq_large_grow(&r.large, b, 4 * G + 1, &len) && len == 5 * G);
+    cr_assert_not(mcq_large_grow(&r.large, b, 7 * G, &len), "past the end");
+    cr_assert_eq(mcq_large_take(&r.large, G, &len), b + 5 * G, "the rest is still a run");
+    mcq_large_give(&r.large, b);
+    cr_assert(mcq_large_grow(&r.large, a, 7 * G, &len) && len == 7 * G);
+    mcq_large_give(&r.large, a);
+    mcq_large_give(&r.large, b + 5 * G);
+    cr_assert_eq(mcq_large_take(&r.large, 8 * G, &len), a, "whole again");
+    mcq_arena_fini(&r.arena);
+}
+
 Test(large, impossible_lengths)
 {
     struct region r;

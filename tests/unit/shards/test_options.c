@@ -59,7 +59,7 @@ Test(options, defaults_as_documented)
         cr_assert_eq(out.ring, MCQ_RING_DEFER);
         cr_assert_eq(out.arena_bytes, 128u << 20);
         cr_assert_eq(out.large_bytes, 128u << 20);
-        cr_assert_eq(out.connections_max, 16384);
+        cr_assert_eq(out.connections_max, 0);
         cr_assert_null(out.uring_features);
         cr_assert_not(out.no_signals);
         cr_assert_not(out.no_mlock);
@@ -77,7 +77,7 @@ Test(options, what_is_set_stays)
     o.idle = MCQ_IDLE_BLOCK;
     o.idle_spin_ns = 7;
     o.ring = MCQ_RING_DEFER;
-    o.arena_bytes = 1 << 20;
+    o.arena_bytes = 16 << 20;
     o.large_bytes = 2 << 20;
     o.connections_max = 16384;
     o.uring_features = "-inc";
@@ -133,10 +133,14 @@ Test(options, values_out_of_range)
     o = (struct mcq_opts)MCQ_OPTS_INIT;
     o.arena_bytes = 128; /* MiB were meant */
     opts_bad(&o, MCQ_EINVAL, "arena_bytes: ");
+    o.arena_bytes = (16 << 20) - 1;
+    opts_bad(&o, MCQ_EINVAL, "arena_bytes: ");
     o.arena_bytes = UINT64_MAX;
     opts_bad(&o, MCQ_EINVAL, "arena_bytes: ");
     o = (struct mcq_opts)MCQ_OPTS_INIT;
     o.large_bytes = (1ull << 40) + 1;
+    opts_bad(&o, MCQ_EINVAL, "large_bytes: ");
+    o.large_bytes = (256 << 10) - 1;
     opts_bad(&o, MCQ_EINVAL, "large_bytes: ");
     o = (struct mcq_opts)MCQ_OPTS_INIT;
     o.cpus = "0,x";
@@ -155,7 +159,7 @@ Test(options, an_older_struct_lacks_the_last_fields)
     struct mcq_opts out = opts_good(&o);
     cr_assert_str_eq(out.cpus, "2");
     cr_assert_eq(out.arena_bytes, 128u << 20);
-    cr_assert_eq(out.connections_max, 16384);
+    cr_assert_eq(out.connections_max, 0);
     cr_assert_eq(out.size, sizeof(out));
 }
 

@@ -24,6 +24,18 @@ static unsigned gate_waiting, lookups;
 static cpu_set_t lookup_cpus;
 static sigset_t lookup_signals;
 
+static bool thread_refused;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*main)(void *), void *arg)
+{
+    static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    if (thread_refused)
+        return EAGAIN;
+    void *symbol = dlsym(RTLD_NEXT, "pthread_create");
+    memcpy(&real, &symbol, sizeof(real));
+    return real(thread, attr, main, arg);
+}
+
 static struct addrinfo *fake(int family, const char *host, uint16_t port, struct addrinfo *next)
 {
     struct addrinfo *ai = calloc(1, sizeof(*ai));
@@ -247,11 +259,47 @@ Test(resolver, answers_in_order)
     assert_in(&qs[499], "10.0.0.9", 500);
 }
 
-Test(resolver, starts_with_the_first_name)
+Test(resolver, ends_without_having_been_asked)
 {
-    mcq_resolver_destroy(resolver); /* not one was asked: no thread to join */
+    mcq_resolver_destroy(resolver);
     cr_assert_eq(mcq_resolver_create(&resolver, NULL), MCQ_OK);
     mcq_resolver_destroy(NULL);
+}
+
+static int threads_now(void)
+{
+    char line[128];
+    int cnt = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    cr_assert_not_null(f);
+    while (fgets(line, sizeof(line), f) != NULL)
+        if (sscanf(line, "Threads: %d", &cnt) == 1)
+            break;
+    fclose(f);
+    return cnt;
+}
+
+/* A shard that asks is sealed: the thread was there before. */
+Test(resolver, asking_starts_no_thread)
+{
+    struct mcq_query q;
+    int before = threads_now();
+    ask(&q, "slow.test", 1);
+    gate_await(1);
+    cr_assert_eq(threads_now(), before);
+    gate_set_open();
+    await(1);
+}
+
+Test(resolver, no_thread_to_be_had)
+{
+    struct mcq_detail detail = {.text = ""};
+    struct mcq_resolver *none;
+    thread_refused = true;
+    cr_assert_eq(mcq_resolver_create(&none, &detail), MCQ_EOS);
+    cr_assert_null(none);
+    cr_assert_eq(detail.os_errno, EAGAIN);
+    cr_assert_not_null(strstr(detail.text, "resolver"), "%s", detail.text);
 }
 
 Test(resolver, does_not_sit_on_the_shards_cpu_nor_take_its_signals)
