@@ -59,11 +59,6 @@ static inline void mcq_list_push_back(struct mcq_list *l, struct mcq_node *n)
     mcq_list_insert_before(&l->head, n);
 }
 
-static inline void mcq_list_push_front(struct mcq_list *l, struct mcq_node *n)
-{
-    mcq_list_insert_before(l->head.next, n);
-}
-
 /* Takes n out of its list; harmless if it is in none. */
 static inline void mcq_node_unlink(struct mcq_node *n)
 {

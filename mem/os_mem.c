@@ -19,7 +19,8 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-#define NODE_MAX 1024u
+#define NODE_MAX  1024u
+#define STACK_LEN 65536u /* what a turn and its callbacks use at most */
 
 static size_t page_len(void)
 {
@@ -166,17 +167,24 @@ static bool has_ipc_lock(void)
     return syscall(SYS_capget, &head, data) == 0 && (data[0].effective & (1u << CAP_IPC_LOCK)) != 0;
 }
 
-static size_t locked_now(void)
+/* A size of the process in bytes; name: of its line in /proc, with the colon. */
+static size_t process_len(const char *name)
 {
     char line[256];
-    size_t kib = 0;
+    size_t kib = 0, name_len = strlen(name);
     FILE *f = fopen("/proc/self/status", "re");
     if (f == NULL)
         return 0;
-    while (fgets(line, sizeof(line), f) != NULL && sscanf(line, "VmLck: %zu", &kib) != 1)
-        continue;
+    while (fgets(line, sizeof(line), f) != NULL)
+        if (strncmp(line, name, name_len) == 0 && sscanf(line + name_len, "%zu", &kib) == 1)
+            break;
     fclose(f);
     return kib << 10;
+}
+
+static size_t locked_now(void)
+{
+    return process_len("VmLck:");
 }
 
 static void explain(const char *what, size_t need, int os_errno, struct mcq_detail *detail)
@@ -213,6 +221,23 @@ bool mcq_os_lock(const void *base, size_t len, struct mcq_detail *detail)
     int os_errno = errno;
     explain("the arena", locked_now() + mcq_align_up(len, page_len()), os_errno, detail);
     return false;
+}
+
+/* By its name: under the sanitizers, whose shadow is terabytes, it does nothing. */
+bool mcq_os_lock_process(struct mcq_detail *detail)
+{
+    if (mlockall(MCL_CURRENT) == 0 || (raise_soft_limit() && mlockall(MCL_CURRENT) == 0))
+        return true;
+    int os_errno = errno;
+    explain("code and stacks, besides the arena,", process_len("VmSize:"), os_errno, detail);
+    return false;
+}
+
+__attribute__((noinline)) void mcq_os_touch_stack(void)
+{
+    volatile uint8_t below[STACK_LEN];
+    for (size_t at = 0, step = page_len(); at < sizeof(below); at += step)
+        below[at] = 0;
 }
 
 bool mcq_os_memlock_fits(const char *what, size_t len, struct mcq_detail *detail)

@@ -30,6 +30,11 @@ bool mcq_os_thp_obtained(const void *base);
 /* Locks the range; raises the soft limit to the hard one if that helps. false: *detail (may be
  * NULL) has the sentence with the `ulimit -l` line. */
 bool mcq_os_lock(const void *base, size_t len, struct mcq_detail *detail);
+/* Locks all that the process has mapped by now: code, stacks, heap. What it has mapped but never
+ * touched is faulted in. false: *detail (may be NULL) has the same sentence for all of it. */
+bool mcq_os_lock_process(struct mcq_detail *detail);
+/* Faults in the stack below the caller. */
+void mcq_os_touch_stack(void);
 /* Whether len more bytes may be locked or registered, by RLIMIT_MEMLOCK and CAP_IPC_LOCK. An
  * estimate: io_uring charges the user, whose other processes we don't see, and a capability
  * of a user namespace counts for nothing. what: names the memory in the text. */

@@ -32,22 +32,6 @@ static inline bool mcq_slice_equal(struct mcq_slice a, struct mcq_slice b)
     return a.len == b.len && (a.len == 0 || __builtin_memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-static inline bool mcq_slice_starts_with(struct mcq_slice s, struct mcq_slice prefix)
-{
-    return prefix.len <= s.len &&
-           (prefix.len == 0 || __builtin_memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
-}
-
-/* Lexicographic, shorter first: negative, zero, positive. */
-static inline int mcq_slice_compare(struct mcq_slice a, struct mcq_slice b)
-{
-    size_t n = mcq_min(a.len, b.len);
-    int c = n == 0 ? 0 : __builtin_memcmp(a.ptr, b.ptr, n);
-    if (c != 0 || a.len == b.len)
-        return c;
-    return a.len < b.len ? -1 : 1;
-}
-
 /* Copies len bytes; the ranges don't overlap; dst has room: the caller has checked. */
 static inline void mcq_bytes_copy(void *dst, const void *src, size_t len)
 {

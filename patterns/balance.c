@@ -155,3 +155,23 @@ enum mcq_error mcq_balance_put(struct mcq_psock *s, struct mcq_slice prefix,
     }
     return mcq_psock_again(s);
 }
+
+enum mcq_error mcq_balance_send(struct mcq_psock *s, struct mcq_pipe *to, const struct mcq_msg *m)
+{
+    if (to != NULL)
+        return mcq_psock_put_to(s, to, m);
+    enum mcq_error err = mcq_balance_put(s, MCQ_PSOCK_NO_PREFIX, m, &to);
+    if (err == MCQ_OK)
+        mcq_balance_advance(&s->balance, to);
+    return err;
+}
+
+struct mcq_pipe *mcq_balance_pick_slot(struct mcq_psock *s, size_t len, enum mcq_error *err)
+{
+    return mcq_balance_pick(s, &s->balance, len, err);
+}
+
+void mcq_balance_chosen(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    mcq_balance_advance(&s->balance, p);
+}

@@ -67,4 +67,9 @@ static inline struct mcq_pipe *mcq_balance_pick(struct mcq_psock *s, struct mcq_
     return mcq_balance_search(s, len, err);
 }
 
+/* The slots of a pattern whose messages go to the next peer with room, in turn. */
+enum mcq_error mcq_balance_send(struct mcq_psock *s, struct mcq_pipe *to, const struct mcq_msg *m);
+struct mcq_pipe *mcq_balance_pick_slot(struct mcq_psock *s, size_t len, enum mcq_error *err);
+void mcq_balance_chosen(struct mcq_psock *s, struct mcq_pipe *p);
+
 #endif

@@ -17,11 +17,6 @@ static enum mcq_error pair_send(struct mcq_psock *s, struct mcq_pipe *to, const 
     return mcq_balance_put(s, MCQ_PSOCK_NO_PREFIX, m, &to);
 }
 
-static struct mcq_pipe *pair_pick(struct mcq_psock *s, size_t len, enum mcq_error *err)
-{
-    return mcq_balance_pick(s, &s->balance, len, err);
-}
-
 static void pair_chosen(struct mcq_psock *s, struct mcq_pipe *p)
 {
     (void)s;
@@ -37,7 +32,7 @@ const struct mcq_pattern mcq_pattern_pair = {
     .remove = mcq_balance_remove,
     .receive = mcq_psock_deliver,
     .send = pair_send,
-    .pick = pair_pick,
+    .pick = mcq_balance_pick_slot,
     .chosen = pair_chosen,
     .writable = mcq_balance_writable,
 };

@@ -37,8 +37,8 @@ struct mcq_psock_up {
     bool (*resume)(void *ctx, struct mcq_pipe *p);
     /* Ends p's connection. */
     void (*close_pipe)(void *ctx, struct mcq_pipe *p, enum mcq_reason reason);
-    /* cnt messages were dropped for reason (p may be NULL): an event, coalesced per turn. They are
-     * in p->drops already; the shard zeroes that when it has told them. */
+    /* cnt messages were dropped for reason (p may be NULL): an event per reason, coalesced
+     * per turn. */
     void (*dropped)(void *ctx, struct mcq_pipe *p, enum mcq_reason reason, uint64_t cnt);
     /* PUB: tells the user's `subscription` handler. */
     void (*subscription)(void *ctx, struct mcq_pipe *p, bool added, struct mcq_slice topic);

@@ -102,7 +102,6 @@ struct mcq_pipe {
     uint64_t control_seq;  /* SUB: subscriptions told to this peer so far */
     uint64_t control_base; /* SUB: what was over before it attached is never told */
     uint64_t late_cnt;     /* REQ: replies given up on, to be dropped when they come */
-    uint64_t drops;        /* since the last DROPPED event */
 
     /* shards' own */
     struct mcq_node mark_node;

@@ -81,8 +81,6 @@ void mcq_psock_drop(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason rea
         s->stats->drops_no_peer += cnt;
     else
         s->stats->drops_pattern += cnt;
-    if (p != NULL)
-        p->drops += cnt;
     s->up->dropped(s->up_ctx, p, reason, cnt);
 }
 

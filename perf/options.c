@@ -13,11 +13,26 @@
 #define SECONDS_MIN    0.05
 #define SECONDS_MAX    3600.0
 
-enum { OPT_PEER = 1, OPT_IDLE, OPT_SIZE, OPT_COUNT, OPT_SECONDS, OPT_RUNS, OPT_QUICK, OPT_JSON };
+enum {
+    OPT_PEER = 1,
+    OPT_IDLE,
+    OPT_SIZE,
+    OPT_COUNT,
+    OPT_SECONDS,
+    OPT_RUNS,
+    OPT_QUICK,
+    OPT_JSON,
+    OPT_ARENA,
+    OPT_LARGE_BYTES,
+    OPT_URING_FEATURES,
+    OPT_LOG
+};
 
 #define OPT_BIT(opt) (1u << (opt))
+#define OPT_LIBRARY \
+    (OPT_BIT(OPT_ARENA) | OPT_BIT(OPT_LARGE_BYTES) | OPT_BIT(OPT_URING_FEATURES) | OPT_BIT(OPT_LOG))
 
-/* Which options each command knows, besides --json and --help. */
+/* Which options each command knows, besides --json, --help and the library's. */
 static const struct {
     const char *name;
     unsigned known;
@@ -45,7 +60,10 @@ void perf_options_help(void)
          "Two processes on two CPUs, warm-up excluded. Peers: mcq is Monocoque; libzmq always\n"
          "blocks and is measured pinned and free, the better is reported; raw is bare sockets;\n"
          "raw-frames is ZMTP framing on bare sockets. Defaults: --idle spin, --size 16, --count\n"
-         "100000 spinning or 20000 blocking, --seconds 2.");
+         "100000 spinning or 20000 blocking, --seconds 2.\n"
+         "\n"
+         "Options of the library, for the mcq peer: --arena SIZE, --large-bytes SIZE,\n"
+         "--uring-features MASK, --log LEVEL. Placement and --idle are mcq-perf's own.");
 }
 
 __attribute__((format(printf, 1, 2))) static bool bad(const char *format, ...)
@@ -117,7 +135,7 @@ static bool runs_parse(const char *text, unsigned *runs)
     return ok;
 }
 
-static bool option_take(struct perf_options *options, int opt, const char *text)
+static bool option_take(struct perf_options *options, int opt, char *text)
 {
     switch (opt) {
     case OPT_PEER:
@@ -137,6 +155,18 @@ static bool option_take(struct perf_options *options, int opt, const char *text)
         return true;
     case OPT_JSON:
         options->json = true;
+        return true;
+    case OPT_ARENA:
+        perf_peer_mcq_option("--arena", text);
+        return true;
+    case OPT_LARGE_BYTES:
+        perf_peer_mcq_option("--large-bytes", text);
+        return true;
+    case OPT_URING_FEATURES:
+        perf_peer_mcq_option("--uring-features", text);
+        return true;
+    case OPT_LOG:
+        perf_peer_mcq_option("--log", text);
         return true;
     }
     return bad("there is no such option");
@@ -180,10 +210,14 @@ static enum perf_parse options_read(struct perf_options *options, int argc, char
         {"runs", required_argument, NULL, OPT_RUNS},
         {"quick", no_argument, NULL, OPT_QUICK},
         {"json", no_argument, NULL, OPT_JSON},
+        {"arena", required_argument, NULL, OPT_ARENA},
+        {"large-bytes", required_argument, NULL, OPT_LARGE_BYTES},
+        {"uring-features", required_argument, NULL, OPT_URING_FEATURES},
+        {"log", required_argument, NULL, OPT_LOG},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    unsigned known = commands[options->command].known | OPT_BIT(OPT_JSON);
+    unsigned known = commands[options->command].known | OPT_BIT(OPT_JSON) | OPT_LIBRARY;
     int opt;
     opterr = 0;
     while ((opt = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {

@@ -31,6 +31,10 @@ extern const struct perf_peer perf_peer_libzmq;
 extern const struct perf_peer perf_peer_raw;
 extern const struct perf_peer perf_peer_raw_frames;
 
+/* Sets an option of the library for the mcq peer, as every program's command line does: a bad value
+ * ends the program with a sentence and status 2. text: borrowed for good. */
+void perf_peer_mcq_option(const char *name, char *text);
+
 /* NULL when there is none of that name. */
 const struct perf_peer *perf_peer_find(const char *name);
 

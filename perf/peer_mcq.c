@@ -34,6 +34,17 @@ struct side {
     bool failed;
 };
 
+static struct mcq_opts library_opts = MCQ_OPTS_INIT;
+
+void perf_peer_mcq_option(const char *name, char *text)
+{
+    char program[] = "mcq-perf", option[32];
+    char *argv[] = {program, option, text, NULL};
+    int argc = 3;
+    snprintf(option, sizeof option, "%s", name);
+    mcq_opts_parse(&library_opts, &argc, argv);
+}
+
 static void side_stop(struct side *side)
 {
     mcq_stop(side->shard);
@@ -97,7 +108,7 @@ static int side_start(struct mcq_shard *shard, void *arg)
 static bool side_run(struct side *side)
 {
     static const struct mcq_app app = {.start = side_start};
-    struct mcq_opts opts = MCQ_OPTS_INIT;
+    struct mcq_opts opts = library_opts;
     struct mcq_detail detail = {0};
     char cpus[16] = "none";
     if (side->child->cpu >= 0) {

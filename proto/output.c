@@ -71,7 +71,6 @@ bool mcq_zmtp_drain(struct mcq_zmtp *z, struct mcq_writer *w, struct mcq_proto_s
     MCQ_DASSERT(mcq_zmtp_invariants(z));
     size_t before = w->len;
     bool done = put_greeting(z, w) && put_ready(z, w) && put_error(z, w) && put_pong(z, w, stats);
-    stats->bytes_out += w->len - before;
     MCQ_DASSERT(w->len - before <= MCQ_ZMTP_DRAIN_MAX);
     MCQ_DASSERT(mcq_zmtp_invariants(z));
     return done;

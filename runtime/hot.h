@@ -2,9 +2,9 @@
  * waiting to be told. A receive that doesn't wait costs less than being woken: nothing hangs in the
  * socket's wait queue, and bytes, reply and next question share one enter (docs/adr/0004).
  *
- *      arm --place free--> HOT --nothing for MCQ_HOT_NS, or the loop sleeps--> quiet (armed to
- * wait) ^                                                     |
- *                           +------------------- bytes came, armed again ---------+
+ *      arm --place free--> HOT --nothing for MCQ_HOT_NS, or the loop sleeps--> armed to wait
+ *                           ^                                                     |
+ *                           +------------- bytes came, and it is armed again -----+
  *
  * With all places taken a connection is armed to wait as ever. Thread: the shard's.
  */

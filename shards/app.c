@@ -1,18 +1,17 @@
-/* RAW: the app's own memory, its signalfd and eventfds; one caller at a time, before the shards run
+/* RAW: the app's own memory and eventfds; one caller at a time, before the shards run
  * and after they have ended; mcq_run is public. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <monocoque/app.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "mem/detail.h"
 #include "shards/options.h"
+#include "shards/signals.h"
 #include "shards/thread.h"
 
 /* The app: the process's side of its shards. */
@@ -20,8 +19,8 @@ struct app {
     struct mcq_opts opts;
     struct mcq_thread *thread; /* one in this version */
     struct mcq_resolver *resolver;
-    int ready_fd, done_fd, end_fd, signal_fd;
-    sigset_t mask_before;
+    int ready_fd, done_fd, end_fd;
+    struct mcq_signals signals;
 };
 
 static uint32_t first_allowed_cpu(void)
@@ -54,34 +53,22 @@ static enum mcq_error choose_cpu(const struct mcq_opts *opts, uint32_t *cpu,
 
 static enum mcq_error open_fds(struct app *a, struct mcq_detail *detail)
 {
-    sigset_t set;
     a->ready_fd = eventfd(0, EFD_CLOEXEC);
     a->done_fd = eventfd(0, EFD_CLOEXEC);
     a->end_fd = eventfd(0, EFD_CLOEXEC);
     if (a->ready_fd < 0 || a->done_fd < 0 || a->end_fd < 0)
         return mcq_detail_set(detail, MCQ_EOS, errno,
                               "no file descriptor left for the app: raise `ulimit -n`");
-    if (a->opts.no_signals)
-        return MCQ_OK;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set, &a->mask_before);
-    a->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+    int err = a->opts.no_signals ? 0 : mcq_signals_open(&a->signals);
+    if (err != 0)
+        return mcq_detail_set(detail, MCQ_EOS, err,
+                              "no file descriptor left for signals: raise `ulimit -n`");
     return MCQ_OK;
 }
 
 static void close_fds(struct app *a)
 {
-    if (a->signal_fd >= 0) {
-        struct signalfd_siginfo info;
-        struct pollfd p = {.fd = a->signal_fd, .events = POLLIN};
-        /* A second signal that came while closing was meant for us too. */
-        while (poll(&p, 1, 0) == 1 && read(a->signal_fd, &info, sizeof(info)) > 0)
-            ;
-        close(a->signal_fd);
-        pthread_sigmask(SIG_SETMASK, &a->mask_before, NULL);
-    }
+    mcq_signals_close(&a->signals);
     const int fds[] = {a->ready_fd, a->done_fd, a->end_fd};
     for (size_t i = 0; i < MCQ_CNT_OF(fds); i++)
         if (fds[i] >= 0)
@@ -92,15 +79,14 @@ static void close_fds(struct app *a)
 static void supervise(struct app *a)
 {
     struct pollfd p[2] = {{.fd = a->done_fd, .events = POLLIN},
-                          {.fd = a->signal_fd, .events = POLLIN}};
-    for (;;) {
-        struct signalfd_siginfo info;
-        if (poll(p, a->signal_fd < 0 ? 1 : 2, -1) < 0)
+                          {.fd = a->signals.fd, .events = POLLIN}};
+    while ((p[0].revents & POLLIN) == 0) {
+        if (poll(p, 2, -1) < 0)
             continue; /* EINTR */
-        if ((p[0].revents & POLLIN) != 0)
-            return;
-        if ((p[1].revents & POLLIN) != 0 && read(a->signal_fd, &info, sizeof(info)) > 0)
+        if ((p[1].revents & POLLIN) != 0) {
             mcq_stop(&a->thread->shard);
+            p[1].fd = -1; /* once is enough */
+        }
     }
 }
 
@@ -134,7 +120,7 @@ static enum mcq_error run_thread(struct app *a, const struct mcq_app *app, void 
 enum mcq_error mcq_run(const struct mcq_opts *opts, const struct mcq_app *app, void *arg,
                        struct mcq_detail *detail)
 {
-    struct app a = {.ready_fd = -1, .done_fd = -1, .end_fd = -1, .signal_fd = -1};
+    struct app a = {.ready_fd = -1, .done_fd = -1, .end_fd = -1, .signals = {.fd = -1}};
     struct mcq_detail own = {.text = ""};
     if (detail == NULL)
         detail = &own;

@@ -21,8 +21,7 @@ static struct mcq_link *link_create(struct mcq_sock *sock)
     if (link == NULL)
         return NULL;
     mcq_pipe_init(&link->pipe, &sh->env, &sock->psock, sock->opts.send_hwm_msgs,
-                  sock->opts.send_hwm_bytes == MCQ_UNLIMITED ? UINT64_MAX
-                                                             : sock->opts.send_hwm_bytes);
+                  sock->opts.send_hwm_bytes);
     link->session.conn = NULL;
     link->session.ended = true;
     link->session.ready_node = (struct mcq_node){NULL, NULL};
@@ -41,6 +40,7 @@ static struct mcq_link *link_create(struct mcq_sock *sock)
     link->timer = (struct mcq_timer_node){.fn = link_tick};
     link->sock_node = (struct mcq_node){NULL, NULL};
     link->drop_node = (struct mcq_node){NULL, NULL};
+    link->drops = (struct mcq_drops){{0}};
     mcq_list_push_back(&sock->links, &link->sock_node);
     return link;
 }
@@ -153,8 +153,7 @@ static void connect_now(struct mcq_link *link)
 {
     struct mcq_shard *sh = link->shard;
     const struct mcq_sock_opts *o = &link->sock->opts;
-    struct mcq_sockopts so = {.notsent_lowat_bytes =
-                                  o->notsent_lowat_bytes == MCQ_NONE ? 0 : o->notsent_lowat_bytes};
+    struct mcq_sockopts so = {.notsent_lowat_bytes = o->notsent_lowat_bytes};
     struct mcq_detail detail = {.text = ""};
     struct mcq_conn *conn = NULL;
     link->state = MCQ_LINK_CONNECTING;
@@ -172,8 +171,7 @@ static void connect_now(struct mcq_link *link)
     }
     link->session.conn = conn;
     link->session.ended = true; /* nothing to end yet but the attempt */
-    link->connect_deadline_ns =
-        o->handshake_ms == MCQ_NONE ? 0 : mcq_shard_now_ns(sh) + o->handshake_ms * 1000000ull;
+    link->connect_deadline_ns = mcq_shard_now_ns(sh) + o->handshake_ms * 1000000ull;
     mcq_link_touch(link);
 }
 
@@ -256,8 +254,7 @@ void mcq_link_accept(struct mcq_sock *sock, int fd)
 {
     struct mcq_shard *sh = sock->shard;
     const struct mcq_sock_opts *o = &sock->opts;
-    struct mcq_sockopts so = {.notsent_lowat_bytes =
-                                  o->notsent_lowat_bytes == MCQ_NONE ? 0 : o->notsent_lowat_bytes};
+    struct mcq_sockopts so = {.notsent_lowat_bytes = o->notsent_lowat_bytes};
     struct mcq_link *link = sock->closing ? NULL : link_create(sock);
     struct mcq_conn *conn = NULL;
     if (link == NULL)
@@ -358,9 +355,7 @@ static void conn_closed(struct mcq_link *link)
 {
     struct mcq_report report;
     char text[MCQ_ENDPOINT_LEN_MAX];
-    if (link->state == MCQ_LINK_CONNECTING) {
-        link->session.conn = NULL;
-    } else {
+    if (link->state != MCQ_LINK_CONNECTING) {
         const char *endpoint = mcq_link_endpoint(link, text);
         mcq_session_closed(link, &report);
         if (mcq_node_linked(&link->drop_node))
@@ -368,6 +363,7 @@ static void conn_closed(struct mcq_link *link)
         tell_end(link, &report, endpoint);
         set_live(link, false);
     }
+    link->session.conn = NULL;
     session_lost(link);
 }
 

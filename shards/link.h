@@ -36,6 +36,11 @@ struct mcq_target {
     uint64_t retry_at_ns;
 };
 
+/* Dropped messages nobody was told of yet, for the reasons HWM, NO_PEER and PATTERN. */
+struct mcq_drops {
+    uint64_t cnt[MCQ_REASON_PATTERN - MCQ_REASON_HWM + 1];
+};
+
 struct mcq_link {
     struct mcq_pipe pipe;
     struct mcq_session session;
@@ -50,7 +55,7 @@ struct mcq_link {
     bool refused; /* by the pattern */
     bool hungry;  /* found no block although nothing of it is queued */
     enum mcq_reason close_reason;
-    enum mcq_reason drop_reason;
+    struct mcq_drops drops;
     uint64_t connect_deadline_ns;
     uint64_t linger_deadline_ns;
     struct mcq_timer_node timer;

@@ -30,6 +30,17 @@ void mcq_log_line(const struct mcq_log *log, enum mcq_log_level level, const cha
     log->fn(log->ctx, level, line);
 }
 
+void mcq_log_pools(const struct mcq_log *log, uint32_t shard, const struct mcq_pool *const pools[],
+                   size_t cnt)
+{
+    char text[LINE_LEN] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < cnt && len < sizeof(text); i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %u", i == 0 ? "" : ", ",
+                                pools[i]->name, pools[i]->max);
+    mcq_log_line(log, MCQ_LOG_INFO, "shard %u: pools: %s", shard, text);
+}
+
 static const char *level_name(enum mcq_log_level level)
 {
     switch (level) {

@@ -4,6 +4,8 @@
 
 #include <monocoque/app.h>
 
+#include "mem/pool.h"
+
 struct mcq_log {
     mcq_log_fn *fn; /* NULL: silent */
     void *ctx;
@@ -13,5 +15,9 @@ struct mcq_log {
 __attribute__((format(printf, 3, 4))) void mcq_log_line(const struct mcq_log *log,
                                                         enum mcq_log_level level, const char *fmt,
                                                         ...);
+
+/* "shard N: pools: NAME MAX, ..." at level info. */
+void mcq_log_pools(const struct mcq_log *log, uint32_t shard, const struct mcq_pool *const pools[],
+                   size_t cnt);
 
 #endif

@@ -3,6 +3,7 @@
 #include "shards/mailbox.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <unistd.h>
 
 #define CELL_MASK (MCQ_MAILBOX_MAX - 1)
@@ -21,6 +22,7 @@ struct mcq_mailbox {
     /* What producers write, the shard only when it sleeps. */
     _Alignas(MCQ_CACHE_LINE) uint64_t tail;
     bool sleeping;
+    uint32_t inside; /* threads within post or stop */
     uint64_t full, wakes;
     /* What the shard reads in every turn, and hardly anybody writes. */
     _Alignas(MCQ_CACHE_LINE) bool stop;
@@ -84,7 +86,7 @@ static struct cell *cell_claim(struct mcq_mailbox *m, uint64_t *pos)
     }
 }
 
-enum mcq_error mcq_mailbox_post(struct mcq_mailbox *m, mcq_post_fn *fn, void *arg)
+static enum mcq_error publish(struct mcq_mailbox *m, mcq_post_fn *fn, void *arg)
 {
     uint64_t pos;
     struct cell *cell = cell_claim(m, &pos);
@@ -99,10 +101,26 @@ enum mcq_error mcq_mailbox_post(struct mcq_mailbox *m, mcq_post_fn *fn, void *ar
     return MCQ_OK;
 }
 
+enum mcq_error mcq_mailbox_post(struct mcq_mailbox *m, mcq_post_fn *fn, void *arg)
+{
+    __atomic_fetch_add(&m->inside, 1, __ATOMIC_RELAXED);
+    enum mcq_error err = publish(m, fn, arg);
+    __atomic_fetch_sub(&m->inside, 1, __ATOMIC_RELEASE);
+    return err;
+}
+
 void mcq_mailbox_stop(struct mcq_mailbox *m)
 {
+    __atomic_fetch_add(&m->inside, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&m->stop, true, __ATOMIC_RELEASE);
     wake(m);
+    __atomic_fetch_sub(&m->inside, 1, __ATOMIC_RELEASE);
+}
+
+void mcq_mailbox_quiesce(const struct mcq_mailbox *m)
+{
+    while (__atomic_load_n(&m->inside, __ATOMIC_ACQUIRE) != 0)
+        sched_yield();
 }
 
 bool mcq_mailbox_stopped(const struct mcq_mailbox *m)

@@ -35,6 +35,10 @@ enum mcq_error mcq_mailbox_post(struct mcq_mailbox *m, mcq_post_fn *fn, void *ar
 /* Async-signal-safe stop request; wakes. Thread: any, signal handlers too. */
 void mcq_mailbox_stop(struct mcq_mailbox *m);
 bool mcq_mailbox_stopped(const struct mcq_mailbox *m);
+/* At the end: waits for the threads that are still within post or stop. What they asked for may
+ * have ended the shard before they were through, and they touch the mailbox and the eventfd to the
+ * last. Owner only. */
+void mcq_mailbox_quiesce(const struct mcq_mailbox *m);
 /* Runs up to MCQ_MAILBOX_PER_TURN_MAX posts; returns how many. Owner only. Empty: one load. */
 uint32_t mcq_mailbox_run(struct mcq_mailbox *m, struct mcq_shard *shard);
 bool mcq_mailbox_empty(const struct mcq_mailbox *m);

@@ -57,8 +57,7 @@ enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer)
     struct mcq_link *link = live_link(sock, peer);
     if (link == NULL)
         return why_not(sock);
-    uint32_t ms = sock->opts.linger_ms;
-    mcq_link_close(link, MCQ_REASON_LOCAL, ms == MCQ_NONE ? 0 : ms * 1000000ull);
+    mcq_link_close(link, MCQ_REASON_LOCAL, sock->opts.linger_ms * 1000000ull);
     return MCQ_OK;
 }
 

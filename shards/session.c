@@ -12,8 +12,7 @@ void mcq_session_open(struct mcq_link *link, struct mcq_conn *conn)
         .peer_mask = sock->psock.pattern->peer_mask,
         .limits = {sock->opts.frame_max_bytes, sock->opts.msg_max_bytes, sock->opts.msg_frames_max},
         .identity = mcq_slice_of(sock->identity, sock->opts.identity_len),
-        .handshake_deadline_ns =
-            sock->opts.handshake_ms == MCQ_NONE ? 0 : now + sock->opts.handshake_ms * 1000000ull,
+        .handshake_deadline_ns = now + sock->opts.handshake_ms * 1000000ull,
     };
     *s = (struct mcq_session){.conn = conn, .msgs_out_base = link->pipe.msgs_out};
     mcq_zmtp_init(&s->zmtp, &cfg, now);
@@ -82,5 +81,4 @@ void mcq_session_closed(struct mcq_link *link, struct mcq_report *report)
         mcq_buf_unref(heap, s->ctl);
     s->ctl = NULL;
     mcq_window_drop(heap, &s->win);
-    s->conn = NULL;
 }

@@ -2,7 +2,7 @@
  * has one connection, and turns received bytes into messages for the pattern and the pipe's queue
  * into sends.
  *
- *      open --> handshake --> up --> end(reason) --> CLOSED from the loop --> mcq_link_down
+ *      open --> handshake --> up --> end(reason) --> CLOSED from the loop --> closed
  *
  * Undelivered bytes: the *window*, one contiguous stretch that starts on a unit boundary. Nothing
  * undelivered stays in a ring block: what a callback refused, what exceeds the budget and every
@@ -31,14 +31,15 @@ struct mcq_link;
 #define MCQ_SESSION_FLUSH_MAX     262144u    /* bytes of one gathered send */
 #define MCQ_SESSION_BODY_WAIT_NS  5000000000 /* for room in the large region, then reason limit */
 #define MCQ_SESSION_BODY_RETRY_NS 10000000
-#define MCQ_SESSION_ERROR_NS      1000000000 /* for an ERROR command to leave */
+#define MCQ_SESSION_ERROR_NS      250000000  /* for an ERROR command to leave */
 #define MCQ_SESSION_SCARCE_LEN    16384u     /* bytes of one shot while window blocks are scarce */
-#define MCQ_SESSION_SILENT_NS \
-    500000000 /* a stalled frame gives way when memory is short: silent, */
-#define MCQ_SESSION_OLD_NS    3000000000 /* or as old as this */
-#define MCQ_SESSION_MARKS_MAX 8u         /* points remembered for the disconnect report */
+/* When memory is short, a stalled frame gives way: silent, or as old as this. */
+#define MCQ_SESSION_SILENT_NS 2000000000
+#define MCQ_SESSION_OLD_NS    4000000000
+#define MCQ_SESSION_MARKS_MAX 8u /* points remembered for the disconnect report */
 
-/* How much of the stream was with the kernel at some moment: for the report of what may be lost. */
+/* How much of the stream was with the kernel at some moment: for the report of what may be
+   lost. */
 struct mcq_session_mark {
     uint64_t bytes_out, msgs_out;
 };

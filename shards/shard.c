@@ -213,23 +213,47 @@ static enum mcq_error carve(struct mcq_shard *sh, const struct mcq_opts *opts,
     return MCQ_OK;
 }
 
+static void log_pools(const struct mcq_shard *sh)
+{
+    const struct mcq_pattern_shared *shared = sh->shared;
+    const struct mcq_pool *const pools[] = {
+        &sh->links,
+        &sh->socks,
+        &sh->listeners,
+        &sh->targets,
+        &sh->segs,
+        &sh->timers,
+        &shared->fanout.topics,
+        &shared->fanout.subs,
+        &shared->own_subs,
+        &shared->prefixes.lengths,
+        mcq_buf_heap_pool(sh->heap, MCQ_BUF_512),
+        mcq_buf_heap_pool(sh->heap, MCQ_BUF_4K),
+        mcq_buf_heap_pool(sh->heap, MCQ_BUF_32K),
+        mcq_buf_heap_pool(sh->heap, MCQ_BUF_256K),
+    };
+    mcq_log_pools(&sh->log, sh->id, pools, MCQ_CNT_OF(pools));
+}
+
 static void seal(struct mcq_shard *sh, const struct mcq_opts *opts)
 {
     struct mcq_detail detail = {.text = ""};
     mcq_arena_seal(&sh->arena, !opts->no_mlock, &detail);
+    mcq_os_touch_stack();
+    if (sh->arena.locked)
+        (void)mcq_os_lock_process(&detail);
     if (detail.text[0] != '\0')
         mcq_log_line(&sh->log, MCQ_LOG_WARN, "shard %u: %s", sh->id, detail.text);
     mcq_log_line(&sh->log, MCQ_LOG_INFO,
-                 "shard %u: %zu MiB mapped, %s, %s; %u connections, %u+%u+%u+%u blocks of "
-                 "512/4K/32K/256K, %zu MiB for large messages; ring: %s",
+                 "shard %u: %zu MiB mapped, %s, %s; %u connections, %zu MiB for large messages; "
+                 "ring: %s",
                  sh->id, sh->arena.cap >> 20,
                  sh->arena.pages == MCQ_PAGES_HUGE  ? "huge pages"
                  : sh->arena.pages == MCQ_PAGES_THP ? "transparent huge pages"
                                                     : "4 KiB pages",
                  sh->arena.locked ? "locked" : "not locked", sh->plan.links_max,
-                 sh->plan.bufs.cnt[MCQ_BUF_512], sh->plan.bufs.cnt[MCQ_BUF_4K],
-                 sh->plan.bufs.cnt[MCQ_BUF_32K], sh->plan.bufs.cnt[MCQ_BUF_256K],
                  sh->plan.bufs.large_bytes >> 20, mcq_loop_features(sh->loop));
+    log_pools(sh);
 }
 
 enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id, const struct mcq_opts *opts,
@@ -272,6 +296,7 @@ enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id, const struct mc
 
 uint32_t mcq_shard_fini(struct mcq_shard *sh)
 {
+    mcq_mailbox_quiesce(sh->mailbox);
     mcq_loop_fini(sh->loop);
     uint32_t astray = mcq_buf_heap_in_use(sh->heap);
     mcq_shard_here = NULL;

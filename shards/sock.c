@@ -65,18 +65,23 @@ static void up_close_pipe(void *ctx, struct mcq_pipe *p, enum mcq_reason reason)
     mcq_session_end(mcq_link_of_pipe(p), reason, 0);
 }
 
+static void drops_add(struct mcq_drops *drops, enum mcq_reason reason, uint64_t cnt)
+{
+    MCQ_ASSERT(reason >= MCQ_REASON_HWM && reason <= MCQ_REASON_PATTERN);
+    drops->cnt[reason - MCQ_REASON_HWM] += cnt;
+}
+
 static void up_dropped(void *ctx, struct mcq_pipe *p, enum mcq_reason reason, uint64_t cnt)
 {
     struct mcq_sock *sock = ctx;
     if (p == NULL) {
-        sock->drops += cnt;
-        sock->drop_reason = reason;
+        drops_add(&sock->drops, reason, cnt);
         if (!mcq_node_linked(&sock->drop_node))
             mcq_list_push_back(&sock->shard->sock_drops, &sock->drop_node);
         return;
     }
     struct mcq_link *link = mcq_link_of_pipe(p);
-    link->drop_reason = reason;
+    drops_add(&link->drops, reason, cnt);
     if (!mcq_node_linked(&link->drop_node))
         mcq_list_push_back(&sock->shard->drops, &link->drop_node);
 }
@@ -138,23 +143,29 @@ void mcq_sock_run_writable(struct mcq_shard *sh)
     }
 }
 
+/* One event per reason. A handler that drops more is told of it in the next turn. */
+static void tell_drops(struct mcq_sock *sock, struct mcq_drops *drops, struct mcq_peer peer)
+{
+    const struct mcq_drops told = *drops;
+    *drops = (struct mcq_drops){{0}};
+    for (unsigned i = 0; i < MCQ_CNT_OF(told.cnt); i++)
+        if (told.cnt[i] != 0)
+            mcq_sock_tell(sock, &(struct mcq_event){.kind = MCQ_EVENT_DROPPED,
+                                                    .reason = MCQ_REASON_HWM + i,
+                                                    .peer = peer,
+                                                    .cnt = told.cnt[i]});
+}
+
 void mcq_sock_tell_drops(struct mcq_link *link)
 {
-    struct mcq_event ev = {.kind = MCQ_EVENT_DROPPED,
-                           .reason = link->drop_reason,
-                           .peer = link->pipe.peer,
-                           .cnt = link->pipe.drops};
     mcq_node_unlink(&link->drop_node);
-    link->pipe.drops = 0;
-    mcq_sock_tell(link->sock, &ev);
+    tell_drops(link->sock, &link->drops, link->pipe.peer);
 }
 
 static void tell_sock_drops(struct mcq_sock *sock)
 {
-    struct mcq_event ev = {
-        .kind = MCQ_EVENT_DROPPED, .reason = sock->drop_reason, .cnt = sock->drops};
-    sock->drops = 0;
-    mcq_sock_tell(sock, &ev);
+    mcq_node_unlink(&sock->drop_node);
+    tell_drops(sock, &sock->drops, (struct mcq_peer){0});
 }
 
 void mcq_sock_run_drops(struct mcq_shard *sh)
@@ -163,7 +174,7 @@ void mcq_sock_run_drops(struct mcq_shard *sh)
     for (uint32_t i = 0; i < MCQ_SHARD_DROPS_MAX; i++) {
         if ((n = mcq_list_first(&sh->drops)) != NULL)
             mcq_sock_tell_drops(MCQ_CONTAINER_OF(n, struct mcq_link, drop_node));
-        if ((n = mcq_list_pop_front(&sh->sock_drops)) != NULL)
+        if ((n = mcq_list_first(&sh->sock_drops)) != NULL)
             tell_sock_drops(MCQ_CONTAINER_OF(n, struct mcq_sock, drop_node));
     }
 }
@@ -235,8 +246,8 @@ void mcq_sock_check_closed(struct mcq_sock *sock)
     if (!sock->closing || !mcq_list_empty(&sock->links) || !mcq_list_empty(&sock->listeners))
         return;
     mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &sock->request_timer);
+    tell_sock_drops(sock);
     mcq_node_unlink(&sock->writable_node);
-    mcq_node_unlink(&sock->drop_node);
     mcq_node_unlink(&sock->shard_node);
     mcq_psock_fini(&sock->psock);
     if (sock->handlers.closed != NULL)
@@ -248,7 +259,7 @@ void mcq_sock_close(struct mcq_sock *sock)
 {
     if (sock->shard != mcq_shard_here || sock->closing)
         return;
-    uint64_t linger_ns = sock->opts.linger_ms == MCQ_NONE ? 0 : sock->opts.linger_ms * 1000000ull;
+    uint64_t linger_ns = sock->opts.linger_ms * 1000000ull;
     sock->closing = true;
     for (struct mcq_node *n = mcq_list_first(&sock->listeners); n != NULL;
          n = mcq_list_next(&sock->listeners, n))
@@ -332,9 +343,7 @@ enum mcq_error mcq_sock_disconnect(struct mcq_sock *sock, const char *endpoint,
          n = mcq_list_next(&sock->links, n)) {
         struct mcq_link *link = MCQ_CONTAINER_OF(n, struct mcq_link, sock_node);
         if (link->target != NULL && !link->closing && same_text(link->target->text, endpoint)) {
-            mcq_link_close(link, MCQ_REASON_LOCAL,
-                           sock->opts.linger_ms == MCQ_NONE ? 0
-                                                            : sock->opts.linger_ms * 1000000ull);
+            mcq_link_close(link, MCQ_REASON_LOCAL, sock->opts.linger_ms * 1000000ull);
             return MCQ_OK;
         }
     }

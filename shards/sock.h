@@ -20,8 +20,7 @@ struct mcq_sock {
     uint8_t identity[MCQ_IDENTITY_LEN_MAX];
     struct mcq_list links, listeners;
     struct mcq_pipe *reserved; /* by mcq_tx_reserve; the pipe knows whether it still holds */
-    uint64_t drops;            /* of no peer in particular, since the last event */
-    enum mcq_reason drop_reason;
+    struct mcq_drops drops;    /* of no peer in particular */
     char bound[MCQ_ENDPOINT_LEN_MAX];
     struct mcq_timer_node request_timer;
     struct mcq_node shard_node;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -80,6 +81,9 @@ static void give_back(struct mcq_thread *t)
 static void *thread_main(void *arg)
 {
     struct mcq_thread *t = arg;
+    sigset_t all;
+    sigfillset(&all); /* signals are for other threads */
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
     pin(t);
     t->err = mcq_shard_init(&t->shard, t->id, t->opts, t->resolver, &t->detail);
     bool up = t->err == MCQ_OK;

@@ -30,10 +30,3 @@ foreach(folder IN LISTS folders)
     endif()
     mcq_add_unit(${room} SOURCES ${sources} LINK ${rooms_of_${room}})
 endforeach()
-
-# The whole library over a simulated kernel: tests/sim holds the tests and the second
-# implementation of the seam.
-file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/sim/*.c)
-set(rooms ${MCQ_ALL_ROOMS})
-list(REMOVE_ITEM rooms mcq_kernel)
-mcq_add_unit(sim SOURCES ${sources} LINK ${rooms})

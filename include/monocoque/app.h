@@ -42,7 +42,8 @@ struct mcq_opts {
     const char *uring_features; /* mask, "-inc,-hot" or "6.1"; names: mcq_opts_usage()
                                    [environment MCQ_URING_FEATURES] */
     bool no_signals;            /* true: SIGINT and SIGTERM are left alone; else they end the app */
-    bool no_mlock;              /* true: don't try to lock memory */
+    bool no_mlock;              /* true: don't try to lock memory; else the arena, and what the
+                                   process has mapped by then, is locked and stays so */
     mcq_log_fn *log;            /* NULL: silent. mcq_opts_parse sets mcq_log_stderr */
     void *log_ctx;
     enum mcq_log_level log_level; /* highest told [MCQ_LOG_ERROR]; mcq_opts_parse sets WARN */

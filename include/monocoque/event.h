@@ -26,8 +26,7 @@ enum mcq_event_kind {
     MCQ_EVENT_RETRY,            /* a connect-side link tries again after retry_ns */
     MCQ_EVENT_DISCONNECTED,     /* reason and report */
     MCQ_EVENT_REFUSED,          /* a peer more than the pattern or a limit allows; reason */
-    MCQ_EVENT_DROPPED /* cnt messages of peer (or of nobody) were dropped since the last one;
-                         reason: of the latest of them */
+    MCQ_EVENT_DROPPED           /* cnt messages of peer (or of nobody) were dropped for `reason` */
 };
 
 enum mcq_reason {

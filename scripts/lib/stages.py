@@ -1,6 +1,7 @@
 """The stages of scripts/test. A failed stage does not stop the others, except those that need what
 it should have built."""
 
+import glob
 import os
 import signal
 import subprocess
@@ -120,21 +121,22 @@ def ctest(stages, title, preset, *options, env=None):
 
 def interop(stages, title, preset, *options, env=None):
     """Real peers, whose python package only Debian's own interpreter has."""
-    if os.path.exists(os.path.join(ROOT, "tests", "interop", "run.py")):
-        command = [sys.executable, "-B", "tests/interop/run.py", "--bin", f"build/{preset}/tools",
-                   *options]
-        stages.run(title, command, as_program(title), needs=f"{preset} build", env=env,
-                   timeout=900)
+    command = [sys.executable, "-B", "tests/interop/run.py", "--bin", f"build/{preset}/tools",
+               *options]
+    stages.run(title, command, as_program(title), needs=f"{preset} build", env=env, timeout=900)
 
 
-def fuzz_targets():
-    folder = os.path.join(ROOT, "tests", "fuzz")
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    return [n[:-2].removeprefix("fuzz_") for n in names if n.endswith(".c")]
+def fuzz_targets(stages, title):
+    """The targets by name. None at all is a failure of the stage: what isn't there proves nothing."""
+    names = [os.path.basename(path)[:-2].removeprefix("fuzz_")
+             for path in sorted(glob.glob(os.path.join(ROOT, "tests", "fuzz", "*.c")))]
+    if not names:
+        stages.run(title, ["sh", "-c", "echo 'no target in tests/fuzz'; exit 1"], as_build)
+    return names
 
 
 def mutate(stages):
-    for name in fuzz_targets():
+    for name in fuzz_targets(stages, "mutations"):
         command = [f"build/asan/tests/fuzz-{name}", "--mutate", str(MUTATIONS), "--seed",
                    str(time.time_ns()), f"tests/fuzz/corpus/{name}"]
         stages.run(f"mutations {name}", command, as_program(name), needs="asan build",
@@ -144,7 +146,7 @@ def mutate(stages):
 def fuzz(stages):
     """libFuzzer; what it finds new stays in build/fuzz-corpus, to be looked at and committed."""
     build(stages, "fuzz")
-    targets = fuzz_targets()
+    targets = fuzz_targets(stages, "libFuzzer")
     for name in targets:
         seconds = FUZZ_SECONDS // len(targets)
         found = os.path.join("build", "fuzz-corpus", name)

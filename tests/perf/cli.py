@@ -21,6 +21,7 @@ WRONG = [
     ["rtt", "--peer", "raw", "--count", "1x"], ["rtt", "--peer", "raw", "more"],
     ["throughput", "--peer", "raw", "--seconds", "nan"], ["compare", "--peer", "raw"],
     ["throughput", "--peer", "raw", "--idle", "spin"], ["compare", "--unknown"],
+    ["rtt", "--peer", "mcq", "--arena", "1x"], ["rtt", "--peer", "mcq", "--cpus", "0"],
 ]
 
 
@@ -101,7 +102,17 @@ def usage(program):
         code, out, err = run(program, *words)
         check(f"{words}: exit {code}", code == 2 and out == "" and "mcq-perf" in err)
     code, out, _ = run(program, "--help")
-    check("--help", code == 0 and "throughput" in out)
+    check("--help", code == 0 and "throughput" in out and "--uring-features" in out)
+
+
+def library_options(program):
+    """They reach the mcq peer, and what it refuses is its reason."""
+    words = ["rtt", "--peer", "mcq", "--idle", "block", "--count", "200"]
+    got = measured(program, *words, "--arena", "16M", "--large-bytes=1M", "--uring-features", "6.1")
+    check(f"{got}", got["p50_us"] > 0)
+    for option, value, reason in (("--arena", "1M", "arena"), ("--uring-features", "-no", "'-no'")):
+        code, out, _ = run(program, *words, option, value, "--json")
+        check(f"exit {code}: {out}", code == 1 and reason in json.loads(out)["missing"])
 
 
 def one_cpu(program):
@@ -143,6 +154,8 @@ def cases(program, missing):
     yield "few samples", lambda: few_samples(program)
     yield "compare", lambda: compare(program, missing)
     yield "usage", lambda: usage(program)
+    if "mcq" not in missing:
+        yield "library options", lambda: library_options(program)
     yield "one CPU", lambda: one_cpu(program)
     yield "server killed", lambda: killed_child(program, 0)
     yield "client killed", lambda: killed_child(program, 1)

@@ -106,8 +106,8 @@ static void on_subscription(void *ctx, struct mcq_sock *sock, struct mcq_peer pe
     (void)peer;
     (void)topic;
     (void)len;
-    if (added)
-        atomic_fetch_add(&f->subscribed, 1);
+    if (added && atomic_fetch_add(&f->subscribed, 1) + 1 == STALLED)
+        mcq_timer_arm(f->timer, 0);
 }
 
 static const struct mcq_sock_handlers publishing = {.event = on_event,
@@ -119,7 +119,6 @@ static int start_pub(struct mcq_shard *shard, void *arg)
     f->sock = open_bound(shard, f, MCQ_PUB, &publishing, f->endpoint);
     f->other = open_bound(shard, f, MCQ_DEALER, &echoing, f->other_endpoint);
     CHECK(mcq_timer_open(shard, publish, f, &f->timer) == MCQ_OK);
-    mcq_timer_arm(f->timer, 0);
     atomic_store(&f->ready, 1);
     return 0;
 }

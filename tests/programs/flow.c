@@ -22,10 +22,10 @@ struct flow {
     struct mcq_peer paused;
     char endpoint[64];
     atomic_ulong ready, got, wrong, posts, pauses;
-    uint64_t random;
-    uint32_t msgs;       /* how many there are */
-    size_t small, large; /* lengths of frames */
-    bool hold;           /* no resume yet */
+    uint64_t random, peer_random; /* each side has its own */
+    uint32_t msgs;                /* how many there are */
+    size_t small, large;          /* lengths of frames */
+    bool hold;                    /* no resume yet */
     bool pausing;
     bool one_by_one;
     bool keeping;
@@ -215,7 +215,7 @@ static void *push(void *arg)
 {
     struct flow *f = arg;
     struct mcq_text out = {NULL, 0, 0};
-    uint64_t random = f->random + 77;
+    uint64_t random = f->peer_random;
     mcq_trial_wait(&f->ready, 1);
     int fd = mcq_raw_open(f->endpoint, "PUSH");
     for (uint32_t i = 0; i < f->msgs; i++) {
@@ -251,6 +251,7 @@ static struct flow *flow_new(uint64_t random, uint32_t msgs, size_t small, size_
     if (f == NULL)
         abort();
     f->random = random;
+    f->peer_random = random + 77;
     f->msgs = msgs;
     f->small = small;
     f->large = large;

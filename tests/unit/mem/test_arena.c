@@ -263,3 +263,32 @@ Test(arena, the_soft_limit_is_raised_to_the_hard_one)
     cr_assert(r.locked, "%s", r.detail.text);
     cr_assert(r.fits);
 }
+
+/* All of the process, or the line that would allow it; a process far above its limit goes on. */
+Test(arena, a_process_that_may_not_be_locked_is_told_how)
+{
+    struct mcq_detail *detail =
+        mmap(NULL, sizeof(*detail), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int status = -1;
+    if (geteuid() != 0)
+        cr_skip_test("needs root, to give up CAP_IPC_LOCK and set the limit");
+    cr_assert_neq((void *)detail, MAP_FAILED);
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        struct rlimit lim = {1 << 20, 1 << 20};
+        bool low = setrlimit(RLIMIT_MEMLOCK, &lim) == 0 && setuid(65534) == 0;
+        mcq_os_touch_stack();
+        bool locked = low && mcq_os_lock_process(detail);
+        _exit(!low ? 2 : locked ? 1 : 0);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFEXITED(status));
+#ifndef __SANITIZE_ADDRESS__ /* there it locks nothing and says so by success */
+    cr_assert_eq(WEXITSTATUS(status), 0);
+    cr_assert_eq(detail->code, MCQ_ENOMEM);
+    cr_assert_not_null(strstr(detail->text, "`ulimit -l "), "%s", detail->text);
+    cr_assert_not_null(strstr(detail->text, "it is 1024 KiB"), "%s", detail->text);
+    cr_assert_lt(strlen(detail->text), MCQ_DETAIL_TEXT_LEN - 1, "not cut");
+#endif
+}

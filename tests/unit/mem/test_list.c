@@ -81,9 +81,6 @@ static void model_step(struct model *m, struct rng *rng)
     } else if (pos < m->cnt) {
         mcq_node_unlink(&it->node);
         model_remove(m, pos);
-    } else if (rng_below(rng, 3) == 0) {
-        mcq_list_push_front(&m->list, &it->node);
-        model_insert(m, 0, id);
     } else if (m->cnt != 0 && rng_below(rng, 2) == 0) {
         uint32_t before = rng_below(rng, m->cnt);
         mcq_list_insert_before(&m->items[m->order[before]].node, &it->node);

@@ -407,7 +407,7 @@ Test(zmtp, a_session_moves_at_any_byte)
     }
     cr_assert(here->stats.msgs_in == 2 && here->stats.frames_in == 3);
     cr_assert(here->stats.handshakes == 1 && here->stats.commands_in == 1);
-    cr_assert(here->stats.bytes_in == here->z.offset && here->stats.bytes_out == 92);
+    cr_assert_eq(here->stats.bytes_in, here->z.offset);
     free(here);
     free(there);
 }

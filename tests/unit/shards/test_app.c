@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "shards/sock.h"
+
 static struct mcq_opts small(void)
 {
     struct mcq_opts opts = MCQ_OPTS_INIT;
@@ -153,6 +155,106 @@ Test(app, empty_pools_and_timers_are_counted)
     cr_assert_eq(counted.pools.segments_empty, 0);
     cr_assert_geq(counted.loop.timers_fired, 2); /* those of the turns before this one */
     cr_assert_geq(counted.loop.conns_now, 256);  /* the listeners */
+}
+
+struct drop_run {
+    unsigned events;
+    uint64_t cnt[32];
+};
+
+static void on_drop(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
+{
+    struct drop_run *r = ctx;
+    if (event->kind != MCQ_EVENT_DROPPED)
+        return;
+    r->events++;
+    r->cnt[event->reason] += event->cnt;
+    mcq_sock_close(sock);
+}
+
+static const struct mcq_sock_handlers DROPPING = {.event = on_drop};
+static bool close_at_once;
+
+static int drop_some(struct mcq_shard *shard, void *arg)
+{
+    struct mcq_sock *sock;
+    enum mcq_error err = mcq_sock_open(shard, MCQ_ROUTER, NULL, &DROPPING, arg, &sock, NULL);
+    if (err != MCQ_OK)
+        return err;
+    mcq_sock_up.dropped(sock, NULL, MCQ_REASON_HWM, 2);
+    mcq_sock_up.dropped(sock, NULL, MCQ_REASON_PATTERN, 4);
+    mcq_sock_up.dropped(sock, NULL, MCQ_REASON_HWM, 1);
+    if (close_at_once)
+        mcq_sock_close(sock);
+    return 0;
+}
+
+/* Also those of a socket that closes in the same turn. */
+Test(app, drops_are_told_by_their_reason)
+{
+    for (int i = 0; i < 2; i++) {
+        struct drop_run r = {.events = 0};
+        struct mcq_detail detail;
+        close_at_once = i == 1;
+        cr_assert_eq(run(drop_some, &r, &detail), MCQ_OK, "%s", detail.text);
+        cr_assert_eq(r.events, 2);
+        cr_assert_eq(r.cnt[MCQ_REASON_HWM], 3);
+        cr_assert_eq(r.cnt[MCQ_REASON_PATTERN], 4);
+    }
+}
+
+struct pair_run {
+    struct mcq_sock *push, *pull;
+    struct mcq_shard_stats stats;
+    uint64_t bytes_in, bytes_out;
+    unsigned ends;
+};
+
+static enum mcq_flow on_pulled(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                               struct mcq_msg *msg)
+{
+    struct pair_run *r = ctx;
+    (void)sock, (void)from, (void)msg;
+    mcq_sock_close(r->push);
+    return MCQ_CONTINUE;
+}
+
+static void on_end(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
+{
+    struct pair_run *r = ctx;
+    if (event->kind != MCQ_EVENT_DISCONNECTED)
+        return;
+    r->bytes_in += event->report.bytes_in;
+    r->bytes_out += event->report.bytes_out;
+    if (++r->ends == 2) {
+        mcq_shard_stats(mcq_sock_shard(sock), &r->stats);
+        mcq_stop(mcq_sock_shard(sock));
+    }
+}
+
+static const struct mcq_sock_handlers PAIRED = {.message = on_pulled, .event = on_end};
+
+static int push_to_pull(struct mcq_shard *shard, void *arg)
+{
+    struct pair_run *r = arg;
+    return mcq_sock_open(shard, MCQ_PULL, NULL, &PAIRED, r, &r->pull, NULL) != MCQ_OK ||
+           mcq_sock_bind(r->pull, "tcp://127.0.0.1:*", NULL) != MCQ_OK ||
+           mcq_sock_open(shard, MCQ_PUSH, NULL, &PAIRED, r, &r->push, NULL) != MCQ_OK ||
+           mcq_sock_connect(r->push, mcq_sock_endpoint(r->pull), NULL) != MCQ_OK ||
+           mcq_send_bytes(r->push, "once", 4) != MCQ_OK;
+}
+
+/* Greeting, READY and the message, each way once. */
+Test(app, bytes_of_the_stream_are_counted_once)
+{
+    struct pair_run r = {.ends = 0};
+    struct mcq_detail detail;
+    cr_assert_eq(run(push_to_pull, &r, &detail), MCQ_OK, "%s", detail.text);
+    cr_assert_eq(r.ends, 2);
+    cr_assert_gt(r.bytes_out, 2 * 64);
+    cr_assert_eq(r.bytes_out, r.bytes_in);
+    cr_assert_eq(r.stats.proto.bytes_out, r.bytes_out);
+    cr_assert_eq(r.stats.proto.bytes_in, r.bytes_in);
 }
 
 /* --- connects that fail ---------------------------------------------------------------------- */

@@ -67,3 +67,20 @@ Test(log, stderr_has_one_line_with_the_level, .init = cr_redirect_stderr)
     fflush(stderr);
     cr_assert_stderr_eq_str("monocoque: warn: 50 % of it\n");
 }
+
+Test(log, pools_by_name_and_maximum)
+{
+    struct heard h = {0};
+    struct mcq_log log = {hear, &h, MCQ_LOG_INFO};
+    const struct mcq_pool links = {.name = "links", .max = 7};
+    const struct mcq_pool timers = {.name = "timers", .max = 4294967295u};
+    const struct mcq_pool *const pools[] = {&links, &timers};
+    mcq_log_pools(&log, 3, pools, 2);
+    cr_assert_str_eq(h.line, "shard 3: pools: links 7, timers 4294967295");
+    const struct mcq_pool *many[100];
+    for (size_t i = 0; i < 100; i++)
+        many[i] = &links;
+    mcq_log_pools(&log, 3, many, 100); /* cut, not overrun */
+    cr_assert_lt(strlen(h.line), 512);
+    cr_assert_str_eq(h.line + strlen(h.line) - 3, "...");
+}

@@ -200,6 +200,10 @@ TestSuite(resolver, .init = setup, .fini = teardown, .timeout = 30);
 Test(resolver, localhost)
 {
     struct mcq_query q;
+    struct addrinfo *found;
+    if (getaddrinfo("localhost", NULL, NULL, &found) != 0)
+        cr_skip_test("this host doesn't know localhost");
+    freeaddrinfo(found);
     ask(&q, "localhost", 5555);
     await(1);
     cr_assert_eq(answered[0], &q);
