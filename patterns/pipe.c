@@ -1,29 +1,19 @@
 #include "patterns/pipe.h"
 
-#include "mem/pool.h"
+#include "patterns/pipe_private.h"
 
 #define FIRST_LEN 4096u /* of a pipe's first transmit block */
 
 /* --- what is queued ------------------------------------------------------------------------ */
 
-static size_t open_len(const struct mcq_pipe *p)
-{
-    return (size_t)(p->cursor - p->open);
-}
-
-static uint32_t open_msgs(const struct mcq_pipe *p)
-{
-    return p->countdown_from - p->countdown;
-}
-
 uint64_t mcq_pipe_queued_msgs(const struct mcq_pipe *p)
 {
-    return p->queued_msgs + open_msgs(p);
+    return p->queued_msgs + mcq_pipe_open_msgs(p);
 }
 
 uint64_t mcq_pipe_queued_bytes(const struct mcq_pipe *p)
 {
-    return p->queued_bytes + open_len(p);
+    return p->queued_bytes + mcq_pipe_open_len(p);
 }
 
 bool mcq_pipe_empty(const struct mcq_pipe *p)
@@ -31,10 +21,9 @@ bool mcq_pipe_empty(const struct mcq_pipe *p)
     return mcq_pipe_queued_bytes(p) == 0;
 }
 
-/* The next put takes the slow path. */
-static void shut_room(struct mcq_pipe *p)
+void mcq_pipe_shut(struct mcq_pipe *p)
 {
-    uint32_t msgs = open_msgs(p);
+    uint32_t msgs = mcq_pipe_open_msgs(p);
     p->limit = p->cursor;
     p->countdown = 0;
     p->countdown_from = msgs;
@@ -70,7 +59,7 @@ static void seg_append(struct mcq_pipe *p, struct mcq_seg *seg)
     p->pool_bytes += pool_cost(seg);
 }
 
-static void seg_free(struct mcq_pipe *p, struct mcq_seg *seg)
+void mcq_pipe_seg_free(struct mcq_pipe *p, struct mcq_seg *seg)
 {
     p->pool_bytes -= pool_cost(seg);
     p->seg_cnt--;
@@ -81,7 +70,7 @@ static void seg_free(struct mcq_pipe *p, struct mcq_seg *seg)
 /* Turns the open stretch, if it isn't empty, into a segment of msgs messages. */
 static void seal_as(struct mcq_pipe *p, uint32_t msgs, bool starts, bool ends)
 {
-    if (open_len(p) == 0)
+    if (mcq_pipe_open_len(p) == 0)
         return;
     struct mcq_seg *seg = p->spare;
     MCQ_DASSERT(seg != NULL);
@@ -89,21 +78,21 @@ static void seal_as(struct mcq_pipe *p, uint32_t msgs, bool starts, bool ends)
     mcq_buf_ref(p->env->heap, p->block);
     p->block->written = (size_t)(p->cursor - p->block->base);
     *seg = (struct mcq_seg){
-        NULL, p->block, p->open, open_len(p), msgs, starts, ends, false,
+        NULL, p->block, p->open, mcq_pipe_open_len(p), msgs, starts, ends, false,
     };
     p->open = p->cursor;
     seg_append(p, seg);
 }
 
 /* Seals whole messages. */
-static void seal(struct mcq_pipe *p)
+void mcq_pipe_seal(struct mcq_pipe *p)
 {
-    uint32_t msgs = open_msgs(p);
+    uint32_t msgs = mcq_pipe_open_msgs(p);
     seal_as(p, msgs, true, true);
     p->countdown_from = p->countdown;
 }
 
-static void block_release(struct mcq_pipe *p)
+void mcq_pipe_block_release(struct mcq_pipe *p)
 {
     if (p->block != NULL)
         mcq_buf_unref(p->env->heap, p->block);
@@ -124,7 +113,7 @@ static bool may_grow(const struct mcq_pipe *p)
 
 static bool block_take(struct mcq_pipe *p, size_t len)
 {
-    block_release(p);
+    mcq_pipe_block_release(p);
     if (!may_grow(p))
         return false;
     p->block = mcq_buf_take(p->env->heap, len);
@@ -174,7 +163,7 @@ static void open_room(struct mcq_pipe *p, uint64_t bytes)
     uint64_t msgs = MCQ_PIPE_BURST_MAX;
     if (p->hwm_msgs != MCQ_UNLIMITED)
         msgs = mcq_min_u64(msgs, p->hwm_msgs - mcq_pipe_queued_msgs(p));
-    uint32_t open = open_msgs(p);
+    uint32_t open = mcq_pipe_open_msgs(p);
     p->countdown = (uint32_t)msgs;
     p->countdown_from = (uint32_t)msgs + open;
     p->limit = p->cursor + mcq_min_u64(bytes, block_room(p));
@@ -200,9 +189,9 @@ enum mcq_error mcq_pipe_room(struct mcq_pipe *p, size_t need)
         return starve(p);
     if (block_room(p) < need) {
         bool first = p->block == NULL && p->head == NULL && need <= FIRST_LEN;
-        seal(p);
+        mcq_pipe_seal(p);
         if (!spare_take(p) || !block_take(p, first ? FIRST_LEN : MCQ_BUF_RX_LEN)) {
-            shut_room(p);
+            mcq_pipe_shut(p);
             return starve(p);
         }
     }
@@ -226,10 +215,10 @@ uint64_t mcq_pipe_fini(struct mcq_pipe *p)
     while (p->head != NULL) {
         struct mcq_seg *seg = p->head;
         p->head = seg->next;
-        seg_free(p, seg);
+        mcq_pipe_seg_free(p, seg);
     }
     p->tail = NULL;
-    block_release(p);
+    mcq_pipe_block_release(p);
     if (p->spare != NULL)
         mcq_pool_give(p->env->segs, p->spare);
     p->spare = NULL;
@@ -318,7 +307,7 @@ static void undo(struct mcq_pipe *p, struct mcq_seg *tail, struct mcq_buf *block
     while (seg != NULL) {
         struct mcq_seg *next = seg->next;
         p->queued_bytes -= seg->len;
-        seg_free(p, seg);
+        mcq_pipe_seg_free(p, seg);
         seg = next;
     }
     p->tail = tail;
@@ -327,11 +316,11 @@ static void undo(struct mcq_pipe *p, struct mcq_seg *tail, struct mcq_buf *block
     else
         p->head = NULL;
     if (block != p->block)
-        block_release(p);
+        mcq_pipe_block_release(p);
     else
         p->cursor = cursor;
     p->open = p->cursor;
-    shut_room(p);
+    mcq_pipe_shut(p);
 }
 
 /* A message that needs more than one segment. The stretch before it is sealed first, so that its
@@ -341,9 +330,9 @@ static enum mcq_error put_spread(struct mcq_pipe *p, struct mcq_slice prefix,
 {
     if (!may_grow(p) || !spare_take(p))
         return starve(p);
-    seal(p);
+    mcq_pipe_seal(p);
     if (!spare_take(p)) {
-        shut_room(p);
+        mcq_pipe_shut(p);
         return starve(p);
     }
     struct mcq_seg *tail = p->tail;
@@ -362,7 +351,7 @@ static enum mcq_error put_spread(struct mcq_pipe *p, struct mcq_slice prefix,
     p->tail->ends_msg = true;
     p->tail->msg_cnt = 1;
     p->queued_msgs++;
-    shut_room(p);
+    mcq_pipe_shut(p);
     return MCQ_OK;
 }
 
@@ -472,155 +461,7 @@ void mcq_pipe_forget(struct mcq_pipe *p)
     if (p->reserved == 0)
         return;
     p->reserved = 0;
-    if (p->head == NULL && open_len(p) == 0)
-        block_release(p);
-    shut_room(p); /* else the next put would not mark the pipe */
-}
-
-/* --- sending ------------------------------------------------------------------------------- */
-
-/* The first segment with bytes the kernel hasn't taken, and how many of its bytes it has. */
-static struct mcq_seg *unsent(const struct mcq_pipe *p, uint64_t *off)
-{
-    struct mcq_seg *seg = p->head;
-    *off = p->head_sent;
-    while (seg != NULL && *off >= seg->len) {
-        *off -= seg->len;
-        seg = seg->next;
-    }
-    return seg;
-}
-
-bool mcq_pipe_at_boundary(const struct mcq_pipe *p)
-{
-    uint64_t off;
-    struct mcq_seg *seg = unsent(p, &off);
-    return seg == NULL || (off == 0 && seg->starts_msg);
-}
-
-size_t mcq_pipe_gather(struct mcq_pipe *p, struct mcq_slice *out, uint32_t max, size_t bytes_max,
-                       uint32_t *cnt)
-{
-    MCQ_DASSERT(p->flight_cnt == 0 && max > 0);
-    seal(p);
-    shut_room(p);
-    uint64_t off;
-    struct mcq_seg *seg = unsent(p, &off);
-    size_t bytes = 0;
-    *cnt = 0;
-    p->flight = seg;
-    while (seg != NULL && *cnt < max) {
-        size_t left = seg->len - (size_t)off;
-        bool last = bytes + left >= bytes_max;
-        size_t n = last && !(seg->starts_msg && seg->ends_msg)
-                       ? mcq_min(left, mcq_max(bytes_max - bytes, MCQ_BUF_RX_LEN))
-                       : left;
-        mcq_buf_tx_ref(p->env->heap, seg->buf);
-        out[(*cnt)++] = mcq_slice_of(seg->ptr + off, n);
-        bytes += n;
-        off = 0;
-        if (last)
-            break;
-        seg = seg->next;
-    }
-    p->flight_cnt = *cnt;
-    return bytes;
-}
-
-/* Gives back the segments whose messages are all with the kernel. They leave the list first: the
- * end of the user's memory calls the user, who may send. */
-static void release_sent(struct mcq_pipe *p)
-{
-    for (;;) {
-        uint64_t len = 0;
-        struct mcq_seg *end = p->head;
-        while (end != NULL && !end->ends_msg) {
-            len += end->len;
-            end = end->next;
-        }
-        if (end == NULL || p->head_sent < len + end->len)
-            return;
-        p->head_sent -= len + end->len;
-        struct mcq_seg *seg = p->head;
-        p->head = end->next;
-        if (p->head == NULL)
-            p->tail = NULL;
-        end->next = NULL;
-        while (seg != NULL) {
-            struct mcq_seg *next = seg->next;
-            p->queued_msgs -= seg->msg_cnt;
-            p->msgs_out += seg->msg_cnt;
-            seg_free(p, seg);
-            seg = next;
-        }
-    }
-}
-
-static void land(struct mcq_pipe *p)
-{
-    struct mcq_seg *seg = p->flight;
-    for (uint32_t i = 0; i < p->flight_cnt; i++, seg = seg->next)
-        mcq_buf_tx_unref(p->env->heap, seg->buf);
-    p->flight_cnt = 0;
-    p->flight = NULL;
-}
-
-bool mcq_pipe_sent(struct mcq_pipe *p, size_t len)
-{
-    land(p);
-    MCQ_DASSERT(len <= p->queued_bytes);
-    p->queued_bytes -= len;
-    p->head_sent += len;
-    release_sent(p);
-    if (p->head == NULL && open_len(p) == 0) {
-        block_release(p);
-        shut_room(p);
-    }
-    if (!p->starved || mcq_pipe_queued_bytes(p) > p->hwm_bytes / 2 ||
-        (p->hwm_msgs != MCQ_UNLIMITED && mcq_pipe_queued_msgs(p) > p->hwm_msgs / 2))
-        return false;
-    p->starved = false;
-    return true;
-}
-
-/* Drops the messages at the front of a segment of whole messages that ended within `sent`. */
-static bool skip_whole(struct mcq_pipe *p, struct mcq_seg *seg, uint64_t sent)
-{
-    uint64_t at = 0;
-    uint64_t msg_start = 0;
-    while (at < sent) {
-        uint8_t flags = 0;
-        uint64_t body = 0;
-        size_t head =
-            mcq_frame_head_get(mcq_slice_of(seg->ptr + at, seg->len - (size_t)at), &flags, &body);
-        MCQ_ASSERT(head != 0 && body <= seg->len - at - head);
-        at += head + body;
-        if ((flags & MCQ_FRAME_MORE) != 0)
-            continue;
-        if (at > sent)
-            break;
-        msg_start = at;
-        seg->msg_cnt--;
-        p->queued_msgs--;
-        p->msgs_out++;
-    }
-    seg->ptr += msg_start;
-    seg->len -= (size_t)msg_start;
-    p->pool_bytes -= msg_start;
-    p->queued_bytes += sent - msg_start;
-    return sent != msg_start;
-}
-
-bool mcq_pipe_rewind(struct mcq_pipe *p)
-{
-    land(p);
-    shut_room(p); /* the bytes that come back count again */
-    uint64_t sent = p->head_sent;
-    p->head_sent = 0;
-    if (sent == 0)
-        return false;
-    if (p->head->starts_msg && p->head->ends_msg)
-        return skip_whole(p, p->head, sent);
-    p->queued_bytes += sent;
-    return true;
+    if (p->head == NULL && mcq_pipe_open_len(p) == 0)
+        mcq_pipe_block_release(p);
+    mcq_pipe_shut(p); /* else the next put would not mark the pipe */
 }

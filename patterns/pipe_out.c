@@ -1,0 +1,148 @@
+/* The pipe's way out: what is queued is frozen, sent, given back, or made whole again. */
+#include "patterns/pipe_private.h"
+
+/* The first segment with bytes the kernel hasn't taken, and how many of its bytes it has. */
+static struct mcq_seg *unsent(const struct mcq_pipe *p, uint64_t *off)
+{
+    struct mcq_seg *seg = p->head;
+    *off = p->head_sent;
+    while (seg != NULL && *off >= seg->len) {
+        *off -= seg->len;
+        seg = seg->next;
+    }
+    return seg;
+}
+
+bool mcq_pipe_at_boundary(const struct mcq_pipe *p)
+{
+    uint64_t off;
+    struct mcq_seg *seg = unsent(p, &off);
+    return seg == NULL || (off == 0 && seg->starts_msg);
+}
+
+size_t mcq_pipe_gather(struct mcq_pipe *p, struct mcq_slice *out, uint32_t max, size_t bytes_max,
+                       uint32_t *cnt)
+{
+    MCQ_DASSERT(p->flight_cnt == 0 && max > 0);
+    mcq_pipe_seal(p);
+    mcq_pipe_shut(p);
+    uint64_t off;
+    struct mcq_seg *seg = unsent(p, &off);
+    size_t bytes = 0;
+    *cnt = 0;
+    p->flight = seg;
+    while (seg != NULL && *cnt < max) {
+        size_t left = seg->len - (size_t)off;
+        bool last = bytes + left >= bytes_max;
+        size_t n = last && !(seg->starts_msg && seg->ends_msg)
+                       ? mcq_min(left, mcq_max(bytes_max - bytes, MCQ_BUF_RX_LEN))
+                       : left;
+        mcq_buf_tx_ref(p->env->heap, seg->buf);
+        out[(*cnt)++] = mcq_slice_of(seg->ptr + off, n);
+        bytes += n;
+        off = 0;
+        if (last)
+            break;
+        seg = seg->next;
+    }
+    p->flight_cnt = *cnt;
+    return bytes;
+}
+
+/* Gives back the segments whose messages are all with the kernel. They leave the list first: the
+ * end of the user's memory calls the user, who may send. */
+static void release_sent(struct mcq_pipe *p)
+{
+    for (;;) {
+        uint64_t len = 0;
+        struct mcq_seg *end = p->head;
+        while (end != NULL && !end->ends_msg) {
+            len += end->len;
+            end = end->next;
+        }
+        if (end == NULL || p->head_sent < len + end->len)
+            return;
+        p->head_sent -= len + end->len;
+        struct mcq_seg *seg = p->head;
+        p->head = end->next;
+        if (p->head == NULL)
+            p->tail = NULL;
+        end->next = NULL;
+        while (seg != NULL) {
+            struct mcq_seg *next = seg->next;
+            p->queued_msgs -= seg->msg_cnt;
+            p->msgs_out += seg->msg_cnt;
+            mcq_pipe_seg_free(p, seg);
+            seg = next;
+        }
+    }
+}
+
+static void land(struct mcq_pipe *p)
+{
+    struct mcq_seg *seg = p->flight;
+    for (uint32_t i = 0; i < p->flight_cnt; i++, seg = seg->next)
+        mcq_buf_tx_unref(p->env->heap, seg->buf);
+    p->flight_cnt = 0;
+    p->flight = NULL;
+}
+
+bool mcq_pipe_sent(struct mcq_pipe *p, size_t len)
+{
+    land(p);
+    MCQ_DASSERT(len <= p->queued_bytes);
+    p->queued_bytes -= len;
+    p->head_sent += len;
+    release_sent(p);
+    if (p->head == NULL && mcq_pipe_open_len(p) == 0) {
+        mcq_pipe_block_release(p);
+        mcq_pipe_shut(p);
+    }
+    if (!p->starved || mcq_pipe_queued_bytes(p) > p->hwm_bytes / 2 ||
+        (p->hwm_msgs != MCQ_UNLIMITED && mcq_pipe_queued_msgs(p) > p->hwm_msgs / 2))
+        return false;
+    p->starved = false;
+    return true;
+}
+
+/* Drops the messages at the front of a segment of whole messages that ended within `sent`. */
+static bool skip_whole(struct mcq_pipe *p, struct mcq_seg *seg, uint64_t sent)
+{
+    uint64_t at = 0;
+    uint64_t msg_start = 0;
+    while (at < sent) {
+        uint8_t flags = 0;
+        uint64_t body = 0;
+        size_t head =
+            mcq_frame_head_get(mcq_slice_of(seg->ptr + at, seg->len - (size_t)at), &flags, &body);
+        MCQ_ASSERT(head != 0 && body <= seg->len - at - head);
+        at += head + body;
+        if ((flags & MCQ_FRAME_MORE) != 0)
+            continue;
+        if (at > sent)
+            break;
+        msg_start = at;
+        seg->msg_cnt--;
+        p->queued_msgs--;
+        p->msgs_out++;
+    }
+    seg->ptr += msg_start;
+    seg->len -= (size_t)msg_start;
+    p->pool_bytes -= msg_start;
+    p->queued_bytes += sent - msg_start;
+    return sent != msg_start;
+}
+
+bool mcq_pipe_rewind(struct mcq_pipe *p)
+{
+    land(p);
+    mcq_pipe_shut(p); /* the bytes that come back count again */
+    uint64_t sent = p->head_sent;
+    p->head_sent = 0;
+    if (sent == 0)
+        return false;
+    if (p->head->starts_msg && p->head->ends_msg)
+        return skip_whole(p, p->head, sent);
+    p->queued_bytes += sent;
+    return true;
+}
