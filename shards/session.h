@@ -31,8 +31,8 @@ struct mcq_link;
 #define MCQ_SESSION_FLUSH_MAX     262144u    /* bytes of one gathered send */
 #define MCQ_SESSION_BODY_WAIT_NS  5000000000 /* for room in the large region, then reason limit */
 #define MCQ_SESSION_BODY_RETRY_NS 10000000
-#define MCQ_SESSION_ERROR_NS      250000000  /* for an ERROR command to leave */
-#define MCQ_SESSION_SCARCE_LEN    16384u     /* bytes of one shot while window blocks are scarce */
+#define MCQ_SESSION_ERROR_NS      250000000 /* for an ERROR command to leave */
+#define MCQ_SESSION_SCARCE_LEN    16384u    /* bytes of one shot while window blocks are scarce */
 /* When memory is short, a stalled frame gives way: silent, or as old as this. */
 #define MCQ_SESSION_SILENT_NS 2000000000
 #define MCQ_SESSION_OLD_NS    4000000000

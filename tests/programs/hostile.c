@@ -15,7 +15,7 @@
 #define LORIS         100u
 #define HEALTHY_MSGS  20u
 #define HEALTHY_LEN   100000u
-#define SETTLED_TURNS 10u
+#define SETTLED_TURNS 5u
 
 struct hostile {
     struct mcq_shard *shard;

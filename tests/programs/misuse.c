@@ -16,6 +16,7 @@ struct misuse {
     struct mcq_sock *sock;
     struct mcq_diary diary;
     char endpoint[64];
+    int listener;
     atomic_ulong ready, closed;
     enum mcq_event_kind close_at;
     bool ending;
@@ -357,9 +358,7 @@ static void *take_sends(void *arg)
 {
     struct misuse *m = arg;
     struct mcq_text body = {NULL, 0, 0};
-    char endpoint[64];
-    int listener = mcq_raw_listen(mcq_raw_port(m->endpoint), endpoint);
-    int fd = mcq_raw_accept(listener);
+    int fd = mcq_raw_accept(m->listener);
     unsigned flags = 0, i = 0;
     CHECK(mcq_trial_wait(&m->ready, 1) && fd >= 0 && mcq_raw_hello(fd, "PULL", NULL));
     while (mcq_raw_next_message(fd, &flags, &body)) {
@@ -368,7 +367,6 @@ static void *take_sends(void *arg)
     }
     CHECK(i == m->sends);
     mcq_raw_close(fd);
-    mcq_raw_close(listener);
     mcq_text_fini(&body);
     return NULL;
 }
@@ -377,8 +375,9 @@ static void connecting(const char *name, int (*start)(struct mcq_shard *, void *
                        void *(*peer)(void *))
 {
     struct misuse m = {.runs = 0};
-    mcq_raw_close(mcq_raw_listen(0, m.endpoint));
+    m.listener = mcq_raw_listen(0, m.endpoint);
     trial(name, start, peer, &m);
+    mcq_raw_close(m.listener);
     CHECK(m.closed == 1);
 }
 
