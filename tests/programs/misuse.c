@@ -217,8 +217,7 @@ static void on_stop(void)
     const struct mcq_app app = {start_nothing, open_in_on_stop};
     struct mcq_opts opts = mcq_trial_opts();
     struct misuse m = {.runs = 0};
-    CHECK(mcq_run(&opts, &app, &m, NULL) == MCQ_OK);
-    CHECK(m.runs == 1 && m.closed == 0);
+    CHECK(mcq_run(&opts, &app, &m, NULL) == MCQ_OK && m.runs == 1 && m.closed == 0);
 }
 
 /* --- what can never fit ---------------------------------------------------------------------- */
@@ -303,8 +302,9 @@ static void commit(struct misuse *m, size_t len)
 
 static void open_reserving(struct mcq_shard *shard, struct misuse *m)
 {
-    m->shard = shard;
-    CHECK(mcq_sock_open(shard, MCQ_PUSH, NULL, &watching, m, &m->sock, NULL) == MCQ_OK);
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    opts.linger_ms = 8000;
+    CHECK(mcq_sock_open(shard, MCQ_PUSH, &opts, &watching, m, &m->sock, NULL) == MCQ_OK);
     CHECK(mcq_sock_connect(m->sock, m->endpoint, NULL) == MCQ_OK);
 }
 
