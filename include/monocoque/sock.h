@@ -206,7 +206,9 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_unsubscribe(struct mcq_sock *sock, const
                                                     size_t len);
 
 /* --- Peers ----------------------------------------------------------------------------------
- * All return MCQ_ESTALE (or NULL) for a peer whose connection has ended. */
+ * A peer's name is good from MCQ_EVENT_UP until MCQ_EVENT_DISCONNECTED has been told, so that what
+ * belongs to it can be given back there; afterwards all return MCQ_ESTALE (or NULL). Sends to it
+ * are refused, and mcq_peer_find passes it over, from the moment its connection begins to end. */
 
 /* mcq_peer_find looks a peer up by the identity it announced. Errors: MCQ_ENOENT. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_find(const struct mcq_sock *sock, const void *identity,
@@ -215,7 +217,8 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_find(const struct mcq_sock *sock, c
  * announced none have a generated one of 5 bytes, the first 0 (RFC 28). */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_identity(const struct mcq_sock *sock,
                                                       struct mcq_peer peer, struct mcq_frame *id);
-/* mcq_peer_endpoint borrows the far address as an endpoint, "" if stale. */
+/* mcq_peer_endpoint borrows the far address as an endpoint until the next call; "" if stale, or if
+ * the peer has no name (an accepted ipc peer). */
 MCQ_API const char *mcq_peer_endpoint(const struct mcq_sock *sock, struct mcq_peer peer);
 /* mcq_peer_resume delivers to a paused peer again, from the next turn on. */
 MCQ_API enum mcq_error mcq_peer_resume(struct mcq_sock *sock, struct mcq_peer peer);
