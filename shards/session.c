@@ -68,6 +68,7 @@ void mcq_session_closed(struct mcq_link *link, struct mcq_report *report)
         .msgs_out = link->pipe.msgs_out - s->msgs_out_base,
         .bytes_in = s->conn->bytes_in,
         .bytes_out = s->conn->bytes_out,
+        .undelivered_bytes = s->undelivered_bytes + s->win.len,
         .unacked_bytes = s->conn->unacked,
         .unacked_known = s->conn->unacked_known,
     };
@@ -77,6 +78,7 @@ void mcq_session_closed(struct mcq_link *link, struct mcq_report *report)
         report->lost_lo = 0;
     else if (s->conn->unacked != 0 || cut)
         report->lost_lo = acked_msgs(s, s->conn->bytes_out - s->conn->unacked);
+    link->shard->stats.proto.bytes_undelivered += report->undelivered_bytes;
     if (s->ctl != NULL)
         mcq_buf_unref(heap, s->ctl);
     s->ctl = NULL;

@@ -54,6 +54,7 @@ struct mcq_session {
     uint64_t body_wait_ns;      /* since when it waits for room, 0: it doesn't */
     uint64_t win_since_ns;      /* since when the unit at the window's front is there in part */
     uint64_t msgs_in;
+    uint64_t undelivered_bytes;  /* of a window that had to be given up before the end */
     uint64_t msgs_out_base;      /* pipe->msgs_out when this connection came up */
     bool paused;                 /* by the user, until mcq_peer_resume */
     bool refused;                /* by the pattern, until it asks again */

@@ -203,6 +203,7 @@ static void reclaim(struct mcq_shard *sh, const struct mcq_link *asker)
     if (victim == NULL)
         return;
     mcq_session_end(victim, MCQ_REASON_LIMIT, 0);
+    victim->session.undelivered_bytes += victim->session.win.len;
     mcq_window_drop(sh->heap, &victim->session.win);
 }
 

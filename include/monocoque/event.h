@@ -53,6 +53,7 @@ enum mcq_reason {
 struct mcq_report {
     uint64_t msgs_in, msgs_out; /* whole messages delivered to the callback / taken by the kernel */
     uint64_t bytes_in, bytes_out; /* stream bytes, framing included */
+    uint64_t undelivered_bytes;   /* received, not given to the callback: paused, or cut short */
     uint64_t unacked_bytes;       /* taken by the kernel, not acknowledged by the peer's kernel */
     bool unacked_known;           /* false on ipc, where the kernel can't say */
     uint64_t lost_lo, lost_hi;    /* sent messages in [lost_lo, lost_hi) may not have arrived */

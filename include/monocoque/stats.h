@@ -43,6 +43,7 @@ struct mcq_proto_stats {
     uint64_t msgs_in, msgs_out, frames_in, bytes_in, bytes_out;
     uint64_t commands_in, commands_unknown, pings_in, pongs_out;
     uint64_t handshakes, handshakes_failed, handshakes_expired;
+    uint64_t bytes_undelivered;     /* received, but the connection ended before their delivery */
     uint64_t errors;                /* streams that broke the protocol */
     uint64_t assembled;             /* messages that spanned receive blocks */
     uint64_t large_in, large_waits; /* frames received into their own block; waits for room */

@@ -155,6 +155,53 @@ static void received_before_end(const char *name, unsigned frames, size_t len, u
     mcq_diary_end(&e.diary);
 }
 
+/* What a paused peer had sent when we close it is told, to the byte. */
+static int start_stuck(struct mcq_shard *shard, void *arg)
+{
+    struct end *e = arg;
+    int err = start_pull(shard, arg);
+    mcq_timer_close(e->timer); /* nobody resumes */
+    e->timer = NULL;
+    return err;
+}
+
+static void close_all(struct mcq_shard *shard, void *arg)
+{
+    struct end *e = arg;
+    (void)shard;
+    CHECK(mcq_peer_close(e->sock, e->last_peer) == MCQ_OK);
+    mcq_sock_close(e->sock);
+}
+
+static void *push_and_watch(void *arg)
+{
+    struct end *e = arg;
+    struct mcq_text out = {NULL, 0, 0};
+    mcq_trial_wait(&e->ready, 1);
+    int fd = mcq_raw_open(e->endpoint, "PUSH");
+    for (uint32_t i = 0; i < MSGS; i++)
+        put_message(&out, i, e->frames, e->len);
+    CHECK(mcq_raw_write(fd, out.ptr, out.len));
+    CHECK(mcq_trial_wait(&e->got, e->take));
+    CHECK(mcq_post(e->shard, close_all, e) == MCQ_OK);
+    CHECK(mcq_trial_wait(&e->closed, 1));
+    mcq_raw_close(fd);
+    mcq_text_fini(&out);
+    return NULL;
+}
+
+static void undelivered_is_told(void)
+{
+    struct end e = {.frames = 1, .len = 16, .take = 7};
+    struct mcq_trial trial = {"paused for good, then closed", mcq_trial_opts(), start_stuck,
+                              push_and_watch, &e};
+    struct mcq_shard_stats stats = mcq_trial_run(&trial);
+    const struct mcq_report *r = &e.diary.report;
+    CHECK(e.got == 7 && e.wrong == 0 && r->msgs_in == 7);
+    CHECK(r->undelivered_bytes != 0 && r->undelivered_bytes == stats.proto.bytes_undelivered);
+    CHECK(stats.proto.bytes_in + r->undelivered_bytes == r->bytes_in);
+}
+
 /* --- what was sent before a close arrives ---------------------------------------------------- */
 
 static const struct mcq_sock_handlers silent = {.event = on_event, .closed = on_closed};
@@ -351,6 +398,7 @@ int main(void)
     received_before_end("paused, then the end", 1, 16, 7);
     received_before_end("paused multipart, then the end", 3, 100, 1);
     received_before_end("more than a credit, then the end", 1, 3000, 7);
+    undelivered_is_told();
     sent_before_close("send and close", 1, 16, false);
     sent_before_close("send multipart and close", 2, 300, false);
     sent_before_close("send much and close", 1, 20000, false);
