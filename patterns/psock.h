@@ -91,7 +91,7 @@ enum mcq_reason mcq_psock_refuse(struct mcq_psock *s, enum mcq_reason reason);
 /* Counts cnt dropped messages of p (or of nobody) and tells the shard.
  * reason: HWM, NO_PEER or PATTERN. */
 void mcq_psock_drop(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason reason, uint64_t cnt);
-/* Counts a send refused for now, whose sender shall hear of room. Returns MCQ_EAGAIN. */
+/* Counts a send that found no room, and whose sender shall hear of it. Returns MCQ_EAGAIN. */
 enum mcq_error mcq_psock_again(struct mcq_psock *s);
 /* There is room: tells the sender that waits, if any. */
 void mcq_psock_wake(struct mcq_psock *s);

@@ -45,7 +45,6 @@ static struct mcq_link *link_create(struct mcq_sock *sock)
     return link;
 }
 
-/* Gives the slot back, unless the resolver still writes into the query. */
 static void link_free(struct mcq_link *link)
 {
     struct mcq_shard *sh = link->shard;
@@ -76,9 +75,9 @@ static void link_remove(struct mcq_link *link)
         mcq_sock_tell_drops(link);
     mcq_node_unlink(&link->pipe.mark_node);
     mcq_node_unlink(&link->sock_node);
-    if (link->state == MCQ_LINK_RESOLVING)
-        link->orphan = true;
-    else
+    link->orphan = link->state == MCQ_LINK_RESOLVING &&
+                   !mcq_resolver_cancel(sh->resolver, &link->target->query);
+    if (!link->orphan)
         link_free(link);
     mcq_sock_check_closed(sock);
 }

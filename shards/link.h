@@ -50,7 +50,7 @@ struct mcq_link {
     enum mcq_link_state state;
     bool attached; /* the pattern knows it as up */
     bool closing;
-    bool orphan;  /* the resolver still holds the query; freed when it answers */
+    bool orphan;  /* removed, but the resolver's answer waits in the mailbox: freed by it */
     bool added;   /* ... and as a pipe at all */
     bool refused; /* by the pattern */
     bool hungry;  /* found no block although nothing of it is queued */
