@@ -7,6 +7,7 @@
 #include <monocoque/error.h>
 #include <monocoque/event.h>
 #include <monocoque/msg.h>
+#include <monocoque/proxy.h>
 #include <monocoque/shard.h>
 #include <monocoque/sock.h>
 #include <monocoque/stats.h>

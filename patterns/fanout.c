@@ -160,7 +160,7 @@ static enum mcq_reason refuse(struct mcq_psock *s)
 
 static enum mcq_reason add_sub(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_slice name)
 {
-    bool fits = name.len <= MCQ_TOPIC_LEN_MAX && p->subs_cnt < s->subs_max &&
+    bool fits = name.len <= MCQ_TOPIC_LEN_MAX && p->subs_cnt < s->opts->subs_max &&
                 p->subs_bytes + name.len <= MCQ_FANOUT_BYTES_MAX;
     struct mcq_topic *t = fits ? topic_hold(s, name) : NULL;
     if (t == NULL)

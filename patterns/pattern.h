@@ -40,8 +40,12 @@ struct mcq_psock_up {
     /* cnt messages were dropped for reason (p may be NULL): an event per reason, coalesced
      * per turn. */
     void (*dropped)(void *ctx, struct mcq_pipe *p, enum mcq_reason reason, uint64_t cnt);
-    /* PUB: tells the user's `subscription` handler. */
+    /* p became slow, or is no longer: told by an event in this turn, in order, each once. */
+    void (*slow)(void *ctx, struct mcq_pipe *p, bool on);
+    /* PUB, XPUB: tells the user's `subscription` handler. p NULL: nobody's in particular. */
     void (*subscription)(void *ctx, struct mcq_pipe *p, bool added, struct mcq_slice topic);
+    /* pattern->sweep shall be called once a turn until it returns false. */
+    void (*sweep)(void *ctx);
     /* REQ: arms (true) or disarms the request timeout. */
     void (*await)(void *ctx, bool on);
 };
@@ -82,11 +86,17 @@ struct mcq_pattern {
     void (*chosen)(struct mcq_psock *s, struct mcq_pipe *p);
     /* A starved pipe has room again. */
     void (*writable)(struct mcq_psock *s, struct mcq_pipe *p);
-    /* PUB: the peer's subscription. Reason LIMIT closes the peer. NULL: not this type. */
+    /* PUB, XPUB: the peer's subscription. Reason LIMIT closes the peer. NULL: not this type. */
     enum mcq_reason (*subscribed)(struct mcq_psock *s, struct mcq_pipe *p, bool add,
                                   struct mcq_slice topic);
-    /* SUB: the user's own subscription. NULL: MCQ_ENOTSUP. */
+    /* SUB, XSUB: the user's own subscription. NULL: MCQ_ENOTSUP. */
     enum mcq_error (*subscribe)(struct mcq_psock *s, bool add, struct mcq_slice topic);
+    /* XPUB: a subscription of p's that the user makes. NULL: MCQ_ENOTSUP. */
+    enum mcq_error (*subscribe_peer)(struct mcq_psock *s, struct mcq_pipe *p, bool add,
+                                     struct mcq_slice topic);
+    /* A bounded piece of work left over from peers that went; true: there is more. NULL: none
+     * ever. */
+    bool (*sweep)(struct mcq_psock *s);
     /* SUB: the next subscription p has not been told (p->control_seq); false: none. NULL: none
      * ever. */
     bool (*control)(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_control *c);

@@ -88,6 +88,9 @@ struct mcq_pipe {
     bool up;                /* handshake done */
     bool connecting;        /* connect side: takes messages before it is up */
     bool starved;           /* a put was refused: tell `writable` */
+    bool slow;              /* at a high-water mark, and not yet down to half of it */
+    uint64_t dropped;       /* messages its slowness cost, of this connection */
+    uint64_t slow_cnt;      /* times it became slow, of this connection */
     size_t reserved;        /* bytes of tx_reserve and one, 0: none */
     const uint8_t *reserved_at; /* the cursor then: anything put since ends it */
 
@@ -154,6 +157,10 @@ MCQ_MUST_USE enum mcq_error mcq_pipe_put(struct mcq_pipe *p, struct mcq_slice pr
 
 /* Could a message of len bytes be queued now, as far as credit goes? Sets starved if not. */
 bool mcq_pipe_has_room(struct mcq_pipe *p, size_t len);
+/* Drops the oldest messages of which the kernel has nothing, and which aren't in flight, until one
+ * of len bytes has credit, or there are none left to drop; SIZE_MAX: all of them. Returns how many.
+ * Cost: O(dropped). */
+uint64_t mcq_pipe_drop_old(struct mcq_pipe *p, size_t len);
 
 /* mcq_tx_reserve / mcq_tx_commit on this pipe. */
 MCQ_MUST_USE enum mcq_error mcq_pipe_reserve(struct mcq_pipe *p, size_t len, void **at);

@@ -12,7 +12,7 @@ void mcq_psock_init(struct mcq_psock *s, const struct mcq_pattern *pattern,
         .stats = config->env->stats,
         .random = config->random,
         .random_ctx = config->random_ctx,
-        .subs_max = config->subs_max,
+        .opts = config->opts,
     };
     mcq_list_init(&s->pipes);
     mcq_balance_init(&s->balance);

@@ -34,6 +34,21 @@ struct mcq_router {
     uint32_t next_id; /* of the next generated identity */
 };
 
+/* Those of the socket's options that patterns look at, checked and with their defaults. */
+struct mcq_psock_opts {
+    uint32_t subs_max;     /* subscriptions of one peer */
+    enum mcq_slow slow;    /* never DEFAULT */
+    enum mcq_slow slow_to; /* the same for mcq_send_to: block where the user chose nothing */
+    bool immediate;
+    bool req_correlate, req_relaxed;
+    bool router_mandatory;
+    enum mcq_identity_policy identity_policy;
+    bool probe;
+    bool verbose, verboser, manual, invert_matching;
+    uint32_t welcome_len;
+    uint8_t welcome[MCQ_WELCOME_LEN_MAX];
+};
+
 struct mcq_psock {
     const struct mcq_pattern *pattern;
     struct mcq_pipe *solo; /* the only one in the balance's turn, where messages may skip pick */
@@ -47,7 +62,7 @@ struct mcq_psock {
     void *random_ctx;
     struct mcq_list pipes; /* by peers_node, from add to remove */
     uint32_t peers_up;
-    uint32_t subs_max; /* subscriptions of one peer, PUB */
+    const struct mcq_psock_opts *opts;
     bool sender_waits; /* a send was refused: the next room is told */
     union {
         struct mcq_req req;
@@ -65,7 +80,7 @@ struct mcq_psock_config {
     struct mcq_pattern_shared *shared;
     uint64_t (*random)(void *ctx);
     void *random_ctx;
-    uint32_t subs_max;
+    const struct mcq_psock_opts *opts;
 };
 
 /* Starts a socket, pattern->open included. Borrows all that config points to until fini. */
@@ -95,6 +110,17 @@ void mcq_psock_drop(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason rea
 enum mcq_error mcq_psock_again(struct mcq_psock *s);
 /* There is room: tells the sender that waits, if any. */
 void mcq_psock_wake(struct mcq_psock *s);
+/* Puts prefix and the frames of m from `first` on into p, and deals with fullness as `slow` says:
+ *   block       MCQ_EAGAIN, counted, the sender will be woken
+ *   drop-new    MCQ_OK, the message is dropped, counted and told
+ *   drop-old    what isn't in flight makes room from the front, each counted and told; what is
+ *               larger than that room is dropped itself
+ *   conflate    what isn't in flight is dropped first, counted and told as CONFLATED
+ *   disconnect  MCQ_OK, dropped as well, and p's connection ends (SLOW)
+ * In all cases a pipe at its high-water mark becomes slow (up->slow). */
+MCQ_MUST_USE enum mcq_error mcq_psock_put(struct mcq_psock *s, struct mcq_pipe *p,
+                                          enum mcq_slow slow, struct mcq_slice prefix,
+                                          const struct mcq_msg *m, uint32_t first);
 /* Puts m into the one pipe the user named. */
 MCQ_MUST_USE enum mcq_error mcq_psock_put_to(struct mcq_psock *s, struct mcq_pipe *to,
                                              const struct mcq_msg *m);

@@ -72,6 +72,10 @@ struct mcq_zmtp_config {
     struct mcq_zmtp_limits limits;
     struct mcq_slice identity;      /* borrowed during init; <= 255 bytes */
     uint64_t handshake_deadline_ns; /* absolute; 0: none */
+    uint32_t version_min;           /* MCQ_ZMTP_1_0 ... 3_0 */
+    /* ZMTP 3: a PING after so long without input or output, 0: none; no input for so long since:
+     * HEARTBEAT; the TTL it carries, 0: none. */
+    uint32_t heartbeat_ms, heartbeat_timeout_ms, heartbeat_ttl_ms;
 };
 
 struct mcq_zmtp {
@@ -92,6 +96,8 @@ struct mcq_zmtp {
     struct mcq_zmtp_limits limits;
     uint64_t deadline_ns; /* handshake; 0: none */
     uint64_t last_rx_ns;
+    uint64_t last_tx_ns;
+    uint32_t heartbeat_ms, heartbeat_timeout_ms, heartbeat_ttl_ms;
     uint32_t peer_ttl_ms; /* from its last PING; 0: none */
     uint8_t reason;       /* enum mcq_reason once CLOSED */
     uint8_t fault;        /* proto's own number of the sentence, once CLOSED */
@@ -165,10 +171,17 @@ static inline void mcq_zmtp_alive(struct mcq_zmtp *z, uint64_t now_ns)
     z->last_rx_ns = now_ns;
 }
 
-/* When mcq_zmtp_expire should be called next (handshake deadline, the peer's TTL), 0: never. */
+/* Bytes have been given to the kernel. Once per send. */
+static inline void mcq_zmtp_told(struct mcq_zmtp *z, uint64_t now_ns)
+{
+    z->last_tx_ns = now_ns;
+}
+
+/* When mcq_zmtp_expire should be called next (handshake deadline, the peer's TTL, our heartbeat),
+ * 0: never. */
 uint64_t mcq_zmtp_expiry(const struct mcq_zmtp *z);
-/* true: the stream is now CLOSED for HANDSHAKE or HEARTBEAT; false: not due (re-arm with expiry).
- */
+/* true: the stream is now CLOSED for HANDSHAKE or HEARTBEAT; false: not due (re-arm with expiry),
+ * or a PING is due: wants_drain tells. */
 bool mcq_zmtp_expire(struct mcq_zmtp *z, uint64_t now_ns, struct mcq_proto_stats *stats);
 
 /* Ends the stream for a reason of the caller's (LIMIT, ...); the first reason stays. For

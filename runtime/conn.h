@@ -81,8 +81,14 @@ struct mcq_conn {
     struct iovec iov[MCQ_CONN_IOV_MAX];
 };
 
-struct mcq_sockopts {             /* applied on every path: accept, connect, reconnect */
-    uint32_t notsent_lowat_bytes; /* 0: leave the system's */
+/* Applied on every path: accept, connect, reconnect. 0: the system's own. */
+struct mcq_sockopts {
+    uint32_t notsent_lowat_bytes;
+    uint32_t user_timeout_ms;
+    uint32_t keepalive_idle_s, keepalive_interval_s, keepalive_cnt;
+    uint32_t send_buffer_bytes, recv_buffer_bytes;
+    uint32_t tos;
+    const char *device; /* NULL: any; borrowed during the call */
 };
 
 /* Listens at addr. Gives *conn in LISTENING, armed. *bound: the actual address. A stale unix

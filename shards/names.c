@@ -29,6 +29,10 @@ const char *mcq_event_name(enum mcq_event_kind kind)
         return "refused";
     case MCQ_EVENT_DROPPED:
         return "dropped";
+    case MCQ_EVENT_SLOW:
+        return "slow";
+    case MCQ_EVENT_SLOW_END:
+        return "slow-end";
     }
     return "unknown-event";
 }
@@ -68,6 +72,12 @@ const char *mcq_reason_name(enum mcq_reason reason)
         return "no-peer";
     case MCQ_REASON_PATTERN:
         return "pattern";
+    case MCQ_REASON_CONFLATED:
+        return "conflated";
+    case MCQ_REASON_REPLACED:
+        return "replaced";
+    case MCQ_REASON_KILLED:
+        return "killed";
     case MCQ_REASON_OS:
         return "os";
     }

@@ -9,21 +9,14 @@
 #define KIB              1024u
 #define MIB              (1024u * KIB)
 #define STRUCT_SIZE_MAX  4096u /* an option struct larger than this was never initialised */
-#define NUMBER_MAX       (MCQ_UNLIMITED - 1)
 #define ARENA_BYTES      (128ull * MIB)
 #define LARGE_BYTES      (128ull * MIB)
 #define MEMORY_BYTES_MAX (1024ull * 1024 * MIB)
 #define IDLE_SPIN_NS     50000u
-#define FRAME_MAX_BYTES  (64 * MIB)
-#define MSG_MAX_BYTES    (64 * MIB + 64 * KIB)
-#define RECONNECT_MIN_MS 100u
-#define RECONNECT_MAX_MS 5000u
 #define CPU_DIGITS       "0123456789"
 
-/* Copies an option struct of any version into out, which is all zeros: an older one lacks the last
- * fields; a newer one may have only zeros in those that are unknown here. */
-static enum mcq_error sized_copy(const char *name, void *out, size_t cap, const void *opts,
-                                 size_t size, struct mcq_detail *detail)
+enum mcq_error mcq_opts_sized_copy(const char *name, void *out, size_t cap, const void *opts,
+                                   size_t size, struct mcq_detail *detail)
 {
     if (size < sizeof(size_t) || size > STRUCT_SIZE_MAX)
         return mcq_detail_set(detail, MCQ_EINVAL, 0,
@@ -183,7 +176,8 @@ enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *
     if (opts == NULL)
         opts = &none;
     *out = (struct mcq_opts){0};
-    enum mcq_error err = sized_copy("struct mcq_opts", out, sizeof(*out), opts, opts->size, detail);
+    enum mcq_error err =
+        mcq_opts_sized_copy("struct mcq_opts", out, sizeof(*out), opts, opts->size, detail);
     if (err == MCQ_OK)
         err = counts_check(out, detail);
     if (err == MCQ_OK)
@@ -200,127 +194,5 @@ enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *
         out->uring_features = getenv("MCQ_URING_FEATURES");
     if (out->uring_features != NULL && out->uring_features[0] == '\0')
         out->uring_features = NULL;
-    return err;
-}
-
-/* --- A socket's options -------------------------------------------------------------------- */
-
-/* One number: 0 becomes the default; of MCQ_NONE and MCQ_UNLIMITED at most one has a meaning here.
- */
-struct number {
-    const char *name;
-    uint32_t *value;
-    uint32_t dflt;
-    uint32_t max;
-    uint32_t word; /* MCQ_NONE, MCQ_UNLIMITED, or 0: neither is taken */
-    uint32_t as;   /* what the word becomes */
-};
-
-static enum mcq_error number_check(const struct number *n, struct mcq_detail *detail)
-{
-    uint32_t value = *n->value;
-    if (value == 0)
-        value = n->dflt;
-    if (n->word != 0 && value == n->word) {
-        *n->value = n->as;
-        return MCQ_OK;
-    }
-    if (value == MCQ_NONE || value == MCQ_UNLIMITED)
-        return mcq_detail_set(detail, MCQ_EINVAL, 0, "%s: it can't be %s: set a number up to %u",
-                              n->name, value == MCQ_NONE ? "MCQ_NONE" : "MCQ_UNLIMITED", n->max);
-    if (value > n->max)
-        return mcq_detail_set(detail, MCQ_EINVAL, 0, "%s: %u is above %u", n->name, value, n->max);
-    *n->value = value;
-    return MCQ_OK;
-}
-
-static enum mcq_error numbers_check(struct mcq_sock_opts *o, struct mcq_detail *detail)
-{
-    const struct number numbers[] = {
-        {"send_hwm_msgs", &o->send_hwm_msgs, 1000, NUMBER_MAX, MCQ_UNLIMITED, MCQ_UNLIMITED},
-        {"send_hwm_bytes", &o->send_hwm_bytes, 8 * MIB, NUMBER_MAX, 0, 0},
-        {"recv_hwm_bytes", &o->recv_hwm_bytes, 256 * KIB, NUMBER_MAX, 0, 0},
-        {"frame_max_bytes", &o->frame_max_bytes, FRAME_MAX_BYTES, NUMBER_MAX, 0, 0},
-        {"msg_max_bytes", &o->msg_max_bytes, MSG_MAX_BYTES, NUMBER_MAX, 0, 0},
-        {"msg_frames_max", &o->msg_frames_max, MCQ_FRAME_CNT_MAX, MCQ_FRAME_CNT_MAX, 0, 0},
-        {"handshake_ms", &o->handshake_ms, 10000, NUMBER_MAX, 0, 0},
-        {"linger_ms", &o->linger_ms, 1000, NUMBER_MAX, MCQ_NONE, 0},
-        {"reconnect_min_ms", &o->reconnect_min_ms, RECONNECT_MIN_MS, NUMBER_MAX, 0, 0},
-        {"reconnect_max_ms", &o->reconnect_max_ms, RECONNECT_MAX_MS, NUMBER_MAX, 0, 0},
-        {"request_timeout_ms", &o->request_timeout_ms, MCQ_NONE, NUMBER_MAX, MCQ_NONE, MCQ_NONE},
-        {"subs_max", &o->subs_max, 10000, NUMBER_MAX, 0, 0},
-        {"notsent_lowat_bytes", &o->notsent_lowat_bytes, 512 * KIB, NUMBER_MAX, MCQ_NONE, 0},
-        {"backlog", &o->backlog, 1024, INT32_MAX, 0, 0},
-    };
-    for (size_t i = 0; i < MCQ_CNT_OF(numbers); i++) {
-        enum mcq_error err = number_check(&numbers[i], detail);
-        if (err != MCQ_OK)
-            return err;
-    }
-    return MCQ_OK;
-}
-
-/* What each number allows alone may still contradict another; set: what the user wrote. */
-static enum mcq_error pairs_check(const struct mcq_sock_opts *o, bool frame_max_set,
-                                  struct mcq_detail *detail)
-{
-    if (o->reconnect_min_ms > o->reconnect_max_ms)
-        return mcq_detail_set(detail, MCQ_EINVAL, 0,
-                              "reconnect_min_ms: %u is above reconnect_max_ms, %u: set both",
-                              o->reconnect_min_ms, o->reconnect_max_ms);
-    if (frame_max_set && o->frame_max_bytes > o->msg_max_bytes)
-        return mcq_detail_set(detail, MCQ_EINVAL, 0,
-                              "frame_max_bytes: %u is above msg_max_bytes, %u: set both",
-                              o->frame_max_bytes, o->msg_max_bytes);
-    return MCQ_OK;
-}
-
-/* RFC 37: the Identity property is of REQ, DEALER and ROUTER. */
-static bool announces_identity(enum mcq_sock_type type)
-{
-    return type == MCQ_REQ || type == MCQ_DEALER || type == MCQ_ROUTER;
-}
-
-/* RFC 23, 37: 0 to 255 bytes, a first byte of zero is reserved for generated identities. */
-static enum mcq_error identity_check(const struct mcq_sock_opts *o, enum mcq_sock_type type,
-                                     struct mcq_detail *detail)
-{
-    struct mcq_slice identity = mcq_slice_of(o->identity, o->identity_len);
-    if (identity.len == 0)
-        return MCQ_OK;
-    if (identity.ptr == NULL)
-        return mcq_detail_set(detail, MCQ_EINVAL, 0, "identity: NULL, but identity_len is %zu",
-                              identity.len);
-    if (identity.len > MCQ_IDENTITY_LEN_MAX)
-        return mcq_detail_set(detail, MCQ_EINVAL, 0, "identity_len: %zu is above %d", identity.len,
-                              MCQ_IDENTITY_LEN_MAX);
-    if (identity.ptr[0] == 0)
-        return mcq_detail_set(detail, MCQ_EINVAL, 0,
-                              "identity: a first byte of 0 is reserved for generated identities: "
-                              "start with another");
-    if (!announces_identity(type))
-        return mcq_detail_set(detail, MCQ_EINVAL, 0,
-                              "identity: only REQ, DEALER and ROUTER announce one (RFC 37): leave "
-                              "it out for this socket");
-    return MCQ_OK;
-}
-
-enum mcq_error mcq_sock_opts_effective(const struct mcq_sock_opts *opts, enum mcq_sock_type type,
-                                       struct mcq_sock_opts *out, struct mcq_detail *detail)
-{
-    const struct mcq_sock_opts none = MCQ_SOCK_OPTS_INIT;
-    if (opts == NULL)
-        opts = &none;
-    *out = (struct mcq_sock_opts){0};
-    enum mcq_error err =
-        sized_copy("struct mcq_sock_opts", out, sizeof(*out), opts, opts->size, detail);
-    if (err != MCQ_OK)
-        return err;
-    bool frame_max_set = out->frame_max_bytes != 0;
-    err = identity_check(out, type, detail);
-    if (err == MCQ_OK)
-        err = numbers_check(out, detail);
-    if (err == MCQ_OK)
-        err = pairs_check(out, frame_max_set, detail);
     return err;
 }

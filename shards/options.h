@@ -1,4 +1,5 @@
-/* Options: checks what the user set and fills in the defaults; parses the command line. */
+/* Options: checks what the user set and fills in the defaults; parses the command line. The app's
+ * are in options.c, a socket's in sock_opts.c. */
 #ifndef MCQ_SHARDS_OPTIONS_H
 #define MCQ_SHARDS_OPTIONS_H
 
@@ -18,8 +19,14 @@
  * MCQ_ENOTSUP with the option's name. */
 MCQ_MUST_USE enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *out,
                                                struct mcq_detail *detail);
-/* The same for sockets; also checks identity against the type. In *out linger_ms 0 is no linger,
- * notsent_lowat_bytes 0 the system's own, request_timeout_ms MCQ_NONE no timeout. */
+/* Copies an option struct of any version into out, which is all zeros: an older one lacks the last
+ * fields; a newer one may have only zeros in those that are unknown here. */
+MCQ_MUST_USE enum mcq_error mcq_opts_sized_copy(const char *name, void *out, size_t cap,
+                                                const void *opts, size_t size,
+                                                struct mcq_detail *detail);
+/* The same for sockets; also checks that the type has the option. In *out linger_ms,
+ * heartbeat_ms, heartbeat_ttl_ms 0 is none, notsent_lowat_bytes and the other numbers of tcp 0 the
+ * system's own, request_timeout_ms MCQ_NONE no timeout; slow is never DEFAULT. */
 MCQ_MUST_USE enum mcq_error mcq_sock_opts_effective(const struct mcq_sock_opts *opts,
                                                     enum mcq_sock_type type,
                                                     struct mcq_sock_opts *out,

@@ -169,7 +169,7 @@ void mcq_shard_psock_init(struct mcq_shard *sh, struct mcq_sock *sock,
         .shared = sh->shared,
         .random = next_random,
         .random_ctx = sh,
-        .subs_max = sock->opts.subs_max,
+        .opts = &sock->pattern_opts,
     };
     mcq_psock_init(&sock->psock, pattern, &config);
 }

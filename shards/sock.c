@@ -194,6 +194,43 @@ static void request_tick(struct mcq_timer_node *timer, uint64_t now_ns)
         sock->handlers.timeout(sock->ctx, sock);
 }
 
+/* Everything the user's struct points to is the socket's own from here on. */
+static void take_opts(struct mcq_sock *sock, const struct mcq_sock_opts *o, bool slow_set)
+{
+    sock->opts = *o;
+    mcq_bytes_copy(sock->identity, o->identity, o->identity_len);
+    sock->opts.identity = sock->identity;
+    if (o->device != NULL)
+        mcq_bytes_copy(sock->device, o->device, __builtin_strlen(o->device));
+    sock->opts.device = o->device != NULL ? sock->device : NULL;
+    sock->opts.welcome = sock->pattern_opts.welcome;
+    sock->pattern_opts = (struct mcq_psock_opts){
+        .subs_max = o->subs_max,
+        .slow = o->slow,
+        .slow_to = slow_set ? o->slow : MCQ_SLOW_BLOCK,
+        .immediate = o->immediate,
+        .req_correlate = o->req_correlate,
+        .req_relaxed = o->req_relaxed,
+        .router_mandatory = o->router_mandatory,
+        .identity_policy = o->identity_policy,
+        .probe = o->probe,
+        .verbose = o->verbose,
+        .verboser = o->verboser,
+        .manual = o->manual,
+        .invert_matching = o->invert_matching,
+        .welcome_len = (uint32_t)o->welcome_len,
+    };
+    mcq_bytes_copy(sock->pattern_opts.welcome, o->welcome, o->welcome_len);
+}
+
+/* The struct may be of a version that has no such field. */
+static bool slow_is_set(const struct mcq_sock_opts *opts)
+{
+    return opts != NULL &&
+           opts->size >= offsetof(struct mcq_sock_opts, slow) + sizeof(opts->slow) &&
+           opts->slow != MCQ_SLOW_DEFAULT;
+}
+
 static enum mcq_error sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
                                 const struct mcq_sock_opts *opts,
                                 const struct mcq_sock_handlers *handlers, void *ctx,
@@ -218,9 +255,8 @@ static enum mcq_error sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
     if (sock == NULL)
         return mcq_detail_set(detail, MCQ_ELIMIT, 0, "all %u sockets of this shard are in use",
                               sh->socks.max);
-    *sock = (struct mcq_sock){.shard = sh, .handlers = *handlers, .ctx = ctx, .opts = eff};
-    mcq_bytes_copy(sock->identity, eff.identity, eff.identity_len);
-    sock->opts.identity = sock->identity;
+    *sock = (struct mcq_sock){.shard = sh, .handlers = *handlers, .ctx = ctx};
+    take_opts(sock, &eff, slow_is_set(opts));
     sock->request_timer.fn = request_tick;
     mcq_list_init(&sock->links);
     mcq_list_init(&sock->listeners);

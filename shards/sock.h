@@ -16,7 +16,9 @@ struct mcq_sock {
     struct mcq_psock psock;
     struct mcq_sock_handlers handlers;
     void *ctx;
-    struct mcq_sock_opts opts; /* effective */
+    struct mcq_sock_opts opts;          /* effective */
+    struct mcq_psock_opts pattern_opts; /* the pattern's part of them */
+    char device[MCQ_DEVICE_LEN_MAX + 1];
     uint8_t identity[MCQ_IDENTITY_LEN_MAX];
     struct mcq_list links, listeners;
     struct mcq_pipe *reserved; /* by mcq_tx_reserve; the pipe knows whether it still holds */

@@ -26,7 +26,9 @@ enum mcq_event_kind {
     MCQ_EVENT_RETRY,            /* a connect-side link tries again after retry_ns */
     MCQ_EVENT_DISCONNECTED,     /* reason and report */
     MCQ_EVENT_REFUSED,          /* a peer more than the pattern or a limit allows; reason */
-    MCQ_EVENT_DROPPED           /* cnt messages of peer (or of nobody) were dropped for `reason` */
+    MCQ_EVENT_DROPPED,          /* cnt messages of peer (or of nobody) were dropped for `reason` */
+    MCQ_EVENT_SLOW,             /* peer's queue reached a high-water mark: cnt messages wait */
+    MCQ_EVENT_SLOW_END          /* ... and has fallen to half of it */
 };
 
 enum mcq_reason {
@@ -40,13 +42,16 @@ enum mcq_reason {
     MCQ_REASON_IDENTITY,     /* its identity is taken */
     MCQ_REASON_HEARTBEAT,    /* silent longer than agreed */
     MCQ_REASON_LIMIT,        /* a named limit: frame, message, subscriptions, peers, memory */
-    MCQ_REASON_SLOW,         /* not told by this version: a slow peer is not ended */
+    MCQ_REASON_SLOW,         /* at its high-water mark, and the policy is to disconnect */
     MCQ_REASON_TIMEOUT,      /* connect or linger deadline */
     MCQ_REASON_LOCAL,        /* closed by this side */
     MCQ_REASON_HWM,          /* dropped at the high-water mark */
     MCQ_REASON_NO_PEER,      /* dropped: the addressed peer is gone */
     MCQ_REASON_PATTERN,      /* dropped: not expected by the pattern (late reply, no delimiter) */
-    MCQ_REASON_OS            /* another system error: os_errno */
+    MCQ_REASON_OS,           /* another system error: os_errno */
+    MCQ_REASON_CONFLATED,    /* dropped: a newer message took its place */
+    MCQ_REASON_REPLACED,     /* a newer connection has its identity */
+    MCQ_REASON_KILLED        /* ended at once by mcq_peer_kill */
 };
 
 /* What became of a connection. Message numbers count from 0 per connection and direction. */

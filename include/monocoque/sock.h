@@ -34,19 +34,43 @@ enum mcq_sock_type {
     MCQ_ROUTER,
     MCQ_PULL,
     MCQ_PUSH,
-    MCQ_XPUB, /* refused with MCQ_ENOTSUP by this version */
-    MCQ_XSUB  /* refused with MCQ_ENOTSUP by this version */
+    MCQ_XPUB,
+    MCQ_XSUB
 };
 
 #define MCQ_IDENTITY_LEN_MAX 255
 #define MCQ_FRAME_CNT_MAX    1024
 #define MCQ_TOPIC_LEN_MAX    4096
+#define MCQ_WELCOME_LEN_MAX  1024
+#define MCQ_DEVICE_LEN_MAX   15
 #define MCQ_ENDPOINT_LEN_MAX 256
 
 enum mcq_flow {
     MCQ_CONTINUE = 0,
     MCQ_PAUSE = 1 /* this message is consumed, the next ones wait for mcq_peer_resume */
 };
+
+/* What a send does about a peer whose queue is at a high-water mark. */
+enum mcq_slow {
+    MCQ_SLOW_DEFAULT = 0, /* PUB, XPUB, XSUB, REP, and ROUTER by identity: drop-new; else block */
+    MCQ_SLOW_BLOCK,     /* the send is MCQ_EAGAIN, and `writable` follows. PUB, XPUB, XSUB: as soon
+                           as one of the peers it goes to is full, and then nobody gets it */
+    MCQ_SLOW_DROP_NEW,  /* that peer misses this message */
+    MCQ_SLOW_DROP_OLD,  /* the oldest that the kernel has no byte of make room */
+    MCQ_SLOW_CONFLATE,  /* only the newest waits, at any time, full or not (libzmq's CONFLATE) */
+    MCQ_SLOW_DISCONNECT /* that peer's connection ends, with MCQ_REASON_SLOW */
+};
+
+/* What happens when a peer announces an identity that another one has. */
+enum mcq_identity_policy {
+    MCQ_IDENTITY_REJECT = 0, /* the newcomer is refused (MCQ_EVENT_REFUSED) */
+    MCQ_IDENTITY_REPLACE     /* the older connection ends: it may be a ghost */
+};
+
+/* Values of zmtp_min: the lowest version of the protocol a peer may speak. */
+#define MCQ_ZMTP_1_0 10u
+#define MCQ_ZMTP_2_0 20u
+#define MCQ_ZMTP_3_0 30u
 
 /* Every option: zero means the default in brackets. MCQ_UNLIMITED and MCQ_NONE where noted. */
 struct mcq_sock_opts {
@@ -68,6 +92,52 @@ struct mcq_sock_opts {
     uint32_t subs_max;           /* subscriptions one peer may hold on a PUB [10,000] */
     uint32_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT [512 KiB]; MCQ_NONE: leave the system's */
     uint32_t backlog;             /* listen(2) [1,024] */
+
+    /* --- high-water marks and slow peers */
+    uint32_t recv_hwm_msgs; /* undelivered per peer [1,000]; no receive is begun while so many wait,
+                               the one that reaches it may go over; MCQ_UNLIMITED */
+    enum mcq_slow slow;     /* not of REQ, SUB and PULL, which take block alone */
+    bool immediate;         /* connects: only peers that are up are sent to; what waits for one ends
+                               with its connection, as for accepted ones (libzmq's IMMEDIATE) */
+
+    /* --- connections */
+    uint32_t connect_timeout_ms;   /* until the transport is up [handshake_ms] */
+    bool stop_on_refused;          /* a connect that is refused is not tried again: its link ends */
+    uint32_t heartbeat_ms;         /* ZMTP 3: PING after so long without input or output [none] */
+    uint32_t heartbeat_timeout_ms; /* no byte from the peer for so long since the PING: it is dead,
+                                      MCQ_REASON_HEARTBEAT [heartbeat_ms] */
+    uint32_t heartbeat_ttl_ms;     /* how long our silence means we are dead, told to the peer with
+                                      each PING; tenths of seconds, up to 6,553,500 [none] */
+    uint32_t tcp_user_timeout_ms;  /* TCP_USER_TIMEOUT: sent data may stay unacknowledged so long
+                                      [the system's] */
+    uint32_t keepalive_idle_s;     /* any of these three set: SO_KEEPALIVE, with the system's values
+                                      for the others [off] */
+    uint32_t keepalive_interval_s;
+    uint32_t keepalive_cnt;
+    uint32_t send_buffer_bytes; /* SO_SNDBUF [the system's] */
+    uint32_t recv_buffer_bytes; /* SO_RCVBUF [the system's] */
+    uint32_t tos;               /* IP_TOS, IPV6_TCLASS, up to 255 [0] */
+    const char *device; /* SO_BINDTODEVICE, an interface's name of up to 15 bytes; borrows until
+                           open returns; may need CAP_NET_RAW [any] */
+    uint32_t zmtp_min;  /* MCQ_ZMTP_*; below it a peer is refused as incompatible [MCQ_ZMTP_2_0] */
+
+    /* --- patterns; one that the socket's type doesn't have is MCQ_EINVAL */
+    bool req_correlate;    /* REQ: a frame with a request number goes before the delimiter, and only
+                              the reply with that number is taken */
+    bool req_relaxed;      /* REQ: a request may follow another before its reply, which is given up;
+                              implies req_correlate */
+    bool router_mandatory; /* ROUTER by identity: unknown is MCQ_ENOENT, full is what `slow` says,
+                              with block as default */
+    enum mcq_identity_policy identity_policy; /* ROUTER [reject] */
+    bool probe;    /* ROUTER, DEALER, REQ: each peer that comes up is sent an empty message */
+    bool verbose;  /* XPUB: `subscription` is called for every subscription, not just for the
+                      first of all peers to a topic */
+    bool verboser; /* XPUB: and for every end of one */
+    bool manual;   /* XPUB: a subscription is only told; mcq_peer_subscribe makes it real */
+    bool invert_matching; /* PUB, XPUB, SUB: who has a matching subscription does not get it */
+    const void *welcome;  /* PUB, XPUB: message of one frame that every peer gets first (a SUB must
+                             be subscribed to it); borrows until open returns */
+    size_t welcome_len;   /* up to MCQ_WELCOME_LEN_MAX; 0: none */
 };
 #ifdef __cplusplus
 static inline struct mcq_sock_opts mcq_sock_opts_init(void)
@@ -83,6 +153,15 @@ static inline struct mcq_sock_opts mcq_sock_opts_init(void)
         .size = sizeof(struct mcq_sock_opts) \
     }
 #endif
+
+/* mcq_sock_opts_set sets one option by its name above and a text, for programs that read their
+ * options: a number, "none", "unlimited", "true", "false", an enum's value as in "drop-old", or the
+ * text itself (identity, welcome, device: value is then borrowed for as long as opts is used). What
+ * it means for a socket's type is checked by mcq_sock_open.
+ * Thread: any. Errors: MCQ_EINVAL (no such option or value); MCQ_ENOTSUP (an option of libzmq's:
+ * detail says which of ours does that, or why none). */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_opts_set(struct mcq_sock_opts *opts, const char *name,
+                                                      const char *value, struct mcq_detail *detail);
 
 /* What the shard calls. A table of the user's, borrowed until `closed`; a NULL slot is a no-op
  * (without message and messages, what arrives is dropped and counted). */
@@ -102,7 +181,10 @@ struct mcq_sock_handlers {
     void (*writable)(void *ctx, struct mcq_sock *sock);
     /* Borrows *event and its strings. */
     void (*event)(void *ctx, struct mcq_sock *sock, const struct mcq_event *event);
-    /* PUB: a peer added (or cancelled) its subscription to topic[0, len): borrowed. */
+    /* PUB: a peer added (or cancelled) its subscription to topic[0, len): borrowed.
+     * XPUB: the first peer of all subscribed to a topic, or the last one's subscription ended
+     * (verbose, verboser: every one); a peer that goes ends its subscriptions: peer is zero then,
+     * and this comes a few topics per turn. */
     void (*subscription)(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, bool added,
                          const void *topic, size_t len);
     /* REQ: no reply within request_timeout_ms; the socket may send again. */
@@ -125,9 +207,12 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_open(struct mcq_shard *shard, enum 
 /* mcq_sock_close stops accepting, sends what is queued within linger, then closes every
  * connection; `closed` is the end. *Takes* sock. A second call is ignored. */
 MCQ_API void mcq_sock_close(struct mcq_sock *sock);
+/* The same with another linger than the option's: ms, MCQ_NONE for 0. */
+MCQ_API void mcq_sock_close_within(struct mcq_sock *sock, uint32_t linger_ms);
 
 /* mcq_sock_bind listens at endpoint: tcp://ADDR:PORT, tcp://[V6]:PORT, ADDR * for all, port 0 or *
- * for an ephemeral one, ipc://PATH, ipc://@ABSTRACT. Borrows endpoint. At once, no name lookup.
+ * for an ephemeral one, an interface's name for its first address; ipc://PATH, ipc://@ABSTRACT;
+ * inproc://NAME, for sockets of the same shard. Borrows endpoint. At once, no name lookup.
  * Errors: MCQ_EADDR, MCQ_EADDRINUSE, MCQ_EACCESS, MCQ_ELIMIT, MCQ_ENOMEM, MCQ_ENOTSUP, MCQ_EOS,
  * MCQ_ESTATE (the socket is closing), MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint,
@@ -135,7 +220,8 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const c
 
 /* mcq_sock_connect starts a link that connects, reconnects and keeps its queue until
  * mcq_sock_disconnect; nobody needs to listen yet. Host names are looked up by another thread,
- * at each try; handing one over takes a lock, a numeric address takes none.
+ * at each try; handing one over takes a lock, a numeric address takes none. tcp://SRC;HOST:PORT
+ * with SRC = ADDR:PORT or INTERFACE:PORT, port 0 for any, binds the near end first.
  * Errors: MCQ_EADDR (text only), MCQ_ELIMIT, MCQ_ENOTSUP, MCQ_ESTATE (the socket is closing),
  * MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_connect(struct mcq_sock *sock, const char *endpoint,
@@ -161,17 +247,21 @@ MCQ_API uint32_t mcq_sock_peer_cnt(const struct mcq_sock *sock); /* peers that a
 
 /* --- Sending -------------------------------------------------------------------------------
  * Which peer: PAIR the peer; PUSH, DEALER, REQ the next with room, in turn; REP the requester;
- * PUB every subscriber with room (the others' drops are counted); ROUTER by its first frame, an
- * identity, which is removed (unknown or full: dropped, counted, and told as an event).
+ * PUB, XPUB every subscriber, XSUB every publisher; ROUTER by its first frame, an identity, which
+ * is removed (unknown: dropped, counted, and told as an event, or MCQ_ENOENT if router_mandatory).
+ * A peer without room is dealt with as the option `slow` says; PUSH and DEALER: when nobody has
+ * room, with the one that has been full for the longest time.
  *
  * mcq_send: on success *takes* an owned message and zeroes *msg; a borrowed one is copied as far
  * as it is kept, and zeroed too. On failure nothing changed.
  * Cost: <= 10 ns for small messages; no system call, no allocation. O(subscribers) for PUB.
  * Errors: MCQ_EAGAIN, MCQ_ETOOBIG, MCQ_ESTATE (REQ out of turn, REP without a request),
- * MCQ_ENOTSUP (SUB, PULL), MCQ_EINVAL (no frame, too many), MCQ_ETHREAD. */
+ * MCQ_ENOENT (router_mandatory), MCQ_ENOTSUP (SUB, PULL), MCQ_EINVAL (no frame, too many),
+ * MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_send(struct mcq_sock *sock, struct mcq_msg *msg);
 
-/* mcq_send_to sends to one peer: ROUTER, PAIR, DEALER, PUSH. Errors also: MCQ_ESTALE (gone). */
+/* mcq_send_to sends to one peer: ROUTER, PAIR, DEALER, PUSH. `slow` applies, with block as
+ * default. Errors also: MCQ_ESTALE (gone). */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_send_to(struct mcq_sock *sock, struct mcq_peer to,
                                                 struct mcq_msg *msg);
 
@@ -196,10 +286,11 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_tx_commit(struct mcq_sock *sock, size_t 
  * system call, if there is anything. Errors: MCQ_ETHREAD. */
 MCQ_API enum mcq_error mcq_flush(struct mcq_sock *sock);
 
-/* --- SUB ------------------------------------------------------------------------------------
+/* --- SUB, XSUB ------------------------------------------------------------------------------
  * Subscriptions are prefixes of the first frame, counted: n subscribes need n unsubscribes. Sent
- * to every publisher now and after each reconnect. topic: borrows [0..MCQ_TOPIC_LEN_MAX] bytes.
- * Errors: MCQ_ENOTSUP (not a SUB), MCQ_ELIMIT, MCQ_EINVAL; unsubscribe also MCQ_ENOENT. */
+ * to every publisher now and after each reconnect. SUB delivers what matches, XSUB what comes.
+ * topic: borrows [0..MCQ_TOPIC_LEN_MAX] bytes.
+ * Errors: MCQ_ENOTSUP (not a SUB or XSUB), MCQ_ELIMIT, MCQ_EINVAL; unsubscribe also MCQ_ENOENT. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_subscribe(struct mcq_sock *sock, const void *topic,
                                                   size_t len);
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_unsubscribe(struct mcq_sock *sock, const void *topic,
@@ -225,8 +316,34 @@ MCQ_API enum mcq_error mcq_peer_resume(struct mcq_sock *sock, struct mcq_peer pe
 /* mcq_peer_close ends the connection after sending what is queued, within linger. A connect of ours
  * ends with it and isn't tried again: mcq_sock_connect starts a new one. */
 MCQ_API enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer);
+/* mcq_peer_kill ends the connection at once, what is queued for an accepted peer included; a
+ * connect of ours tries again. MCQ_REASON_KILLED. */
+MCQ_API enum mcq_error mcq_peer_kill(struct mcq_sock *sock, struct mcq_peer peer);
 MCQ_API void *mcq_peer_user(const struct mcq_sock *sock, struct mcq_peer peer);
 MCQ_API enum mcq_error mcq_peer_set_user(struct mcq_sock *sock, struct mcq_peer peer, void *user);
+
+/* XPUB with `manual`: subscribes the peer to a topic, or ends that, on its behalf; n subscribes
+ * count once. Errors: MCQ_ENOTSUP, MCQ_EINVAL, MCQ_ESTALE, MCQ_ELIMIT; unsubscribe MCQ_ENOENT. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_subscribe(struct mcq_sock *sock, struct mcq_peer peer,
+                                                       const void *topic, size_t len);
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_unsubscribe(struct mcq_sock *sock,
+                                                         struct mcq_peer peer, const void *topic,
+                                                         size_t len);
+
+/* What one peer costs and owes, at this moment. Counts are of this connection. */
+struct mcq_peer_stats {
+    uint64_t msgs_in, msgs_out, bytes_in, bytes_out;
+    uint64_t queued_msgs, queued_bytes; /* with us, not taken by the kernel */
+    uint64_t unacked_bytes;             /* taken by the kernel, not acknowledged; tcp */
+    uint64_t waiting_bytes;             /* received, not delivered */
+    uint64_t dropped;                   /* messages to it that its slowness cost */
+    uint64_t slow_cnt;                  /* times it became slow */
+    bool slow;                          /* is at its high-water mark, and hasn't left it since */
+    bool paused;                        /* by the user */
+};
+/* Cost: one system call. Errors: MCQ_ESTALE, MCQ_ETHREAD. */
+MCQ_API enum mcq_error mcq_peer_stats(const struct mcq_sock *sock, struct mcq_peer peer,
+                                      struct mcq_peer_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -42,6 +42,7 @@ struct mcq_mem_stats {
 struct mcq_proto_stats {
     uint64_t msgs_in, msgs_out, frames_in, bytes_in, bytes_out;
     uint64_t commands_in, commands_unknown, pings_in, pongs_out;
+    uint64_t pings_out, heartbeats_expired; /* peers that were silent too long */
     uint64_t handshakes, handshakes_failed, handshakes_expired;
     uint64_t bytes_undelivered;     /* received, but the connection ended before their delivery */
     uint64_t errors;                /* streams that broke the protocol */
@@ -56,7 +57,11 @@ struct mcq_pattern_stats {
     uint64_t drops_filter;  /* SUB: arrived without matching a subscription */
     uint64_t drops_handler; /* arrived at a socket without a message handler */
     uint64_t drops_end;     /* queued at a connection or socket when it ended */
-    uint64_t again;         /* sends refused with MCQ_EAGAIN */
+    uint64_t drops_old;     /* drop-old: made room for a newer one */
+    uint64_t conflated;     /* conflate: a newer one took its place */
+    uint64_t slow_enters, slow_leaves, slow_disconnects;
+    uint64_t ghosts; /* identity policy replace: older connections ended */
+    uint64_t again;  /* sends refused with MCQ_EAGAIN */
     uint64_t subs_now, subs_peak, subs_duplicate, subs_refused;
     uint64_t peers_now, peers_refused;
     uint64_t pauses, resumes;

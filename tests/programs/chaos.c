@@ -343,12 +343,12 @@ static struct mcq_sock_opts some_opts(enum mcq_sock_type type)
     opts.reconnect_min_ms = 1;
     opts.reconnect_max_ms = 5;
     opts.handshake_ms = 50;
-    opts.request_timeout_ms = one_in(2) ? 5 : 0;
+    opts.request_timeout_ms = type == MCQ_REQ && one_in(2) ? 5 : 0;
     opts.recv_hwm_bytes = one_in(3) ? 1 + pick(5000) : 0;
     opts.send_hwm_msgs = one_in(3) ? 1 + pick(5) : 0;
     opts.send_hwm_bytes = one_in(4) ? 1 + pick(5000) : 0;
     opts.frame_max_bytes = one_in(8) ? EXTERN_LEN : 0;
-    opts.subs_max = one_in(8) ? 1 + pick(4) : 0;
+    opts.subs_max = type == MCQ_PUB && one_in(8) ? 1 + pick(4) : 0;
     opts.identity = body;
     if (type == MCQ_REQ || type == MCQ_DEALER || type == MCQ_ROUTER)
         opts.identity_len = one_in(4) ? 1 + pick(6) : 0;

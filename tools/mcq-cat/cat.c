@@ -371,6 +371,8 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
     case MCQ_EVENT_CONNECTING:
     case MCQ_EVENT_CONNECTED:
     case MCQ_EVENT_RETRY:
+    case MCQ_EVENT_SLOW:
+    case MCQ_EVENT_SLOW_END:
         break;
     }
 }

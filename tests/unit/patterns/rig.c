@@ -93,6 +93,22 @@ static void on_subscription(void *ctx, struct mcq_pipe *pipe, bool added, struct
         r->on_sub_ended(r);
 }
 
+static void on_slow(void *ctx, struct mcq_pipe *pipe, bool on)
+{
+    struct rig *r = ctx;
+    cr_assert_eq(pipe->slow, on);
+    if (on)
+        r->slow_cnt++;
+    else
+        r->slow_end_cnt++;
+}
+
+static void on_sweep(void *ctx)
+{
+    struct rig *r = ctx;
+    r->sweep_cnt++;
+}
+
 static void on_await(void *ctx, bool on)
 {
     struct rig *r = ctx;
@@ -101,8 +117,16 @@ static void on_await(void *ctx, bool on)
 }
 
 static const struct mcq_psock_up up_table = {
-    on_deliver,    on_writable, on_control,      on_resume,
-    on_close_pipe, on_dropped,  on_subscription, on_await,
+    .deliver = on_deliver,
+    .writable = on_writable,
+    .control = on_control,
+    .resume = on_resume,
+    .close_pipe = on_close_pipe,
+    .dropped = on_dropped,
+    .slow = on_slow,
+    .subscription = on_subscription,
+    .sweep = on_sweep,
+    .await = on_await,
 };
 
 static void on_mark(void *ctx, struct mcq_pipe *pipe)
@@ -156,7 +180,12 @@ struct rig *rig_new(enum mcq_sock_type type, const struct mcq_pattern_plan *plan
                                    .mark = on_mark,
                                    .pressed = on_pressed};
     r->refuse_from = SIZE_MAX;
-    struct mcq_psock_config config = {&up_table, r, &r->env, r->shared, on_random, NULL, 10000};
+    r->opts = (struct mcq_psock_opts){.subs_max = 10000, .slow_to = MCQ_SLOW_BLOCK};
+    r->opts.slow = type == MCQ_PUB || type == MCQ_XPUB || type == MCQ_XSUB || type == MCQ_REP ||
+                           type == MCQ_ROUTER
+                       ? MCQ_SLOW_DROP_NEW
+                       : MCQ_SLOW_BLOCK;
+    struct mcq_psock_config config = {&up_table, r, &r->env, r->shared, on_random, NULL, &r->opts};
     mcq_psock_init(&r->s, mcq_pattern_of(type), &config);
     return r;
 }

@@ -16,6 +16,7 @@ typedef bool rig_handler(struct rig_peer *from, struct mcq_msg *m);
 
 struct rig {
     struct mcq_psock s;
+    struct mcq_psock_opts opts; /* as a socket has them by default; a test may change them */
     struct mcq_arena arena;
     struct mcq_buf_heap *heap;
     struct mcq_pool segs;
@@ -28,6 +29,7 @@ struct rig {
     uint64_t next_bits;
     /* what was asked for */
     uint32_t writable_cnt, await_on, await_off, control_cnt, resume_cnt;
+    uint32_t slow_cnt, slow_end_cnt, sweep_cnt;
     uint64_t dropped[RIG_REASON_CNT];
     uint32_t closed[RIG_REASON_CNT];
     struct mcq_pipe *closed_pipe;

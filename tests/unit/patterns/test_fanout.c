@@ -207,7 +207,7 @@ Test(fanout, a_peer_stops_at_its_number_of_subscriptions)
 {
     struct rig *r = rig_new(MCQ_PUB, NULL);
     struct rig_peer *p = rig_peer_up(r, NULL);
-    r->s.subs_max = 3;
+    r->opts.subs_max = 3;
     cr_assert_eq(change(p, true, "a"), MCQ_REASON_NONE);
     cr_assert_eq(change(p, true, "b"), MCQ_REASON_NONE);
     cr_assert_eq(change(p, true, "c"), MCQ_REASON_NONE);

@@ -162,7 +162,7 @@ void rig_await_data(struct rig *r, size_t len)
 
 struct mcq_conn *rig_adopt(struct rig *r, int *peer)
 {
-    static const struct mcq_sockopts so = {131072};
+    static const struct mcq_sockopts so = {.notsent_lowat_bytes = 131072};
     struct mcq_addr addr = rig_tcp4();
     struct mcq_conn *c;
     int listener = rig_plain_listener(&addr);

@@ -92,7 +92,7 @@ static void arm(struct rig *r, struct echo *e)
 static void on_event(struct rig *r, const struct mcq_io_event *ev)
 {
     struct world *w = r->user;
-    static const struct mcq_sockopts so = {131072};
+    static const struct mcq_sockopts so = {.notsent_lowat_bytes = 131072};
     if (ev->kind == MCQ_IO_ACCEPTED) {
         struct echo *e = &w->echo[w->open++];
         cr_assert_eq(mcq_conn_adopt(r->loop, ev->fd, &so, e, &e->c), MCQ_OK);

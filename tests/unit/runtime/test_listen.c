@@ -12,7 +12,7 @@
 #include "rig.h"
 
 static struct rig r;
-static const struct mcq_sockopts so = {131072};
+static const struct mcq_sockopts so = {.notsent_lowat_bytes = 131072};
 
 static struct mcq_conn *listen_at(struct mcq_addr addr, struct mcq_addr *bound)
 {

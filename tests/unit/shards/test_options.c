@@ -312,34 +312,36 @@ Test(options, words_and_limits_of_every_number)
         uint32_t *value;
         bool none, unlimited;
         uint32_t max;
-    } all[] = {{"send_hwm_msgs: ", &o.send_hwm_msgs, false, true, 0},
-               {"send_hwm_bytes: ", &o.send_hwm_bytes, false, false, 0},
-               {"recv_hwm_bytes: ", &o.recv_hwm_bytes, false, false, 0},
-               {"frame_max_bytes: ", &o.frame_max_bytes, false, false, 67174400},
-               {"msg_max_bytes: ", &o.msg_max_bytes, false, false, 0},
-               {"msg_frames_max: ", &o.msg_frames_max, false, false, 1024},
-               {"handshake_ms: ", &o.handshake_ms, false, false, 0},
-               {"linger_ms: ", &o.linger_ms, true, false, 0},
-               {"reconnect_min_ms: ", &o.reconnect_min_ms, false, false, 5000},
-               {"reconnect_max_ms: ", &o.reconnect_max_ms, false, false, 0},
-               {"request_timeout_ms: ", &o.request_timeout_ms, true, false, 0},
-               {"subs_max: ", &o.subs_max, false, false, 0},
-               {"notsent_lowat_bytes: ", &o.notsent_lowat_bytes, true, false, 0},
-               {"backlog: ", &o.backlog, false, false, INT32_MAX}};
+        enum mcq_sock_type type; /* 0: REQ will do */
+    } all[] = {{"send_hwm_msgs: ", &o.send_hwm_msgs, false, true, 0, 0},
+               {"send_hwm_bytes: ", &o.send_hwm_bytes, false, false, 0, 0},
+               {"recv_hwm_bytes: ", &o.recv_hwm_bytes, false, false, 0, 0},
+               {"frame_max_bytes: ", &o.frame_max_bytes, false, false, 67174400, 0},
+               {"msg_max_bytes: ", &o.msg_max_bytes, false, false, 0, 0},
+               {"msg_frames_max: ", &o.msg_frames_max, false, false, 1024, 0},
+               {"handshake_ms: ", &o.handshake_ms, false, false, 0, 0},
+               {"linger_ms: ", &o.linger_ms, true, false, 0, 0},
+               {"reconnect_min_ms: ", &o.reconnect_min_ms, false, false, 5000, 0},
+               {"reconnect_max_ms: ", &o.reconnect_max_ms, false, false, 0, 0},
+               {"request_timeout_ms: ", &o.request_timeout_ms, true, false, 0, 0},
+               {"subs_max: ", &o.subs_max, false, false, 0, MCQ_PUB},
+               {"notsent_lowat_bytes: ", &o.notsent_lowat_bytes, true, false, 0, 0},
+               {"backlog: ", &o.backlog, false, false, INT32_MAX, 0}};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        enum mcq_sock_type type = all[i].type != 0 ? all[i].type : MCQ_REQ;
         uint32_t max = all[i].max != 0 ? all[i].max : MCQ_UNLIMITED - 1;
         o = (struct mcq_sock_opts)MCQ_SOCK_OPTS_INIT;
         *all[i].value = max;
-        sock_good(&o, MCQ_REQ);
+        sock_good(&o, type);
         *all[i].value = max + 1;
         if (max + 1 != MCQ_UNLIMITED || !all[i].unlimited)
-            sock_bad(&o, MCQ_REQ, all[i].name);
+            sock_bad(&o, type, all[i].name);
         *all[i].value = MCQ_NONE;
         if (!all[i].none)
-            sock_bad(&o, MCQ_REQ, all[i].name);
+            sock_bad(&o, type, all[i].name);
         *all[i].value = MCQ_UNLIMITED;
         if (!all[i].unlimited)
-            sock_bad(&o, MCQ_REQ, all[i].name);
+            sock_bad(&o, type, all[i].name);
     }
 }
 

@@ -1,0 +1,75 @@
+/* The simulated machine: one network, one virtual clock, and the kernel's half of runtime/'s seam
+ * (uring, net, clock, random), with faults drawn from a seed.
+ *
+ * A *process* is whatever runs with its own descriptors, ring and random numbers: here one shard.
+ * The world selects one, steps it, selects the next; calls of the seam belong to the selected one.
+ * Nothing happens by itself: a ring's wait returns at once and notes until when it would sleep;
+ * bytes move and time passes only in mcq_sim_advance. Everything is a function of the seed, so a
+ * run replays exactly.
+ *
+ * Thread: one. Errors: a call the real kernel would not forgive (a descriptor used after close, a
+ * send buffer changed while in flight, a block returned twice to the ring, two operations with one
+ * tag) is a violation: mcq_sim_fail.
+ */
+#ifndef MCQ_TESTS_SIM_KERNEL_H
+#define MCQ_TESTS_SIM_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MCQ_SIM_PROCESSES_MAX 8u
+
+/* Chances in 10,000, drawn anew each time it could happen. Zero: never. */
+struct mcq_sim_faults {
+    uint32_t short_read, short_write; /* of 1 byte up to all but one */
+    uint32_t reset;                   /* per delivery on a stream */
+    uint32_t half_open;               /* the peer vanishes without FIN or RST */
+    uint32_t delay;                   /* a segment takes up to delay_max_ns */
+    uint64_t delay_max_ns;
+    uint32_t inline_done;  /* an operation completes inside its submission, else at an advance */
+    uint32_t reorder;      /* completions of different descriptors overtake each other */
+    uint32_t enobufs;      /* a receive finds no block although there are some */
+    uint32_t cq_overflow;  /* the completion queue holds back what it could give */
+    uint32_t shot_end;     /* a multishot ends without a cause */
+    uint32_t emfile;       /* accept fails */
+    uint32_t refused;      /* a connect to somebody who listens is refused */
+    uint32_t connect_lost; /* a connect never answers */
+    uint32_t cancel_late;  /* a cancel finds its target already done */
+    uint32_t clock_step;   /* an advance jumps by up to clock_step_max_ns */
+    uint64_t clock_step_max_ns;
+    uint32_t socket_buffer_bytes; /* of each stream and direction; 0: 64 KiB */
+};
+
+/* Starts a machine; there is one at a time. */
+void mcq_sim_open(uint64_t seed, const struct mcq_sim_faults *faults);
+void mcq_sim_close(void);
+/* Changes the faults from here on (a quiet end lets a scenario settle). */
+void mcq_sim_set_faults(const struct mcq_sim_faults *faults);
+
+void mcq_sim_select(uint32_t process);
+uint64_t mcq_sim_now_ns(void);
+/* The machine's own random numbers, for the scenario too: one stream, one seed. */
+uint64_t mcq_sim_random(void);
+bool mcq_sim_chance(uint32_t in_10000);
+
+/* True if a step of the process would find a completion, deferred work, or a deadline passed of its
+ * last wait. */
+bool mcq_sim_runnable(uint32_t process);
+/* Lets bytes, operations and time go on: by one event of the network, or, if there is none, to the
+ * earliest wait's deadline. Returns false if nothing at all would ever happen again. */
+bool mcq_sim_advance(void);
+
+/* Ends a process as kill -9 does: its descriptors are closed by the kernel (unread data makes that
+ * a reset), its ring vanishes. Its memory is the caller's. */
+void mcq_sim_kill(uint32_t process);
+
+/* Resources of a process, for checks at the end. */
+uint32_t mcq_sim_open_fds(uint32_t process);
+
+/* A violation: prints the seed, the virtual time and the text, and ends the run of this seed. */
+void mcq_sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+/* Where mcq_sim_fail goes on: the world sets it (longjmp or exit). */
+extern void (*mcq_sim_on_fail)(void);
+
+#endif
