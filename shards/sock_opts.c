@@ -6,6 +6,7 @@
 #include "mem/detail.h"
 #include "mem/slice.h"
 #include "shards/options.h"
+#include "shards/zmq_names.h"
 
 #define KIB                  1024u
 #define MIB                  (1024u * KIB)
@@ -337,13 +338,24 @@ static enum mcq_error named_read(uint32_t *value, const struct option *opt, cons
                           opt->name, text, opt->names[1]);
 }
 
+static enum mcq_error unknown(const char *name, struct mcq_detail *detail)
+{
+    const char *ours = NULL;
+    const char *why = NULL;
+    if (!mcq_zmq_name_find(name, &ours, &why))
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "'%.64s' is no option of a socket: docs/OPTIONS.md lists them", name);
+    if (ours == NULL)
+        return mcq_detail_set(detail, MCQ_ENOTSUP, 0, "%s: there is none: %s", name, why);
+    return mcq_detail_set(detail, MCQ_ENOTSUP, 0, "%s: here it is %s: %s", name, ours, why);
+}
+
 enum mcq_error mcq_sock_opts_set(struct mcq_sock_opts *opts, const char *name, const char *value,
                                  struct mcq_detail *detail)
 {
     const struct option *opt = option_of(name);
     if (opt == NULL)
-        return mcq_detail_set(detail, MCQ_EINVAL, 0,
-                              "'%.64s' is no option of a socket: docs/OPTIONS.md lists them", name);
+        return unknown(name, detail);
     void *at = field(opts, opt);
     switch (opt->kind) {
     case NUMBER:

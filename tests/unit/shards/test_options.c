@@ -1,6 +1,7 @@
 #include "shards/options.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -392,4 +393,146 @@ Test(options, identities_are_of_req_dealer_and_router)
         else
             sock_bad(&o, (enum mcq_sock_type)type, "identity: ");
     }
+}
+
+/* --- by name --------------------------------------------------------------------------------- */
+
+static void set_good(struct mcq_sock_opts *o, const char *name, const char *value)
+{
+    struct mcq_detail detail = {.text = ""};
+    cr_assert_eq(mcq_sock_opts_set(o, name, value, &detail), MCQ_OK, "%s", detail.text);
+}
+
+static void set_bad(const char *name, const char *value, enum mcq_error code, const char *says)
+{
+    struct mcq_sock_opts o = MCQ_SOCK_OPTS_INIT, before = o;
+    struct mcq_detail detail = {.text = ""};
+    cr_assert_eq(mcq_sock_opts_set(&o, name, value, &detail), code, "%s: %s", name, detail.text);
+    cr_assert_not_null(strstr(detail.text, says), "'%s' lacks '%s'", detail.text, says);
+    cr_assert_eq(memcmp(&o, &before, sizeof(o)), 0, "%s has changed something", name);
+}
+
+Test(options, set_by_name_and_text)
+{
+    struct mcq_sock_opts o = MCQ_SOCK_OPTS_INIT;
+    set_good(&o, "send_hwm_msgs", "4096");
+    set_good(&o, "recv_hwm_msgs", "unlimited");
+    set_good(&o, "linger_ms", "none");
+    set_good(&o, "slow", "drop-old");
+    set_good(&o, "identity", "gateway-1");
+    set_good(&o, "identity_policy", "replace");
+    set_good(&o, "router_mandatory", "true");
+    set_good(&o, "probe", "1");
+    set_good(&o, "immediate", "true");
+    set_good(&o, "immediate", "false");
+    set_good(&o, "device", "lo");
+    struct mcq_sock_opts out = sock_good(&o, MCQ_ROUTER);
+    cr_assert_eq(out.send_hwm_msgs, 4096);
+    cr_assert_eq(out.recv_hwm_msgs, MCQ_UNLIMITED);
+    cr_assert_eq(out.linger_ms, 0);
+    cr_assert_eq(out.slow, MCQ_SLOW_DROP_OLD);
+    cr_assert_eq(out.identity_len, 9);
+    cr_assert_eq(memcmp(out.identity, "gateway-1", 9), 0);
+    cr_assert_eq(out.identity_policy, MCQ_IDENTITY_REPLACE);
+    cr_assert(out.router_mandatory && out.probe && !out.immediate);
+    cr_assert_str_eq(out.device, "lo");
+}
+
+Test(options, set_refuses_what_it_does_not_know)
+{
+    set_bad("send_hwm_msg", "1", MCQ_EINVAL, "docs/OPTIONS.md");
+    set_bad("send_hwm_msgs", "-1", MCQ_EINVAL, "send_hwm_msgs");
+    set_bad("send_hwm_msgs", "1k", MCQ_EINVAL, "1k");
+    set_bad("send_hwm_msgs", "", MCQ_EINVAL, "send_hwm_msgs");
+    set_bad("send_hwm_msgs", "4294967295", MCQ_EINVAL, "4294967295");
+    set_bad("send_hwm_msgs", "99999999999999999999999", MCQ_EINVAL, "99999");
+    set_bad("slow", "drop", MCQ_EINVAL, "drop");
+    set_bad("probe", "yes", MCQ_EINVAL, "neither true nor false");
+    set_bad("ZMQ_SNDHWM", "1", MCQ_ENOTSUP, "here it is send_hwm_msgs");
+    set_bad("SNDHWM", "1", MCQ_ENOTSUP, "here it is send_hwm_msgs");
+    set_bad("ZMQ_CURVE_SERVER", "1", MCQ_ENOTSUP, "CURVE is not part");
+    set_bad("ZMQ_NONSENSE", "1", MCQ_EINVAL, "docs/OPTIONS.md");
+}
+
+Test(options, a_type_takes_its_own_alone)
+{
+    const struct {
+        const char *name, *value;
+        enum mcq_sock_type good, bad;
+    } all[] = {{"req_relaxed", "true", MCQ_REQ, MCQ_DEALER},
+               {"req_correlate", "true", MCQ_REQ, MCQ_REP},
+               {"router_mandatory", "true", MCQ_ROUTER, MCQ_DEALER},
+               {"identity_policy", "replace", MCQ_ROUTER, MCQ_REP},
+               {"probe", "true", MCQ_DEALER, MCQ_PUSH},
+               {"verbose", "true", MCQ_XPUB, MCQ_PUB},
+               {"verboser", "true", MCQ_XPUB, MCQ_SUB},
+               {"manual", "true", MCQ_XPUB, MCQ_PUB},
+               {"invert_matching", "true", MCQ_SUB, MCQ_XSUB},
+               {"welcome", "hello", MCQ_PUB, MCQ_SUB},
+               {"subs_max", "5", MCQ_XPUB, MCQ_SUB},
+               {"request_timeout_ms", "5", MCQ_REQ, MCQ_REP},
+               {"slow", "disconnect", MCQ_PUSH, MCQ_REQ},
+               {"slow", "drop-old", MCQ_PUB, MCQ_SUB},
+               {"slow", "block", MCQ_PULL, MCQ_REP}};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        struct mcq_sock_opts o = MCQ_SOCK_OPTS_INIT;
+        set_good(&o, all[i].name, all[i].value);
+        sock_good(&o, all[i].good);
+        sock_bad(&o, all[i].bad, all[i].name);
+    }
+}
+
+Test(options, defaults_that_follow_others)
+{
+    struct mcq_sock_opts o = MCQ_SOCK_OPTS_INIT;
+    o.handshake_ms = 123;
+    o.heartbeat_ms = 456;
+    struct mcq_sock_opts out = sock_good(&o, MCQ_ROUTER);
+    cr_assert_eq(out.connect_timeout_ms, 123);
+    cr_assert_eq(out.heartbeat_timeout_ms, 456);
+    cr_assert_eq(out.slow, MCQ_SLOW_DROP_NEW);
+    o.router_mandatory = true;
+    cr_assert_eq(sock_good(&o, MCQ_ROUTER).slow, MCQ_SLOW_BLOCK);
+    o = (struct mcq_sock_opts)MCQ_SOCK_OPTS_INIT;
+    o.heartbeat_ttl_ms = 100;
+    sock_bad(&o, MCQ_PAIR, "heartbeat_ttl_ms: ");
+    o.heartbeat_ttl_ms = 0;
+    o.zmtp_min = 31;
+    sock_bad(&o, MCQ_PAIR, "zmtp_min: ");
+    o.zmtp_min = 0;
+    o.slow = 9;
+    sock_bad(&o, MCQ_PAIR, "slow: ");
+}
+
+/* Each row `| number | NAME | default | ours | meaning |` of the table for people says what the
+ * library says. Returns how many rows there were. */
+static size_t rows_check(FILE *f)
+{
+    char line[1024], name[64], ours[64];
+    size_t rows = 0;
+    while (fgets(line, sizeof(line), f) != NULL) {
+        if (sscanf(line, "| %*d | %63[A-Z0-9_] | %*[^|]| %63[^ ] |", name, ours) != 2)
+            continue;
+        rows++;
+        if (strcmp(ours, "no") == 0) {
+            set_bad(name, "1", MCQ_ENOTSUP, "there is none");
+            continue;
+        }
+        ours[strlen(ours) - 1] = '\0';
+        set_bad(name, "1", MCQ_ENOTSUP, ours + 1);
+        struct mcq_sock_opts o = MCQ_SOCK_OPTS_INIT;
+        struct mcq_detail detail = {.text = ""};
+        bool call = strncmp(ours + 1, "mcq_", 4) == 0;
+        if (!call && mcq_sock_opts_set(&o, ours + 1, "", &detail) != MCQ_OK)
+            cr_assert_null(strstr(detail.text, "is no option"), "%s: %s", name, detail.text);
+    }
+    return rows;
+}
+
+Test(options, the_table_in_docs_is_the_one_in_the_code)
+{
+    FILE *f = fopen("docs/OPTIONS.md", "r");
+    cr_assert_not_null(f, "run from the project's folder");
+    cr_assert_eq(rows_check(f), 112);
+    fclose(f);
 }
