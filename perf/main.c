@@ -5,6 +5,7 @@
 #include "perf/compare.h"
 #include "perf/options.h"
 #include "perf/report.h"
+#include "perf/slow.h"
 
 #include <signal.h>
 
@@ -57,6 +58,8 @@ static int command_run(const struct perf_options *options)
         return throughput_main(options);
     case PERF_COMMAND_COMPARE:
         return perf_compare_run(options) ? EXIT_MEASURED : EXIT_MISSING;
+    case PERF_COMMAND_SLOW:
+        return perf_slow_run(options) ? EXIT_MEASURED : EXIT_MISSING;
     }
     return EXIT_USAGE;
 }

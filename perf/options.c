@@ -1,5 +1,7 @@
 #include "perf/options.h"
 
+#include "perf/fanout.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -20,6 +22,8 @@ enum {
     OPT_COUNT,
     OPT_SECONDS,
     OPT_RUNS,
+    OPT_SUBS,
+    OPT_LOAD,
     OPT_QUICK,
     OPT_JSON,
     OPT_ARENA,
@@ -43,27 +47,33 @@ static const struct {
                                  OPT_BIT(OPT_PEER) | OPT_BIT(OPT_SIZE) | OPT_BIT(OPT_SECONDS)},
     [PERF_COMMAND_COMPARE] = {"compare", OPT_BIT(OPT_QUICK) | OPT_BIT(OPT_COUNT) |
                                              OPT_BIT(OPT_SECONDS) | OPT_BIT(OPT_RUNS)},
+    [PERF_COMMAND_SLOW] = {"slow", OPT_BIT(OPT_SUBS) | OPT_BIT(OPT_SIZE) | OPT_BIT(OPT_LOAD) |
+                                       OPT_BIT(OPT_SECONDS) | OPT_BIT(OPT_RUNS)},
 };
 
 void perf_options_help(void)
 {
-    puts("usage: mcq-perf rtt        --peer mcq|libzmq|raw [--idle spin|block] [--size N]\n"
-         "                           [--count N] [--json]\n"
-         "       mcq-perf throughput --peer mcq|libzmq|raw|raw-frames [--size N] [--seconds S]\n"
-         "                           [--json]\n"
-         "       mcq-perf compare    [--quick] [--count N] [--seconds S] [--runs N] [--json]\n"
-         "\n"
-         "rtt         REQ/REP over tcp loopback, one request at a time: percentiles in us.\n"
-         "throughput  PUSH to PULL over tcp loopback, counted by the receiver.\n"
-         "compare     all peers and workloads in one run, interleaved, as one table.\n"
-         "\n"
-         "Two processes on two CPUs, warm-up excluded. Peers: mcq is Monocoque; libzmq always\n"
-         "blocks and is measured pinned and free, the better is reported; raw is bare sockets;\n"
-         "raw-frames is ZMTP framing on bare sockets. Defaults: --idle spin, --size 16, --count\n"
-         "100000 spinning or 20000 blocking, --seconds 2.\n"
-         "\n"
-         "Options of the library, for the mcq peer: --arena SIZE, --large-bytes SIZE,\n"
-         "--uring-features MASK, --log LEVEL. Placement and --idle are mcq-perf's own.");
+    puts(
+        "usage: mcq-perf rtt        --peer mcq|libzmq|raw [--idle spin|block] [--size N]\n"
+        "                           [--count N] [--json]\n"
+        "       mcq-perf throughput --peer mcq|libzmq|raw|raw-frames [--size N] [--seconds S]\n"
+        "                           [--json]\n"
+        "       mcq-perf compare    [--quick] [--count N] [--seconds S] [--runs N] [--json]\n"
+        "       mcq-perf slow       [--subs N] [--size N] [--load SHARE] [--seconds S] [--runs N]\n"
+        "                           [--json]\n"
+        "\n"
+        "rtt         REQ/REP over tcp loopback, one request at a time: percentiles in us.\n"
+        "throughput  PUSH to PULL over tcp loopback, counted by the receiver.\n"
+        "compare     all peers and workloads in one run, interleaved, as one table.\n"
+        "slow        PUB to many SUBs of which one is stopped: what that costs the others.\n"
+        "\n"
+        "Two processes on two CPUs, warm-up excluded. Peers: mcq is Monocoque; libzmq always\n"
+        "blocks and is measured pinned and free, the better is reported; raw is bare sockets;\n"
+        "raw-frames is ZMTP framing on bare sockets. Defaults: --idle spin, --size 16, --count\n"
+        "100000 spinning or 20000 blocking, --seconds 2.\n"
+        "\n"
+        "Options of the library, for the mcq peer: --arena SIZE, --large-bytes SIZE,\n"
+        "--uring-features MASK, --log LEVEL. Placement and --idle are mcq-perf's own.");
 }
 
 __attribute__((format(printf, 1, 2))) static bool bad(const char *format, ...)
@@ -87,6 +97,16 @@ static bool number_parse(const char *name, const char *text, uint64_t max, uint6
                    (unsigned long long)max, text);
     }
     *value = number;
+    return true;
+}
+
+static bool load_parse(const char *text, double *load)
+{
+    char *end = NULL;
+    *load = strtod(text, &end);
+    if (end == text || *end != '\0' || !(*load > 0 && *load <= 1)) {
+        return bad("--load wants a share above 0 and up to 1, not '%s'", text);
+    }
     return true;
 }
 
@@ -127,6 +147,14 @@ static bool size_parse(const char *text, size_t *size)
     return ok;
 }
 
+static bool subs_parse(const char *text, unsigned *subs)
+{
+    uint64_t value = 0;
+    bool ok = number_parse("subs", text, PERF_FANOUT_SUBS_MAX, &value);
+    *subs = (unsigned)value;
+    return ok && (value > 1 || bad("--subs wants at least 2: one is stopped"));
+}
+
 static bool runs_parse(const char *text, unsigned *runs)
 {
     uint64_t value = 0;
@@ -150,6 +178,10 @@ static bool option_take(struct perf_options *options, int opt, char *text)
         return seconds_parse(text, &options->seconds);
     case OPT_RUNS:
         return runs_parse(text, &options->runs);
+    case OPT_SUBS:
+        return subs_parse(text, &options->subs);
+    case OPT_LOAD:
+        return load_parse(text, &options->load);
     case OPT_QUICK:
         options->quick = true;
         return true;
@@ -175,7 +207,7 @@ static bool option_take(struct perf_options *options, int opt, char *text)
 /* What only shows once all options are read. */
 static bool options_check(const struct perf_options *options)
 {
-    if (options->command == PERF_COMMAND_COMPARE) {
+    if (options->command == PERF_COMMAND_COMPARE || options->command == PERF_COMMAND_SLOW) {
         return true;
     }
     if (options->peer == NULL) {
@@ -196,7 +228,7 @@ static bool command_parse(struct perf_options *options, const char *text)
             return true;
         }
     }
-    return bad("the first argument is rtt, throughput or compare, not '%s'", text);
+    return bad("the first argument is rtt, throughput, compare or slow, not '%s'", text);
 }
 
 static enum perf_parse options_read(struct perf_options *options, int argc, char **argv)
@@ -208,6 +240,8 @@ static enum perf_parse options_read(struct perf_options *options, int argc, char
         {"count", required_argument, NULL, OPT_COUNT},
         {"seconds", required_argument, NULL, OPT_SECONDS},
         {"runs", required_argument, NULL, OPT_RUNS},
+        {"subs", required_argument, NULL, OPT_SUBS},
+        {"load", required_argument, NULL, OPT_LOAD},
         {"quick", no_argument, NULL, OPT_QUICK},
         {"json", no_argument, NULL, OPT_JSON},
         {"arena", required_argument, NULL, OPT_ARENA},

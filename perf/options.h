@@ -8,19 +8,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum perf_command { PERF_COMMAND_RTT, PERF_COMMAND_THROUGHPUT, PERF_COMMAND_COMPARE };
+enum perf_command {
+    PERF_COMMAND_RTT,
+    PERF_COMMAND_THROUGHPUT,
+    PERF_COMMAND_COMPARE,
+    PERF_COMMAND_SLOW,
+};
 
 #define PERF_SIZE_DEFAULT    16u
 #define PERF_SECONDS_DEFAULT 2.0
 
 struct perf_options {
     enum perf_command command;
-    const struct perf_peer *peer; /* NULL for compare */
+    const struct perf_peer *peer; /* NULL for compare and slow */
     enum perf_idle idle;
     size_t size;
     uint64_t count; /* 0: the default of the idle policy */
     double seconds; /* 0: the default of the command */
-    unsigned runs;  /* 0: the default of compare */
+    unsigned runs;  /* 0: the default of the command */
+    unsigned subs;  /* slow: subscribers; 0: the default */
+    double load;    /* slow: share of the greatest rate; 0: the default */
     bool quick;
     bool json;
 };
