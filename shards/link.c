@@ -2,19 +2,16 @@
 
 #include <errno.h>
 
-#include "mem/detail.h"
 #include "runtime/net.h"
-#include "runtime/oserr.h"
 #include "shards/shard.h"
 
-#define BACKOFF_DOUBLINGS_MAX 16u
-#define HUNGRY_RETRY_NS       10000000u
+#define HUNGRY_RETRY_NS 10000000u
 
 static void link_tick(struct mcq_timer_node *t, uint64_t now_ns);
 
 /* --- life ---------------------------------------------------------------------------------- */
 
-static struct mcq_link *link_create(struct mcq_sock *sock)
+struct mcq_link *mcq_link_create(struct mcq_sock *sock)
 {
     struct mcq_shard *sh = sock->shard;
     struct mcq_link *link = mcq_pool_take(&sh->links);
@@ -35,7 +32,6 @@ static struct mcq_link *link_create(struct mcq_sock *sock)
     link->refused = false;
     link->hungry = false;
     link->close_reason = MCQ_REASON_NONE;
-    link->connect_deadline_ns = 0;
     link->linger_deadline_ns = 0;
     link->timer = (struct mcq_timer_node){.fn = link_tick};
     link->sock_node = (struct mcq_node){NULL, NULL};
@@ -45,7 +41,7 @@ static struct mcq_link *link_create(struct mcq_sock *sock)
     return link;
 }
 
-static void link_free(struct mcq_link *link)
+void mcq_link_free(struct mcq_link *link)
 {
     struct mcq_shard *sh = link->shard;
     if (link->target != NULL)
@@ -75,10 +71,8 @@ static void link_remove(struct mcq_link *link)
         mcq_sock_tell_drops(link);
     mcq_node_unlink(&link->pipe.mark_node);
     mcq_node_unlink(&link->sock_node);
-    link->orphan = link->state == MCQ_LINK_RESOLVING &&
-                   !mcq_resolver_cancel(sh->resolver, &link->target->query);
-    if (!link->orphan)
-        link_free(link);
+    if (link->target == NULL || mcq_target_leave(link))
+        mcq_link_free(link);
     mcq_sock_check_closed(sock);
 }
 
@@ -123,128 +117,11 @@ const char *mcq_link_endpoint(const struct mcq_link *link, char text[MCQ_ENDPOIN
     return text;
 }
 
-static void tell(struct mcq_link *link, struct mcq_event *ev)
+void mcq_link_tell(struct mcq_link *link, struct mcq_event *ev)
 {
     char text[MCQ_ENDPOINT_LEN_MAX];
     ev->endpoint = mcq_link_endpoint(link, text);
     mcq_sock_tell(link->sock, ev);
-}
-
-/* --- connect side -------------------------------------------------------------------------- */
-
-static void retry_later(struct mcq_link *link)
-{
-    const struct mcq_sock_opts *o = &link->sock->opts;
-    struct mcq_target *t = link->target;
-    uint32_t doublings = t->failures < BACKOFF_DOUBLINGS_MAX ? t->failures : BACKOFF_DOUBLINGS_MAX;
-    uint64_t ns =
-        mcq_min_u64((uint64_t)o->reconnect_min_ms << doublings, o->reconnect_max_ms) * 1000000ull;
-    /* Jitter of a quarter each way, so that a fleet doesn't come back in step. */
-    ns = ns - ns / 4 + mcq_loop_random(link->shard->loop) % (ns / 2 + 1);
-    t->failures++;
-    link->state = MCQ_LINK_WAITING;
-    t->retry_at_ns = mcq_shard_now_ns(link->shard) + ns;
-    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_RETRY, .retry_ns = ns});
-    mcq_link_touch(link);
-}
-
-static void connect_now(struct mcq_link *link)
-{
-    struct mcq_shard *sh = link->shard;
-    const struct mcq_sock_opts *o = &link->sock->opts;
-    struct mcq_sockopts so = {.notsent_lowat_bytes = o->notsent_lowat_bytes};
-    struct mcq_detail detail = {.text = ""};
-    struct mcq_conn *conn = NULL;
-    link->state = MCQ_LINK_CONNECTING;
-    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_CONNECTING});
-    enum mcq_error err =
-        mcq_conn_connect(sh->loop, &link->target->ep.addr, &so, link, &conn, &detail);
-    if (err != MCQ_OK) {
-        tell(link, &(struct mcq_event){.kind = MCQ_EVENT_HANDSHAKE_FAILED,
-                                       .reason = MCQ_REASON_OS,
-                                       .error = err,
-                                       .os_errno = detail.os_errno,
-                                       .detail = detail.text});
-        retry_later(link);
-        return;
-    }
-    link->session.conn = conn;
-    link->session.ended = true; /* nothing to end yet but the attempt */
-    link->connect_deadline_ns = mcq_shard_now_ns(sh) + o->handshake_ms * 1000000ull;
-    mcq_link_touch(link);
-}
-
-/* The resolver's answer, on the shard. */
-static void resolved(struct mcq_shard *sh, void *arg)
-{
-    struct mcq_query *q = arg;
-    struct mcq_target *t = MCQ_CONTAINER_OF(q, struct mcq_target, query);
-    struct mcq_link *link = t->link;
-    (void)sh;
-    if (link->orphan) {
-        link->orphan = false;
-        link_free(link);
-        return;
-    }
-    link->state = MCQ_LINK_WAITING;
-    if (q->addr.len == 0) {
-        tell(link, &(struct mcq_event){.kind = MCQ_EVENT_HANDSHAKE_FAILED,
-                                       .reason = MCQ_REASON_OS,
-                                       .error = MCQ_EADDR,
-                                       .detail = q->error});
-        retry_later(link);
-        return;
-    }
-    t->ep.addr = q->addr;
-    connect_now(link);
-}
-
-/* Names are looked up again at each try: the service may have moved. */
-static void resolve(struct mcq_link *link)
-{
-    struct mcq_shard *sh = link->shard;
-    struct mcq_target *t = link->target;
-    t->query.port = t->ep.port;
-    t->query.mailbox = sh->mailbox;
-    t->query.answer = resolved;
-    mcq_bytes_copy(t->query.host, t->ep.host, sizeof(t->query.host));
-    enum mcq_error err = mcq_resolver_ask(sh->resolver, &t->query);
-    if (err == MCQ_OK) {
-        link->state = MCQ_LINK_RESOLVING;
-        return;
-    }
-    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_HANDSHAKE_FAILED,
-                                   .reason = MCQ_REASON_LIMIT,
-                                   .error = err,
-                                   .detail = "too many host names wait to be looked up"});
-    retry_later(link);
-}
-
-enum mcq_error mcq_link_connect(struct mcq_sock *sock, const char *text,
-                                const struct mcq_endpoint *ep, struct mcq_detail *detail)
-{
-    struct mcq_shard *sh = sock->shard;
-    struct mcq_target *t = mcq_pool_take(&sh->targets);
-    if (t == NULL)
-        return mcq_detail_set(detail, MCQ_ELIMIT, 0, "all %u connects of this shard are in use",
-                              sh->targets.max);
-    struct mcq_link *link = link_create(sock);
-    if (link == NULL) {
-        mcq_pool_give(&sh->targets, t);
-        return mcq_detail_set(detail, MCQ_ELIMIT, 0,
-                              "all %u links of this shard are in use: raise --connections",
-                              sh->links.max);
-    }
-    *t = (struct mcq_target){.ep = *ep, .link = link};
-    struct mcq_writer w = mcq_writer_of(t->text, sizeof(t->text) - 1);
-    mcq_writer_put(&w, mcq_slice_of(text, __builtin_strlen(text)));
-    link->target = t;
-    link->pipe.connecting = true;
-    link->added = true;
-    sock->psock.pattern->add(&sock->psock, &link->pipe);
-    t->retry_at_ns = mcq_shard_now_ns(sh);
-    mcq_link_touch(link);
-    return MCQ_OK;
 }
 
 /* --- accepted ------------------------------------------------------------------------------ */
@@ -254,14 +131,14 @@ void mcq_link_accept(struct mcq_sock *sock, int fd)
     struct mcq_shard *sh = sock->shard;
     const struct mcq_sock_opts *o = &sock->opts;
     struct mcq_sockopts so = {.notsent_lowat_bytes = o->notsent_lowat_bytes};
-    struct mcq_link *link = sock->closing ? NULL : link_create(sock);
+    struct mcq_link *link = sock->closing ? NULL : mcq_link_create(sock);
     struct mcq_conn *conn = NULL;
     if (link == NULL)
         mcq_net_close(fd);
     if (link == NULL || mcq_conn_adopt(sh->loop, fd, &so, link, &conn) != MCQ_OK) {
         if (link != NULL) {
             mcq_node_unlink(&link->sock_node);
-            link_free(link);
+            mcq_link_free(link);
         }
         sh->stats.pattern.peers_refused++;
         mcq_sock_tell(sock, &(struct mcq_event){.kind = MCQ_EVENT_REFUSED,
@@ -271,7 +148,7 @@ void mcq_link_accept(struct mcq_sock *sock, int fd)
     }
     link->state = MCQ_LINK_SESSION;
     mcq_session_open(link, conn);
-    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_ACCEPTED});
+    mcq_link_tell(link, &(struct mcq_event){.kind = MCQ_EVENT_ACCEPTED});
 }
 
 /* --- sessions ------------------------------------------------------------------------------ */
@@ -299,7 +176,7 @@ bool mcq_link_up(struct mcq_link *link)
         link->target->failures = 0;
     link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
     mcq_link_touch(link);
-    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_UP, .peer = link->pipe.peer});
+    mcq_link_tell(link, &(struct mcq_event){.kind = MCQ_EVENT_UP, .peer = link->pipe.peer});
     return !link->session.ended;
 }
 
@@ -345,7 +222,7 @@ static void session_lost(struct mcq_link *link)
     if (!link->closing)
         link->close_reason = link->session.reason;
     if (link->target != NULL && wanted)
-        retry_later(link);
+        mcq_target_retry(link);
     else
         link_remove(link);
 }
@@ -369,20 +246,9 @@ static void conn_closed(struct mcq_link *link)
 static void connected(struct mcq_link *link)
 {
     link->state = MCQ_LINK_SESSION;
-    link->connect_deadline_ns = 0;
+    link->target->deadline_ns = 0;
     mcq_session_open(link, link->session.conn);
-    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_CONNECTED});
-}
-
-static void connect_failed(struct mcq_link *link, int os_errno)
-{
-    link->session.reason = mcq_oserr_reason(os_errno);
-    link->connect_deadline_ns = 0;
-    mcq_conn_abort(link->shard->loop, link->session.conn);
-    tell(link, &(struct mcq_event){.kind = MCQ_EVENT_HANDSHAKE_FAILED,
-                                   .reason = link->session.reason,
-                                   .os_errno = os_errno,
-                                   .detail = mcq_oserr_text(os_errno)});
+    mcq_link_tell(link, &(struct mcq_event){.kind = MCQ_EVENT_CONNECTED});
 }
 
 void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
@@ -404,7 +270,7 @@ void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
         connected(link);
         break;
     case MCQ_IO_CONNECT_FAILED:
-        connect_failed(link, ev->os_errno);
+        mcq_target_failed(link, ev->os_errno);
         break;
     case MCQ_IO_CLOSED:
         conn_closed(link);
@@ -427,7 +293,7 @@ static void finish(struct mcq_link *link)
             link_remove(link);
     } else if (link->state == MCQ_LINK_CONNECTING) {
         link->session.reason = MCQ_REASON_LOCAL;
-        link->connect_deadline_ns = 0;
+        link->target->deadline_ns = 0;
         mcq_conn_abort(sh->loop, link->session.conn);
     } else if (link->attached && mcq_shard_now_ns(sh) < link->linger_deadline_ns) {
         mcq_session_close(link, link->close_reason, link->linger_deadline_ns);
@@ -535,17 +401,14 @@ static void link_tick(struct mcq_timer_node *timer, uint64_t now_ns)
     switch (link->state) {
     case MCQ_LINK_WAITING:
         if (link->target != NULL && due(link->target->retry_at_ns, now_ns, &next_ns)) {
-            if (link->target->ep.resolved)
-                connect_now(link);
-            else
-                resolve(link);
+            mcq_target_try(link);
             if (link->state != MCQ_LINK_RESOLVING)
                 return;
         }
         break;
     case MCQ_LINK_CONNECTING:
-        if (due(link->connect_deadline_ns, now_ns, &next_ns))
-            connect_failed(link, ETIMEDOUT);
+        if (due(link->target->deadline_ns, now_ns, &next_ns))
+            mcq_target_failed(link, ETIMEDOUT);
         break;
     case MCQ_LINK_SESSION:
         tick_session(link, now_ns, &next_ns);

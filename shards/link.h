@@ -1,5 +1,5 @@
 /* Link: one configured connect, or one accepted connection: pipe, session, and on the connect side
- * the target and its retries.
+ * the target (shards/target) with its tries.
  *
  *   connect:  WAITING -> RESOLVING -> CONNECTING -> SESSION -> WAITING (backoff) ... -> removed
  *   accepted:                                       SESSION -> removed
@@ -13,9 +13,8 @@
 #include "patterns/pipe.h"
 #include "runtime/op.h"
 #include "runtime/timer.h"
-#include "shards/endpoint.h"
-#include "shards/resolver.h"
 #include "shards/session.h"
+#include "shards/target.h"
 
 struct mcq_sock;
 
@@ -24,16 +23,6 @@ enum mcq_link_state {
     MCQ_LINK_RESOLVING,
     MCQ_LINK_CONNECTING,
     MCQ_LINK_SESSION
-};
-
-/* Connect side only. */
-struct mcq_target {
-    char text[MCQ_ENDPOINT_LEN_MAX];
-    struct mcq_endpoint ep;
-    struct mcq_query query;
-    struct mcq_link *link; /* whose it is */
-    uint32_t failures;     /* in a row, for the backoff */
-    uint64_t retry_at_ns;
 };
 
 /* Dropped messages nobody was told of yet, for the reasons HWM, NO_PEER and PATTERN. */
@@ -50,23 +39,21 @@ struct mcq_link {
     enum mcq_link_state state;
     bool attached; /* the pattern knows it as up */
     bool closing;
-    bool orphan;  /* removed, but the resolver's answer waits in the mailbox: freed by it */
     bool added;   /* ... and as a pipe at all */
     bool refused; /* by the pattern */
     bool hungry;  /* found no block although nothing of it is queued */
     enum mcq_reason close_reason;
     struct mcq_drops drops;
-    uint64_t connect_deadline_ns;
     uint64_t linger_deadline_ns;
     struct mcq_timer_node timer;
     struct mcq_node sock_node;
     struct mcq_node drop_node;
 };
 
-/* A connect-side link; starts in the next turn. Errors: MCQ_ELIMIT. */
-MCQ_MUST_USE enum mcq_error mcq_link_connect(struct mcq_sock *sock, const char *text,
-                                             const struct mcq_endpoint *ep,
-                                             struct mcq_detail *detail);
+/* A link of the socket's, without connection; NULL: the pool is empty, counted. */
+struct mcq_link *mcq_link_create(struct mcq_sock *sock);
+/* Gives it back, with its target. It is in no list any more. */
+void mcq_link_free(struct mcq_link *link);
 /* An accepted fd (taken). Counts and closes it if a limit is reached. */
 void mcq_link_accept(struct mcq_sock *sock, int fd);
 /* The loop's event about its connection. */
@@ -83,6 +70,8 @@ void mcq_link_touch(struct mcq_link *link);
 void mcq_link_hungry(struct mcq_link *link);
 /* The queue has drained: a closing link goes on. */
 void mcq_link_drained(struct mcq_link *link);
+/* Tells the event handler, with the far end's endpoint. */
+void mcq_link_tell(struct mcq_link *link, struct mcq_event *ev);
 /* Endpoint of the far end. text: scratch; returns text or the target's own. */
 const char *mcq_link_endpoint(const struct mcq_link *link, char text[MCQ_ENDPOINT_LEN_MAX]);
 

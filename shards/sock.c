@@ -336,7 +336,7 @@ static enum mcq_error sock_connect(struct mcq_sock *sock, const char *endpoint,
     if (sock->closing)
         return mcq_detail_set(detail, MCQ_ESTATE, 0, "connect %s: the socket is closing", endpoint);
     enum mcq_error err = mcq_endpoint_parse(endpoint, false, &ep, detail);
-    return err != MCQ_OK ? err : mcq_link_connect(sock, endpoint, &ep, detail);
+    return err != MCQ_OK ? err : mcq_target_open(sock, endpoint, &ep, detail);
 }
 
 enum mcq_error mcq_sock_connect(struct mcq_sock *sock, const char *endpoint,
