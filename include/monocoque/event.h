@@ -61,7 +61,9 @@ struct mcq_report {
     uint64_t undelivered_bytes;   /* received, not given to the callback: paused, or cut short */
     uint64_t unacked_bytes;       /* taken by the kernel, not acknowledged by the peer's kernel */
     bool unacked_known;           /* false on ipc, where the kernel can't say */
-    uint64_t lost_lo, lost_hi;    /* sent messages in [lost_lo, lost_hi) may not have arrived */
+    uint64_t lost_lo, lost_hi;    /* sent messages in [lost_lo, lost_hi) may not have arrived: those
+                                     before are acknowledged by the peer's kernel, which is not to
+                                     say that its program has read them */
 };
 
 struct mcq_event {
