@@ -397,6 +397,12 @@ static enum mcq_error open_socket(struct cat *cat, struct mcq_detail *detail)
     }
     if (send_only(cat) || is(cat, MCQ_REP) || cat->options->echo)
         opts.linger_ms = LINGER_WRITTEN_MS;
+    for (uint32_t i = 0; i < cat->options->setting_cnt; i++) {
+        const struct cat_setting *s = &cat->options->settings[i];
+        enum mcq_error err = mcq_sock_opts_set(&opts, s->name, s->value, detail);
+        if (err != MCQ_OK)
+            return err;
+    }
     return mcq_sock_open(cat->shard, cat->options->type, &opts, &handlers, cat, &cat->sock, detail);
 }
 

@@ -22,6 +22,7 @@ static const char usage[] =
     "  --connect EP        connect there, and again after a loss\n"
     "  --subscribe PREFIX  SUB: take messages that begin so; \"\" takes all\n"
     "  --identity ID       what a ROUTER knows this socket by\n"
+    "  --opt NAME=VALUE    an option of the socket, as docs/OPTIONS.md has it: slow=drop-old\n"
     "  --echo              send back what arrives instead of printing it\n"
     "  --count N           end after N messages received (sent, for PUB and PUSH)\n"
     "  --wait N            send nothing until N peers are up (for PUB: N subscriptions)\n"
@@ -120,6 +121,15 @@ static struct mcq_frame parse_identity(char *text)
     return id;
 }
 
+static struct cat_setting parse_setting(char *text)
+{
+    char *equals = strchr(text, '=');
+    if (equals == NULL)
+        refuse("--opt %s: NAME=VALUE is wanted", text);
+    *equals = '\0';
+    return (struct cat_setting){text, equals + 1};
+}
+
 /* word: the option as it was written. */
 static void parse_option(struct cat_options *o, int option, char *value, const char *word)
 {
@@ -133,6 +143,9 @@ static void parse_option(struct cat_options *o, int option, char *value, const c
         break;
     case 'i':
         o->identity = parse_identity(value);
+        break;
+    case 'o':
+        o->settings[o->setting_cnt++] = parse_setting(value);
         break;
     case 'e':
         o->echo = true;
@@ -193,6 +206,7 @@ void cat_options_parse(struct cat_options *o, struct mcq_opts *run, int argc, ch
         {"connect", required_argument, NULL, 'c'},
         {"subscribe", required_argument, NULL, 's'},
         {"identity", required_argument, NULL, 'i'},
+        {"opt", required_argument, NULL, 'o'},
         {"echo", no_argument, NULL, 'e'},
         {"count", required_argument, NULL, 'n'},
         {"wait", required_argument, NULL, 'w'},
@@ -205,6 +219,7 @@ void cat_options_parse(struct cat_options *o, struct mcq_opts *run, int argc, ch
     *o = (struct cat_options){
         .endpoints = allocate(argc, sizeof *o->endpoints),
         .prefixes = allocate(argc, sizeof *o->prefixes),
+        .settings = allocate(argc, sizeof *o->settings),
     };
     int option;
     opterr = 0;

@@ -9,6 +9,11 @@ struct cat_endpoint {
     bool bind; /* else connect */
 };
 
+/* An option of the socket's, as mcq_sock_opts_set takes it. */
+struct cat_setting {
+    const char *name, *value;
+};
+
 struct cat_options {
     enum mcq_sock_type type;
     const char *type_name; /* upper case */
@@ -22,6 +27,8 @@ struct cat_options {
     uint32_t endpoint_cnt;
     struct mcq_frame *prefixes;
     uint32_t prefix_cnt;
+    struct cat_setting *settings;
+    uint32_t setting_cnt;
 };
 
 /* What a type does with messages. */

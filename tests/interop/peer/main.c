@@ -225,7 +225,8 @@ static void on_closed(void *ctx, struct mcq_sock *sock)
     mcq_timer_close(p->timer);
 }
 
-static void set_options(const struct peer_options *from, struct mcq_sock_opts *opts)
+static enum mcq_error set_options(const struct peer_options *from, struct mcq_sock_opts *opts,
+                                  struct mcq_detail *why)
 {
     opts->identity = from->identity.data;
     opts->identity_len = from->identity.len;
@@ -239,6 +240,10 @@ static void set_options(const struct peer_options *from, struct mcq_sock_opts *o
         opts->send_hwm_msgs = MCQ_UNLIMITED;
         opts->send_hwm_bytes = 1u << 30;
     }
+    enum mcq_error err = MCQ_OK;
+    for (uint32_t i = 0; err == MCQ_OK && i < from->setting_cnt; i++)
+        err = mcq_sock_opts_set(opts, from->settings[i].name, from->settings[i].value, why);
+    return err;
 }
 
 static enum mcq_error open_endpoints(struct peer *p, struct mcq_detail *why)
@@ -270,8 +275,9 @@ static enum mcq_error open_all(struct peer *p, struct mcq_detail *why)
         handlers.messages = on_messages;
 
     struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
-    set_options(&p->options, &opts);
-    enum mcq_error err = mcq_timer_open(p->shard, on_timer, p, &p->timer);
+    enum mcq_error err = set_options(&p->options, &opts, why);
+    if (err == MCQ_OK)
+        err = mcq_timer_open(p->shard, on_timer, p, &p->timer);
     if (err == MCQ_OK)
         err = mcq_sock_open(p->shard, p->options.type, &opts, &handlers, p, &p->sock, why);
     if (err == MCQ_OK && p->options.type == MCQ_SUB)

@@ -9,7 +9,8 @@ static const char usage[] =
     "usage: interop-peer send|receive|ask|echo TYPE (--bind EP | --connect EP)...\n"
     "  --count N --size N|mixed --parts single|multi --no-empty --plant drop|swap|twice|flip\n"
     "  --senders N --sender N --window N --wait N --unordered --delimiter --one-by-one\n"
-    "  --unlimited --events --handshake-ms N --hwm N --pause-every N --identity ID --to ID\n";
+    "  --unlimited --events --handshake-ms N --hwm N --pause-every N --identity ID --to ID\n"
+    "  --opt NAME=VALUE\n";
 
 static void refuse(const char *what)
 {
@@ -86,6 +87,7 @@ enum option_id {
     OPTION_HWM,
     OPTION_PAUSE_EVERY,
     OPTION_IDENTITY,
+    OPTION_OPT,
     OPTION_TO
 };
 
@@ -110,6 +112,7 @@ static const struct option known[] = {
     {"hwm", required_argument, NULL, OPTION_HWM},
     {"pause-every", required_argument, NULL, OPTION_PAUSE_EVERY},
     {"identity", required_argument, NULL, OPTION_IDENTITY},
+    {"opt", required_argument, NULL, OPTION_OPT},
     {"to", required_argument, NULL, OPTION_TO},
     {NULL, 0, NULL, 0},
 };
@@ -145,7 +148,17 @@ static void set_number(struct peer_options *o, enum option_id id, const char *va
         o->pause_every = n;
 }
 
-static void set_text(struct peer_options *o, enum option_id id, const char *value)
+static void add_setting(struct peer_options *o, char *text)
+{
+    char *equals = strchr(text, '=');
+    if (equals == NULL || o->setting_cnt == PEER_SETTING_MAX)
+        refuse("--opt NAME=VALUE, not too many");
+    *equals = '\0';
+    o->settings[o->setting_cnt].name = text;
+    o->settings[o->setting_cnt++].value = equals + 1;
+}
+
+static void set_text(struct peer_options *o, enum option_id id, char *value)
 {
     struct mcq_frame bytes = {value, strlen(value)};
     if (id == OPTION_BIND || id == OPTION_CONNECT)
@@ -158,6 +171,8 @@ static void set_text(struct peer_options *o, enum option_id id, const char *valu
         o->plant = parse_plant(value);
     else if (id == OPTION_IDENTITY)
         o->identity = bytes;
+    else if (id == OPTION_OPT)
+        add_setting(o, value);
     else
         o->to = bytes;
 }
@@ -165,7 +180,7 @@ static void set_text(struct peer_options *o, enum option_id id, const char *valu
 static bool is_text(enum option_id id)
 {
     return id == OPTION_BIND || id == OPTION_CONNECT || id == OPTION_SIZE || id == OPTION_PARTS ||
-           id == OPTION_PLANT || id == OPTION_IDENTITY || id == OPTION_TO;
+           id == OPTION_PLANT || id == OPTION_IDENTITY || id == OPTION_TO || id == OPTION_OPT;
 }
 
 static void set_option(struct peer_options *o, int option)

@@ -5,6 +5,7 @@
 #include "stream.h"
 
 #define PEER_ENDPOINT_MAX 128u
+#define PEER_SETTING_MAX  16u
 
 enum peer_role {
     ROLE_SEND,    /* the stream, then the end */
@@ -36,6 +37,10 @@ struct peer_options {
     const char *endpoints[PEER_ENDPOINT_MAX];
     bool binds[PEER_ENDPOINT_MAX];
     uint32_t endpoint_cnt;
+    struct {
+        const char *name, *value;
+    } settings[PEER_SETTING_MAX]; /* options of the socket by name */
+    uint32_t setting_cnt;
 };
 
 /* Exits with 2 at a mistake. */
