@@ -38,7 +38,7 @@ static bool spare_take(struct mcq_pipe *p)
     return p->spare != NULL;
 }
 
-static size_t pool_cost(const struct mcq_seg *seg)
+size_t mcq_pipe_seg_cost(const struct mcq_seg *seg)
 {
     if (seg->buf->cls >= MCQ_BUF_POOL_CNT)
         return 0;
@@ -56,12 +56,12 @@ static void seg_append(struct mcq_pipe *p, struct mcq_seg *seg)
     p->queued_bytes += seg->len;
     p->queued_msgs += seg->msg_cnt;
     p->seg_cnt++;
-    p->pool_bytes += pool_cost(seg);
+    p->pool_bytes += mcq_pipe_seg_cost(seg);
 }
 
 void mcq_pipe_seg_free(struct mcq_pipe *p, struct mcq_seg *seg)
 {
-    p->pool_bytes -= pool_cost(seg);
+    p->pool_bytes -= mcq_pipe_seg_cost(seg);
     p->seg_cnt--;
     mcq_buf_unref(p->env->heap, seg->buf);
     mcq_pool_give(p->env->segs, seg);
@@ -102,6 +102,14 @@ void mcq_pipe_block_release(struct mcq_pipe *p)
     p->open = NULL;
 }
 
+void mcq_pipe_idle(struct mcq_pipe *p)
+{
+    if (p->head != NULL || mcq_pipe_open_len(p) != 0)
+        return;
+    mcq_pipe_block_release(p);
+    mcq_pipe_shut(p);
+}
+
 /* A queue may not hold more than half of what is left for all others: however many peers stall,
  * there are blocks and segments for one that doesn't. */
 static bool may_grow(const struct mcq_pipe *p)
@@ -136,20 +144,31 @@ static size_t block_room(const struct mcq_pipe *p)
 static enum mcq_error starve(struct mcq_pipe *p)
 {
     p->starved = true;
+    p->at_mark = false;
     return MCQ_EAGAIN;
 }
 
-/* Bytes that may still be queued; 0 and starved if a message of need bytes may not. A message
- * larger than the whole credit fits an empty queue. */
+bool mcq_pipe_has_credit(const struct mcq_pipe *p, uint64_t need)
+{
+    uint64_t bytes = mcq_pipe_queued_bytes(p);
+    if (p->conflates)
+        return mcq_pipe_queued_msgs(p) <= (p->flight_cnt != 0 || p->head_sent != 0 ? 1 : 0);
+    if (p->hwm_msgs != MCQ_UNLIMITED && mcq_pipe_queued_msgs(p) >= p->hwm_msgs)
+        return false;
+    return bytes == 0 || (bytes < p->hwm_bytes && need <= p->hwm_bytes - bytes);
+}
+
+/* Bytes that may still be queued; 0 and starved if a message of need bytes may not. */
 static uint64_t credit(struct mcq_pipe *p, size_t need)
 {
     uint64_t bytes = mcq_pipe_queued_bytes(p);
-    bool full = p->hwm_msgs != MCQ_UNLIMITED && mcq_pipe_queued_msgs(p) >= p->hwm_msgs;
-    if (full || (bytes != 0 && (bytes >= p->hwm_bytes || need > p->hwm_bytes - bytes))) {
+    if (!mcq_pipe_has_credit(p, need)) {
         p->starved = true;
+        p->at_mark = !p->conflates;
         return 0;
     }
-    return bytes >= p->hwm_bytes ? need : mcq_max(need, (size_t)(p->hwm_bytes - bytes));
+    return p->conflates || bytes >= p->hwm_bytes ? need
+                                                 : mcq_max(need, (size_t)(p->hwm_bytes - bytes));
 }
 
 bool mcq_pipe_has_room(struct mcq_pipe *p, size_t len)
@@ -157,13 +176,37 @@ bool mcq_pipe_has_room(struct mcq_pipe *p, size_t len)
     return credit(p, len + MCQ_FRAME_HEAD_MAX) != 0;
 }
 
-/* Opens room up to the credit for the fast path. */
-static void open_room(struct mcq_pipe *p, uint64_t bytes)
+/* What one segment may hold of a pipe that sheds. */
+static uint32_t part_msgs(const struct mcq_pipe *p)
+{
+    return p->hwm_msgs < 4 ? 1 : p->hwm_msgs / 4;
+}
+
+static uint64_t part_bytes(const struct mcq_pipe *p)
+{
+    return p->hwm_bytes / 4;
+}
+
+static bool part_full(const struct mcq_pipe *p, size_t need)
+{
+    size_t len = mcq_pipe_open_len(p);
+    return len != 0 && (mcq_pipe_open_msgs(p) >= part_msgs(p) || len + need > part_bytes(p));
+}
+
+/* Opens room for need bytes, or up to the credit, for the fast path. */
+static void open_room(struct mcq_pipe *p, uint64_t bytes, size_t need)
 {
     uint64_t msgs = MCQ_PIPE_BURST_MAX;
-    if (p->hwm_msgs != MCQ_UNLIMITED)
-        msgs = mcq_min_u64(msgs, p->hwm_msgs - mcq_pipe_queued_msgs(p));
     uint32_t open = mcq_pipe_open_msgs(p);
+    if (p->conflates)
+        msgs = 1;
+    else if (p->hwm_msgs != MCQ_UNLIMITED)
+        msgs = mcq_min_u64(msgs, p->hwm_msgs - mcq_pipe_queued_msgs(p));
+    if (p->sheds) {
+        size_t len = mcq_pipe_open_len(p);
+        msgs = mcq_min_u64(msgs, part_msgs(p) - open);
+        bytes = mcq_min_u64(bytes, len + need > part_bytes(p) ? need : part_bytes(p) - len);
+    }
     p->countdown = (uint32_t)msgs;
     p->countdown_from = (uint32_t)msgs + open;
     p->limit = p->cursor + mcq_min_u64(bytes, block_room(p));
@@ -187,15 +230,16 @@ enum mcq_error mcq_pipe_room(struct mcq_pipe *p, size_t need)
         return MCQ_EAGAIN;
     if (!spare_take(p))
         return starve(p);
-    if (block_room(p) < need) {
+    bool fits = block_room(p) >= need;
+    if (!fits || (p->sheds && part_full(p, need))) {
         bool first = p->block == NULL && p->head == NULL && need <= FIRST_LEN;
         mcq_pipe_seal(p);
-        if (!spare_take(p) || !block_take(p, first ? FIRST_LEN : MCQ_BUF_RX_LEN)) {
+        if (!spare_take(p) || (!fits && !block_take(p, first ? FIRST_LEN : MCQ_BUF_RX_LEN))) {
             mcq_pipe_shut(p);
             return starve(p);
         }
     }
-    open_room(p, bytes);
+    open_room(p, bytes, need);
     return MCQ_OK;
 }
 
@@ -227,6 +271,8 @@ uint64_t mcq_pipe_fini(struct mcq_pipe *p)
     p->head_sent = 0;
     p->countdown = 0;
     p->countdown_from = 0;
+    p->reserved = 0;
+    p->starved = false;
     return left;
 }
 
@@ -387,6 +433,16 @@ static bool never_fits(struct mcq_pipe *p, const struct mcq_msg *m, uint32_t fir
     return small > (size_t)pool->max * MCQ_BUF_RX_LEN / 2;
 }
 
+size_t mcq_pipe_need(struct mcq_slice prefix, const struct mcq_msg *m, uint32_t first)
+{
+    size_t need = prefix.len;
+    for (uint32_t i = first; i < m->frame_cnt; i++) {
+        size_t len = mcq_msg_frame(m, i).len;
+        need += mcq_frame_head_len(len) + len;
+    }
+    return need;
+}
+
 enum mcq_error mcq_pipe_put(struct mcq_pipe *p, struct mcq_slice prefix, const struct mcq_msg *m,
                             uint32_t first)
 {
@@ -461,7 +517,6 @@ void mcq_pipe_forget(struct mcq_pipe *p)
     if (p->reserved == 0)
         return;
     p->reserved = 0;
-    if (p->head == NULL && mcq_pipe_open_len(p) == 0)
-        mcq_pipe_block_release(p);
+    mcq_pipe_idle(p);
     mcq_pipe_shut(p); /* else the next put would not mark the pipe */
 }

@@ -13,6 +13,10 @@
  * Every segment knows whether it starts and ends on a message boundary; those in flight are frozen
  * until mcq_pipe_sent. A message cut by a disconnect is sent again whole after mcq_pipe_rewind.
  *
+ * A pipe that drops its oldest for the newest (sheds) keeps a quarter of its high-water marks in
+ * one segment, and half of them in flight: the rest can always be dropped. One that conflates has
+ * room for one message behind the one that is being sent, and each goes alone.
+ *
  * Hot path: one compare of room and one countdown on one cache line (mcq_pipe_put_bytes). limit is
  * the lower of block end and byte credit; it equals cursor whenever the slow path has to look
  * (nothing marked for flush yet, no credit, reserved), countdown likewise for messages.
@@ -88,6 +92,10 @@ struct mcq_pipe {
     bool up;                /* handshake done */
     bool connecting;        /* connect side: takes messages before it is up */
     bool starved;           /* a put was refused: tell `writable` */
+    bool at_mark;           /* ... for a high-water mark, not because memory was short */
+    bool sheds;             /* drop-old: short segments and flights, so that most may be dropped */
+    bool conflates;         /* one message may wait; no high-water marks */
+    bool ending;            /* its connection is about to be ended */
     bool slow;              /* at a high-water mark, and not yet down to half of it */
     uint64_t dropped;       /* messages its slowness cost, of this connection */
     uint64_t slow_cnt;      /* times it became slow, of this connection */
@@ -117,7 +125,8 @@ struct mcq_pipe {
 
 void mcq_pipe_init(struct mcq_pipe *p, struct mcq_pipe_env *env, struct mcq_psock *sock,
                    uint32_t hwm_msgs, uint64_t hwm_bytes);
-/* Drops all that is queued; nothing may be in flight. Returns how many whole messages that were. */
+/* Drops all that is queued; nothing may be in flight. Returns how many whole messages that were.
+ * The pipe may be used again. */
 uint64_t mcq_pipe_fini(struct mcq_pipe *p);
 
 /* The slow path: makes room for `need` bytes of one more message, or says why not.
@@ -158,9 +167,12 @@ MCQ_MUST_USE enum mcq_error mcq_pipe_put(struct mcq_pipe *p, struct mcq_slice pr
 /* Could a message of len bytes be queued now, as far as credit goes? Sets starved if not. */
 bool mcq_pipe_has_room(struct mcq_pipe *p, size_t len);
 /* Drops the oldest messages of which the kernel has nothing, and which aren't in flight, until one
- * of len bytes has credit, or there are none left to drop; SIZE_MAX: all of them. Returns how many.
- * Cost: O(dropped). */
-uint64_t mcq_pipe_drop_old(struct mcq_pipe *p, size_t len);
+ * of `need` stored bytes has credit; none if even all of them wouldn't be enough. SIZE_MAX: all of
+ * them. Returns how many. Users' memory may be freed in here, so its owners may send.
+ * Cost: O(dropped + segments in flight). */
+uint64_t mcq_pipe_drop_old(struct mcq_pipe *p, size_t need);
+/* Bytes that prefix and the frames of m from `first` on take in a queue. O(frames). */
+size_t mcq_pipe_need(struct mcq_slice prefix, const struct mcq_msg *m, uint32_t first);
 
 /* mcq_tx_reserve / mcq_tx_commit on this pipe. */
 MCQ_MUST_USE enum mcq_error mcq_pipe_reserve(struct mcq_pipe *p, size_t len, void **at);

@@ -20,6 +20,15 @@ bool mcq_pipe_at_boundary(const struct mcq_pipe *p)
     return seg == NULL || (off == 0 && seg->starts_msg);
 }
 
+/* What begins with seg stays behind, to be dropped for something newer: msgs end in the flight. */
+static bool stays(const struct mcq_pipe *p, uint64_t msgs, const struct mcq_seg *seg)
+{
+    uint64_t more = seg->msg_cnt != 0 ? seg->msg_cnt : 1;
+    if (!seg->starts_msg || msgs == 0)
+        return false;
+    return p->conflates || (p->sheds && msgs + more > p->hwm_msgs / 2);
+}
+
 size_t mcq_pipe_gather(struct mcq_pipe *p, struct mcq_slice *out, uint32_t max, size_t bytes_max,
                        uint32_t *cnt)
 {
@@ -29,9 +38,12 @@ size_t mcq_pipe_gather(struct mcq_pipe *p, struct mcq_slice *out, uint32_t max, 
     uint64_t off;
     struct mcq_seg *seg = unsent(p, &off);
     size_t bytes = 0;
+    uint64_t msgs = 0;
+    if (p->sheds)
+        bytes_max = (size_t)mcq_min_u64(bytes_max, p->hwm_bytes / 4 + 1);
     *cnt = 0;
     p->flight = seg;
-    while (seg != NULL && *cnt < max) {
+    while (seg != NULL && *cnt < max && !stays(p, msgs, seg)) {
         size_t left = seg->len - (size_t)off;
         bool last = bytes + left >= bytes_max;
         size_t n = last && !(seg->starts_msg && seg->ends_msg)
@@ -40,6 +52,7 @@ size_t mcq_pipe_gather(struct mcq_pipe *p, struct mcq_slice *out, uint32_t max, 
         mcq_buf_tx_ref(p->env->heap, seg->buf);
         out[(*cnt)++] = mcq_slice_of(seg->ptr + off, n);
         bytes += n;
+        msgs += seg->msg_cnt;
         off = 0;
         if (last)
             break;
@@ -94,10 +107,7 @@ bool mcq_pipe_sent(struct mcq_pipe *p, size_t len)
     p->queued_bytes -= len;
     p->head_sent += len;
     release_sent(p);
-    if (p->head == NULL && mcq_pipe_open_len(p) == 0) {
-        mcq_pipe_block_release(p);
-        mcq_pipe_shut(p);
-    }
+    mcq_pipe_idle(p);
     if (!p->starved || mcq_pipe_queued_bytes(p) > p->hwm_bytes / 2 ||
         (p->hwm_msgs != MCQ_UNLIMITED && mcq_pipe_queued_msgs(p) > p->hwm_msgs / 2))
         return false;
@@ -108,29 +118,21 @@ bool mcq_pipe_sent(struct mcq_pipe *p, size_t len)
 /* Drops the messages at the front of a segment of whole messages that ended within `sent`. */
 static bool skip_whole(struct mcq_pipe *p, struct mcq_seg *seg, uint64_t sent)
 {
-    uint64_t at = 0;
-    uint64_t msg_start = 0;
-    while (at < sent) {
-        uint8_t flags = 0;
-        uint64_t body = 0;
-        size_t head =
-            mcq_frame_head_get(mcq_slice_of(seg->ptr + at, seg->len - (size_t)at), &flags, &body);
-        MCQ_ASSERT(head != 0 && body <= seg->len - at - head);
-        at += head + body;
-        if ((flags & MCQ_FRAME_MORE) != 0)
-            continue;
-        if (at > sent)
+    uint64_t left = sent;
+    for (;;) {
+        size_t len = mcq_pipe_message_len(mcq_slice_of(seg->ptr, seg->len));
+        if (len > left)
             break;
-        msg_start = at;
+        left -= len;
+        seg->ptr += len;
+        seg->len -= len;
         seg->msg_cnt--;
         p->queued_msgs--;
         p->msgs_out++;
     }
-    seg->ptr += msg_start;
-    seg->len -= (size_t)msg_start;
-    p->pool_bytes -= msg_start;
-    p->queued_bytes += sent - msg_start;
-    return sent != msg_start;
+    p->pool_bytes -= sent - left;
+    p->queued_bytes += left;
+    return left != 0;
 }
 
 bool mcq_pipe_rewind(struct mcq_pipe *p)

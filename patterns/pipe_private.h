@@ -21,5 +21,14 @@ void mcq_pipe_shut(struct mcq_pipe *p);
 void mcq_pipe_seal(struct mcq_pipe *p);
 void mcq_pipe_seg_free(struct mcq_pipe *p, struct mcq_seg *seg);
 void mcq_pipe_block_release(struct mcq_pipe *p);
+/* Nothing is queued: nothing is held. */
+void mcq_pipe_idle(struct mcq_pipe *p);
+/* The pool's bytes that seg holds. */
+size_t mcq_pipe_seg_cost(const struct mcq_seg *seg);
+/* May a message of need stored bytes be queued, as far as the marks go? One that is larger than
+ * the whole credit fits an empty queue. */
+bool mcq_pipe_has_credit(const struct mcq_pipe *p, uint64_t need);
+/* Bytes of the whole message at the front of s, which holds it all. */
+size_t mcq_pipe_message_len(struct mcq_slice s);
 
 #endif

@@ -103,8 +103,8 @@ void mcq_psock_remove(struct mcq_psock *s, struct mcq_pipe *p);
 
 /* Counts a peer that attach refuses for reason, and returns reason. */
 enum mcq_reason mcq_psock_refuse(struct mcq_psock *s, enum mcq_reason reason);
-/* Counts cnt dropped messages of p (or of nobody) and tells the shard.
- * reason: HWM, NO_PEER or PATTERN. */
+/* Counts cnt dropped messages of p (or of nobody) and tells the shard. reason: HWM, SLOW, CONFLATED
+ * (p's slowness cost them: counted in p as well), NO_PEER or PATTERN. */
 void mcq_psock_drop(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason reason, uint64_t cnt);
 /* Counts a send that found no room, and whose sender shall hear of it. Returns MCQ_EAGAIN. */
 enum mcq_error mcq_psock_again(struct mcq_psock *s);
@@ -115,12 +115,26 @@ void mcq_psock_wake(struct mcq_psock *s);
  *   drop-new    MCQ_OK, the message is dropped, counted and told
  *   drop-old    what isn't in flight makes room from the front, each counted and told; what is
  *               larger than that room is dropped itself
- *   conflate    what isn't in flight is dropped first, counted and told as CONFLATED
+ *   conflate    what isn't in flight is dropped for it, counted and told as CONFLATED
  *   disconnect  MCQ_OK, dropped as well, and p's connection ends (SLOW)
- * In all cases a pipe at its high-water mark becomes slow (up->slow). */
+ * In all cases a pipe at its high-water mark becomes slow (up->slow); one that conflates has none.
+ * Where memory is short, not p's credit, drop-old drops all it may, and what still isn't taken is
+ * dropped itself, without further consequences. Other errors: MCQ_ETOOBIG. */
 MCQ_MUST_USE enum mcq_error mcq_psock_put(struct mcq_psock *s, struct mcq_pipe *p,
                                           enum mcq_slow slow, struct mcq_slice prefix,
                                           const struct mcq_msg *m, uint32_t first);
+/* p has refused a message: if for its high-water mark, it is slow from now on. */
+void mcq_psock_refused(struct mcq_psock *s, struct mcq_pipe *p);
+/* p has room again, or its connection ends: it is slow no longer. */
+void mcq_psock_relieved(struct mcq_psock *s, struct mcq_pipe *p);
+/* Drops what waits in p for a newer message, told as CONFLATED. */
+void mcq_psock_conflate(struct mcq_psock *s, struct mcq_pipe *p);
+/* Makes room in p for `need` stored bytes, as far as dropping its oldest can. */
+void mcq_psock_shed(struct mcq_psock *s, struct mcq_pipe *p, size_t need);
+/* Ends p's connection: nobody finds it by its identity any more; detach follows, not in here.
+ * Harmless if p isn't up. */
+void mcq_psock_end(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason reason);
+
 /* Puts m into the one pipe the user named. */
 MCQ_MUST_USE enum mcq_error mcq_psock_put_to(struct mcq_psock *s, struct mcq_pipe *to,
                                              const struct mcq_msg *m);

@@ -31,6 +31,9 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->added = false;
     link->refused = false;
     link->hungry = false;
+    link->slow_now = false;
+    link->slow_told = false;
+    link->slow_due = 0;
     link->close_reason = MCQ_REASON_NONE;
     link->linger_deadline_ns = 0;
     link->timer = (struct mcq_timer_node){.fn = link_tick};

@@ -25,10 +25,24 @@ enum mcq_link_state {
     MCQ_LINK_SESSION
 };
 
-/* Dropped messages nobody was told of yet, for the reasons HWM, NO_PEER and PATTERN. */
-struct mcq_drops {
-    uint64_t cnt[MCQ_REASON_PATTERN - MCQ_REASON_HWM + 1];
+/* Reasons for which messages are dropped one by one while a socket is at work. */
+enum mcq_drop {
+    MCQ_DROP_HWM = 0,
+    MCQ_DROP_NO_PEER,
+    MCQ_DROP_PATTERN,
+    MCQ_DROP_CONFLATED,
+    MCQ_DROP_SLOW,
+    MCQ_DROP_CNT
 };
+
+/* Dropped messages nobody was told of yet. */
+struct mcq_drops {
+    uint64_t cnt[MCQ_DROP_CNT];
+};
+
+/* What became of the pipe's slowness, and nobody was told of yet: bits of slow_due. */
+#define MCQ_LINK_SLOW     1u
+#define MCQ_LINK_SLOW_END 2u
 
 struct mcq_link {
     struct mcq_pipe pipe;
@@ -39,11 +53,14 @@ struct mcq_link {
     enum mcq_link_state state;
     bool attached; /* the pattern knows it as up */
     bool closing;
-    bool added;   /* ... and as a pipe at all */
-    bool refused; /* by the pattern */
-    bool hungry;  /* found no block although nothing of it is queued */
+    bool added;               /* ... and as a pipe at all */
+    bool refused;             /* by the pattern */
+    bool hungry;              /* found no block although nothing of it is queued */
+    bool slow_now, slow_told; /* what its pipe is, and what was told of that last */
+    uint8_t slow_due;
     enum mcq_reason close_reason;
     struct mcq_drops drops;
+    uint64_t slow_msgs; /* that waited when it became slow */
     uint64_t linger_deadline_ns;
     struct mcq_timer_node timer;
     struct mcq_node sock_node;

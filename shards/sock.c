@@ -65,10 +65,25 @@ static void up_close_pipe(void *ctx, struct mcq_pipe *p, enum mcq_reason reason)
     mcq_session_end(mcq_link_of_pipe(p), reason, 0);
 }
 
+static const enum mcq_reason drop_reasons[MCQ_DROP_CNT] = {
+    [MCQ_DROP_HWM] = MCQ_REASON_HWM,         [MCQ_DROP_NO_PEER] = MCQ_REASON_NO_PEER,
+    [MCQ_DROP_PATTERN] = MCQ_REASON_PATTERN, [MCQ_DROP_CONFLATED] = MCQ_REASON_CONFLATED,
+    [MCQ_DROP_SLOW] = MCQ_REASON_SLOW,
+};
+
 static void drops_add(struct mcq_drops *drops, enum mcq_reason reason, uint64_t cnt)
 {
-    MCQ_ASSERT(reason >= MCQ_REASON_HWM && reason <= MCQ_REASON_PATTERN);
-    drops->cnt[reason - MCQ_REASON_HWM] += cnt;
+    uint32_t i = 0;
+    while (i < MCQ_DROP_CNT && drop_reasons[i] != reason)
+        i++;
+    MCQ_ASSERT(i < MCQ_DROP_CNT);
+    drops->cnt[i] += cnt;
+}
+
+static void make_due(struct mcq_link *link)
+{
+    if (!mcq_node_linked(&link->drop_node))
+        mcq_list_push_back(&link->shard->drops, &link->drop_node);
 }
 
 static void up_dropped(void *ctx, struct mcq_pipe *p, enum mcq_reason reason, uint64_t cnt)
@@ -82,8 +97,18 @@ static void up_dropped(void *ctx, struct mcq_pipe *p, enum mcq_reason reason, ui
     }
     struct mcq_link *link = mcq_link_of_pipe(p);
     drops_add(&link->drops, reason, cnt);
-    if (!mcq_node_linked(&link->drop_node))
-        mcq_list_push_back(&sock->shard->drops, &link->drop_node);
+    make_due(link);
+}
+
+static void up_slow(void *ctx, struct mcq_pipe *p, bool on)
+{
+    struct mcq_link *link = mcq_link_of_pipe(p);
+    (void)ctx;
+    if (on)
+        link->slow_msgs = mcq_pipe_queued_msgs(p);
+    link->slow_now = on;
+    link->slow_due |= on ? MCQ_LINK_SLOW : MCQ_LINK_SLOW_END;
+    make_due(link);
 }
 
 static void up_subscription(void *ctx, struct mcq_pipe *p, bool added, struct mcq_slice topic)
@@ -112,6 +137,7 @@ const struct mcq_psock_up mcq_sock_up = {
     .resume = up_resume,
     .close_pipe = up_close_pipe,
     .dropped = up_dropped,
+    .slow = up_slow,
     .subscription = up_subscription,
     .await = up_await,
 };
@@ -151,15 +177,34 @@ static void tell_drops(struct mcq_sock *sock, struct mcq_drops *drops, struct mc
     for (unsigned i = 0; i < MCQ_CNT_OF(told.cnt); i++)
         if (told.cnt[i] != 0)
             mcq_sock_tell(sock, &(struct mcq_event){.kind = MCQ_EVENT_DROPPED,
-                                                    .reason = MCQ_REASON_HWM + i,
+                                                    .reason = drop_reasons[i],
                                                     .peer = peer,
                                                     .cnt = told.cnt[i]});
 }
 
+static void tell_slow(struct mcq_link *link, bool on)
+{
+    link->slow_told = on;
+    mcq_link_tell(link, &(struct mcq_event){.kind = on ? MCQ_EVENT_SLOW : MCQ_EVENT_SLOW_END,
+                                            .peer = link->pipe.peer,
+                                            .cnt = on ? link->slow_msgs : 0});
+}
+
+/* Slowness is told in turns, with one slot for each way: whatever happened since the last time,
+ * what is told ends in what is. Drops belong to it: behind its begin, before its end. */
 void mcq_sock_tell_drops(struct mcq_link *link)
 {
     mcq_node_unlink(&link->drop_node);
+    bool was = link->slow_told, is = link->slow_now;
+    bool and_back = was == is && link->slow_due == (MCQ_LINK_SLOW | MCQ_LINK_SLOW_END);
+    link->slow_due = 0;
+    if (!was && (is || and_back))
+        tell_slow(link, true);
     tell_drops(link->sock, &link->drops, link->pipe.peer);
+    if ((was && !is) || and_back)
+        tell_slow(link, false);
+    if (was && and_back)
+        tell_slow(link, true);
 }
 
 static void tell_sock_drops(struct mcq_sock *sock)

@@ -28,7 +28,7 @@ enum mcq_event_kind {
     MCQ_EVENT_REFUSED,          /* a peer more than the pattern or a limit allows; reason */
     MCQ_EVENT_DROPPED,          /* cnt messages of peer (or of nobody) were dropped for `reason` */
     MCQ_EVENT_SLOW,             /* peer's queue reached a high-water mark: cnt messages wait */
-    MCQ_EVENT_SLOW_END          /* ... and has fallen to half of it */
+    MCQ_EVENT_SLOW_END          /* ... and has fallen to half of it, or its connection ends */
 };
 
 enum mcq_reason {
