@@ -1,58 +1,68 @@
 #include "patterns/fanout.h"
 
+#include "patterns/fanout_private.h"
 #include "patterns/psock.h"
+#include "patterns/publication.h"
 
-size_t mcq_fanout_pools_footprint(uint32_t subs_max)
+/* Connections that are up, and as many that are not and wait for the sweep. */
+static uint32_t subscribers_max(uint32_t connections_max)
+{
+    return 2 * connections_max;
+}
+
+size_t mcq_fanout_pools_footprint(uint32_t subs_max, uint32_t connections_max)
 {
     /* Every subscription could be the only one to its topic. */
     return mcq_pool_footprint(sizeof(struct mcq_topic), subs_max) +
            mcq_pool_footprint(sizeof(struct mcq_sub), subs_max) +
-           mcq_hash_bucket_cnt(subs_max) * sizeof(struct mcq_sub *) + MCQ_CACHE_LINE;
+           mcq_pool_footprint(sizeof(struct mcq_subscriber), subscribers_max(connections_max)) +
+           mcq_hash_bucket_cnt(subs_max) * sizeof(uint32_t) + MCQ_CACHE_LINE;
 }
 
 bool mcq_fanout_pools_init(struct mcq_fanout_pools *pools, struct mcq_arena *arena,
-                           uint32_t subs_max)
+                           uint32_t subs_max, uint32_t connections_max)
 {
     pools->bucket_cnt = mcq_hash_bucket_cnt(subs_max);
     pools->buckets =
         mcq_arena_carve(arena, pools->bucket_cnt * sizeof(*pools->buckets), MCQ_CACHE_LINE);
     return pools->buckets != NULL &&
            mcq_pool_init(&pools->topics, "topics", arena, sizeof(struct mcq_topic), subs_max) &&
-           mcq_pool_init(&pools->subs, "subscriptions", arena, sizeof(struct mcq_sub), subs_max);
+           mcq_pool_init(&pools->subs, "subscriptions", arena, sizeof(struct mcq_sub), subs_max) &&
+           mcq_pool_init(&pools->subscribers, "subscribers", arena, sizeof(struct mcq_subscriber),
+                         subscribers_max(connections_max));
 }
 
-void mcq_fanout_init(struct mcq_psock *s)
+void mcq_fanout_open(struct mcq_psock *s)
 {
+    s->pub = (struct mcq_fanout){
+        .plain = s->opts->slow != MCQ_SLOW_BLOCK && !s->opts->invert_matching,
+    };
     mcq_prefix_set_init(&s->pub.topics, &s->shared->prefixes);
-    s->pub.seq = 0;
+    mcq_list_init(&s->pub.gone);
+}
+
+void mcq_fanout_close(struct mcq_psock *s)
+{
+    MCQ_ASSERT(mcq_list_empty(&s->pub.gone));
+}
+
+static bool is_xpub(const struct mcq_psock *s)
+{
+    return s->pattern->type == MCQ_XPUB;
 }
 
 /* --- a topic's pipes ----------------------------------------------------------------------- */
-
-static struct mcq_topic *topic_of(struct mcq_prefix *prefix)
-{
-    return MCQ_CONTAINER_OF(prefix, struct mcq_topic, prefix);
-}
-
-static struct mcq_sub *far_sub(struct mcq_node *n)
-{
-    return MCQ_CONTAINER_OF(n, struct mcq_sub, topic_node);
-}
-
-static bool topic_idle(const struct mcq_topic *t)
-{
-    return t->near_cnt == 0;
-}
 
 static void near_set(struct mcq_topic *t, uint32_t idx, struct mcq_sub *sub)
 {
     t->near_pipes[idx] = sub->pipe;
     t->near_subs[idx] = sub;
-    sub->near_idx = idx;
+    sub->near_idx = (uint8_t)idx;
 }
 
 static void topic_join(struct mcq_topic *t, struct mcq_sub *sub)
 {
+    sub->real = true;
     if (t->near_cnt < MCQ_FANOUT_NEAR_MAX) {
         near_set(t, t->near_cnt++, sub);
         return;
@@ -64,13 +74,14 @@ static void topic_join(struct mcq_topic *t, struct mcq_sub *sub)
 /* A place that gets free in near is filled again, from far if anybody is there. */
 static void topic_leave(struct mcq_topic *t, struct mcq_sub *sub)
 {
+    sub->real = false;
     if (sub->near_idx == MCQ_FANOUT_NEAR_MAX) {
         mcq_node_unlink(&sub->topic_node);
         return;
     }
     struct mcq_node *n = mcq_list_pop_front(&t->far);
     if (n != NULL) {
-        near_set(t, sub->near_idx, far_sub(n));
+        near_set(t, sub->near_idx, mcq_sub_of_far(n));
         return;
     }
     uint32_t last = --t->near_cnt;
@@ -78,33 +89,19 @@ static void topic_leave(struct mcq_topic *t, struct mcq_sub *sub)
         near_set(t, sub->near_idx, t->near_subs[last]);
 }
 
-/* --- a peer's subscriptions ---------------------------------------------------------------- */
-
-static struct mcq_sub **bucket_of(struct mcq_fanout_pools *pools, const struct mcq_topic *t,
-                                  const struct mcq_pipe *p)
-{
-    uint64_t h = mcq_hash_mix(t->prefix.hash, mcq_hash_of(p));
-    return &pools->buckets[h & (pools->bucket_cnt - 1)];
-}
-
-static struct mcq_sub *sub_find(struct mcq_fanout_pools *pools, const struct mcq_topic *t,
-                                const struct mcq_pipe *p)
-{
-    struct mcq_sub *sub = *bucket_of(pools, t, p);
-    while (sub != NULL && (sub->topic != t || sub->pipe != p))
-        sub = sub->next;
-    return sub;
-}
-
-/* Finds or makes the topic. NULL: no room. */
+/* Finds or makes the topic, and holds it. NULL: no room. */
 static struct mcq_topic *topic_hold(struct mcq_psock *s, struct mcq_slice name)
 {
     struct mcq_prefix *prefix = mcq_prefix_find(&s->pub.topics, name);
-    if (prefix != NULL)
-        return topic_of(prefix);
+    if (prefix != NULL) {
+        mcq_topic_of(prefix)->hold_cnt++;
+        return mcq_topic_of(prefix);
+    }
     struct mcq_topic *t = mcq_pool_take(&s->shared->fanout.topics);
     if (t == NULL)
         return NULL;
+    t->sub_cnt = 0;
+    t->hold_cnt = 1;
     t->near_cnt = 0;
     mcq_list_init(&t->far);
     if (mcq_prefix_insert(&s->pub.topics, &t->prefix, name))
@@ -115,42 +112,125 @@ static struct mcq_topic *topic_hold(struct mcq_psock *s, struct mcq_slice name)
 
 static void topic_release(struct mcq_psock *s, struct mcq_topic *t)
 {
-    if (!topic_idle(t))
+    t->hold_cnt--;
+    if (t->sub_cnt != 0 || t->hold_cnt != 0)
         return;
     mcq_prefix_remove(&t->prefix);
     mcq_prefix_release(&s->shared->prefixes, &t->prefix);
     mcq_pool_give(&s->shared->fanout.topics, t);
 }
 
-static void sub_enter(struct mcq_psock *s, struct mcq_topic *t, struct mcq_pipe *p,
+/* --- a peer's subscriptions ---------------------------------------------------------------- */
+
+static uint32_t *bucket_of(struct mcq_fanout_pools *pools, const struct mcq_topic *t,
+                           const struct mcq_subscriber *who)
+{
+    uint64_t h = mcq_hash_mix(mcq_hash_of(t), mcq_hash_of(who));
+    return &pools->buckets[h & (pools->bucket_cnt - 1)];
+}
+
+static struct mcq_sub *sub_at(const struct mcq_fanout_pools *pools, uint32_t place)
+{
+    return place == 0 ? NULL : mcq_pool_at(&pools->subs, place - 1);
+}
+
+static struct mcq_sub *sub_find(struct mcq_psock *s, const struct mcq_pipe *p,
+                                struct mcq_slice name)
+{
+    struct mcq_fanout_pools *pools = &s->shared->fanout;
+    struct mcq_prefix *prefix = mcq_prefix_find(&s->pub.topics, name);
+    if (prefix == NULL || p->subscriber == NULL)
+        return NULL;
+    const struct mcq_topic *t = mcq_topic_of(prefix);
+    struct mcq_sub *sub = sub_at(pools, *bucket_of(pools, t, p->subscriber));
+    while (sub != NULL && (sub->topic != t || sub->who != p->subscriber))
+        sub = sub_at(pools, sub->next);
+    return sub;
+}
+
+static bool subscriber_open(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    if (p->subscriber != NULL)
+        return true;
+    struct mcq_subscriber *who = mcq_pool_take(&s->shared->fanout.subscribers);
+    if (who == NULL)
+        return false;
+    *who = (struct mcq_subscriber){.pipe = p, .peer = p->peer};
+    mcq_list_init(&who->subs);
+    p->subscriber = who;
+    return true;
+}
+
+static void sub_enter(struct mcq_psock *s, struct mcq_topic *t, struct mcq_subscriber *who,
                       struct mcq_sub *sub)
 {
-    struct mcq_sub **bucket = bucket_of(&s->shared->fanout, t, p);
-    *sub = (struct mcq_sub){.next = *bucket, .pipe = p, .topic = t};
-    *bucket = sub;
-    topic_join(t, sub);
-    mcq_list_push_back(&p->subs, &sub->pipe_node);
-    p->subs_cnt++;
-    p->subs_bytes += t->prefix.len;
+    struct mcq_fanout_pools *pools = &s->shared->fanout;
+    uint32_t *bucket = bucket_of(pools, t, who);
+    *sub = (struct mcq_sub){.pipe = who->pipe, .who = who, .topic = t, .next = *bucket};
+    *bucket = mcq_pool_idx(&pools->subs, sub) + 1;
+    mcq_list_push_back(&who->subs, &sub->who_node);
+    t->sub_cnt++;
+    who->cnt++;
+    who->bytes += mcq_prefix_key(&t->prefix).len;
     if (++s->stats->subs_now > s->stats->subs_peak)
         s->stats->subs_peak = s->stats->subs_now;
 }
 
 static void sub_leave(struct mcq_psock *s, struct mcq_sub *sub)
 {
-    struct mcq_topic *t = sub->topic;
-    struct mcq_pipe *p = sub->pipe;
-    struct mcq_sub **at = bucket_of(&s->shared->fanout, t, p);
-    while (*at != sub)
-        at = &(*at)->next;
+    struct mcq_fanout_pools *pools = &s->shared->fanout;
+    uint32_t *at = bucket_of(pools, sub->topic, sub->who);
+    while (sub_at(pools, *at) != sub)
+        at = &sub_at(pools, *at)->next;
     *at = sub->next;
-    topic_leave(t, sub);
-    mcq_node_unlink(&sub->pipe_node);
-    p->subs_cnt--;
-    p->subs_bytes -= t->prefix.len;
+    if (sub->real)
+        topic_leave(sub->topic, sub);
+    mcq_node_unlink(&sub->who_node);
+    sub->topic->sub_cnt--;
+    sub->who->cnt--;
+    sub->who->bytes -= mcq_prefix_key(&sub->topic->prefix).len;
     s->stats->subs_now--;
-    mcq_pool_give(&s->shared->fanout.subs, sub);
+    mcq_pool_give(&pools->subs, sub);
 }
+
+static bool fits(const struct mcq_psock *s, const struct mcq_pipe *p, struct mcq_slice name)
+{
+    const struct mcq_subscriber *who = p->subscriber;
+    return name.len <= MCQ_TOPIC_LEN_MAX && who->cnt < s->opts->subs_max &&
+           who->bytes + name.len <= MCQ_FANOUT_BYTES_MAX;
+}
+
+/* A subscription of p's to a held topic, neither asked for nor real yet. NULL: more than p or the
+ * shard may have. */
+static struct mcq_sub *sub_make(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_topic *t)
+{
+    struct mcq_sub *sub = mcq_pool_take(&s->shared->fanout.subs);
+    if (sub != NULL)
+        sub_enter(s, t, p->subscriber, sub);
+    return sub;
+}
+
+/* --- telling the user ---------------------------------------------------------------------- */
+
+static void tell(struct mcq_psock *s, struct mcq_peer peer, bool added, struct mcq_slice name)
+{
+    s->up->subscription(s->up_ctx, peer, added, name);
+}
+
+/* first: nobody else is subscribed to it. again: the peer itself is. */
+static bool is_told(const struct mcq_psock *s, bool first, bool again)
+{
+    if (!is_xpub(s))
+        return !again;
+    return s->opts->manual || s->opts->verbose || first;
+}
+
+static bool end_is_told(const struct mcq_psock *s, bool last)
+{
+    return !is_xpub(s) || s->opts->manual || s->opts->verboser || last;
+}
+
+/* --- changes ------------------------------------------------------------------------------- */
 
 static enum mcq_reason refuse(struct mcq_psock *s)
 {
@@ -158,115 +238,160 @@ static enum mcq_reason refuse(struct mcq_psock *s)
     return MCQ_REASON_LIMIT;
 }
 
-static enum mcq_reason add_sub(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_slice name)
+/* The topic is held while the user is told: the handler may end what has just begun. */
+static enum mcq_reason begin(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_slice name)
 {
-    bool fits = name.len <= MCQ_TOPIC_LEN_MAX && p->subs_cnt < s->opts->subs_max &&
-                p->subs_bytes + name.len <= MCQ_FANOUT_BYTES_MAX;
-    struct mcq_topic *t = fits ? topic_hold(s, name) : NULL;
+    struct mcq_topic *t = subscriber_open(s, p) && fits(s, p, name) ? topic_hold(s, name) : NULL;
     if (t == NULL)
         return refuse(s);
-    struct mcq_sub *sub = mcq_pool_take(&s->shared->fanout.subs);
-    if (sub == NULL) {
-        topic_release(s, t);
-        return refuse(s);
+    bool first = t->sub_cnt == 0;
+    struct mcq_sub *sub = sub_make(s, p, t);
+    if (sub != NULL) {
+        sub->asked = true;
+        if (!s->opts->manual)
+            topic_join(t, sub);
+        if (is_told(s, first, false))
+            tell(s, p->peer, true, name);
     }
-    sub_enter(s, t, p, sub);
-    s->up->subscription(s->up_ctx, p, true, name);
-    return MCQ_REASON_NONE;
+    topic_release(s, t);
+    return sub != NULL ? MCQ_REASON_NONE : refuse(s);
 }
 
-/* The topic outlives the user's handler: it may publish, and the name is borrowed from it. */
-static void end_sub(struct mcq_psock *s, struct mcq_sub *sub)
+/* The topic is held while the user is told: the name is borrowed from it. */
+static void end(struct mcq_psock *s, struct mcq_sub *sub, struct mcq_peer peer)
 {
     struct mcq_topic *t = sub->topic;
-    struct mcq_pipe *p = sub->pipe;
+    bool asked = sub->asked;
+    t->hold_cnt++;
     sub_leave(s, sub);
-    s->up->subscription(s->up_ctx, p, false, mcq_prefix_key(&t->prefix));
+    if (asked && end_is_told(s, t->sub_cnt == 0))
+        tell(s, peer, false, mcq_prefix_key(&t->prefix));
     topic_release(s, t);
+}
+
+static enum mcq_reason change_asked(struct mcq_psock *s, struct mcq_pipe *p, bool add,
+                                    struct mcq_slice name)
+{
+    struct mcq_sub *sub = sub_find(s, p, name);
+    bool again = sub != NULL && sub->asked;
+    if (add && sub == NULL)
+        return begin(s, p, name);
+    if (!add && again && !(s->opts->manual && sub->real)) {
+        end(s, sub, p->peer);
+        return MCQ_REASON_NONE;
+    }
+    if (add && again)
+        s->stats->subs_duplicate++;
+    if (sub != NULL) /* what the user has made real stays until the user ends it */
+        sub->asked = add;
+    if (add ? is_told(s, false, again) : s->opts->manual)
+        tell(s, p->peer, add, name);
+    return MCQ_REASON_NONE;
 }
 
 enum mcq_reason mcq_fanout_change(struct mcq_psock *s, struct mcq_pipe *p, bool add,
                                   struct mcq_slice name)
 {
-    struct mcq_prefix *prefix = mcq_prefix_find(&s->pub.topics, name);
-    struct mcq_sub *sub = prefix != NULL ? sub_find(&s->shared->fanout, topic_of(prefix), p) : NULL;
-    if (add && sub == NULL)
-        return add_sub(s, p, name);
-    if (add)
-        s->stats->subs_duplicate++;
-    else if (sub != NULL)
-        end_sub(s, sub);
-    return MCQ_REASON_NONE;
+    enum mcq_reason reason = change_asked(s, p, add, name);
+    mcq_psock_wake(s); /* who was waited for may not be in the way any more */
+    return reason;
 }
 
-void mcq_fanout_forget(struct mcq_psock *s, struct mcq_pipe *p)
+static enum mcq_error begin_for(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_sub *sub,
+                                struct mcq_slice name)
+{
+    if (sub != NULL) {
+        if (!sub->real)
+            topic_join(sub->topic, sub);
+        return MCQ_OK;
+    }
+    struct mcq_topic *t = subscriber_open(s, p) && fits(s, p, name) ? topic_hold(s, name) : NULL;
+    if (t == NULL)
+        return MCQ_ELIMIT;
+    sub = sub_make(s, p, t);
+    if (sub != NULL)
+        topic_join(t, sub);
+    topic_release(s, t);
+    return sub != NULL ? MCQ_OK : MCQ_ELIMIT;
+}
+
+static enum mcq_error end_for(struct mcq_psock *s, struct mcq_sub *sub)
+{
+    if (sub == NULL || !sub->real)
+        return MCQ_ENOENT;
+    if (sub->asked)
+        topic_leave(sub->topic, sub);
+    else
+        end(s, sub, sub->who->peer);
+    return MCQ_OK;
+}
+
+enum mcq_error mcq_fanout_change_for(struct mcq_psock *s, struct mcq_pipe *p, bool add,
+                                     struct mcq_slice name)
+{
+    if (!s->opts->manual)
+        return MCQ_ENOTSUP;
+    struct mcq_sub *sub = sub_find(s, p, name);
+    enum mcq_error err = add ? begin_for(s, p, sub, name) : end_for(s, sub);
+    if (err == MCQ_ELIMIT)
+        s->stats->subs_refused++;
+    mcq_psock_wake(s);
+    return err;
+}
+
+/* --- peers come and go --------------------------------------------------------------------- */
+
+enum mcq_reason mcq_fanout_attach(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    p->fanout_seq = 0;
+    enum mcq_reason reason = mcq_psock_attach(s, p);
+    mcq_publication_welcome(s, p);
+    return reason;
+}
+
+void mcq_fanout_detach(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    struct mcq_subscriber *who = p->subscriber;
+    mcq_psock_detach(s, p);
+    p->fanout_seq = MCQ_FANOUT_CLOSED;
+    p->subscriber = NULL;
+    mcq_psock_wake(s);
+    if (who == NULL)
+        return;
+    who->pipe = NULL;
+    if (who->cnt == 0) {
+        mcq_pool_give(&s->shared->fanout.subscribers, who);
+        return;
+    }
+    mcq_list_push_back(&s->pub.gone, &who->gone_node);
+    s->up->sweep(s->up_ctx);
+}
+
+void mcq_fanout_remove(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    mcq_fanout_detach(s, p);
+    mcq_psock_remove(s, p);
+}
+
+/* The oldest of the first that went. PUB tells who it was; XPUB's topics are nobody's. */
+static void sweep_one(struct mcq_psock *s, struct mcq_subscriber *who)
+{
+    struct mcq_node *n = mcq_list_first(&who->subs);
+    end(s, MCQ_CONTAINER_OF(n, struct mcq_sub, who_node),
+        is_xpub(s) ? (struct mcq_peer){0} : who->peer);
+    if (who->cnt != 0)
+        return;
+    mcq_node_unlink(&who->gone_node);
+    mcq_pool_give(&s->shared->fanout.subscribers, who);
+}
+
+bool mcq_fanout_sweep(struct mcq_psock *s)
 {
     struct mcq_node *n;
-    p->fanout_seq = MCQ_FANOUT_CLOSED;
-    while ((n = mcq_list_first(&p->subs)) != NULL)
-        end_sub(s, MCQ_CONTAINER_OF(n, struct mcq_sub, pipe_node));
-}
-
-/* --- publishing ---------------------------------------------------------------------------- */
-
-struct publication {
-    struct mcq_psock *s;
-    struct mcq_msg m;
-    bool share; /* has a body worth sharing that is not owned yet */
-    bool kept;  /* m holds a reference of ours */
-};
-
-static bool worth_sharing(const struct mcq_msg *m)
-{
-    if ((m->owner & MCQ_OWNER_OWNED) != 0)
-        return false;
-    for (uint32_t i = 0; i < m->frame_cnt; i++)
-        if (mcq_msg_frame(m, i).len >= MCQ_PIPE_SHARE_MIN)
-            return true;
-    return false;
-}
-
-/* If there is no block for it, each pipe tries for a copy of its own. Blocks of the receive ring
- * are not lent to subscribers, who may hold them for as long as they like: pin_max is 0. */
-static void share(struct publication *pub)
-{
-    struct mcq_msg kept;
-    pub->share = false;
-    if (mcq_buf_msg_keep(pub->s->env->heap, 0, &pub->m, &kept) != MCQ_OK)
-        return;
-    pub->m = kept;
-    pub->kept = true;
-}
-
-static void give(struct publication *pub, struct mcq_pipe *p)
-{
-    struct mcq_psock *s = pub->s;
-    if (p->fanout_seq >= s->pub.seq)
-        return;
-    p->fanout_seq = s->pub.seq;
-    if (pub->share)
-        share(pub);
-    if (MCQ_UNLIKELY(mcq_pipe_put(p, MCQ_PSOCK_NO_PREFIX, &pub->m, 0) != MCQ_OK))
-        mcq_psock_drop(s, p, MCQ_REASON_HWM, 1);
-}
-
-static void give_topic(struct publication *pub, struct mcq_topic *t)
-{
-    for (uint32_t i = 0; i < t->near_cnt; i++)
-        give(pub, t->near_pipes[i]);
-    for (struct mcq_node *n = mcq_list_first(&t->far); n != NULL; n = mcq_list_next(&t->far, n))
-        give(pub, far_sub(n)->pipe);
-}
-
-void mcq_fanout_publish(struct mcq_psock *s, const struct mcq_msg *m)
-{
-    struct publication pub = {s, *m, worth_sharing(m), false};
-    struct mcq_prefix_match match =
-        mcq_prefix_match_of(&s->pub.topics, mcq_slice_of(m->data, m->len));
-    struct mcq_prefix *prefix;
-    s->pub.seq++;
-    while ((prefix = mcq_prefix_match_next(&match)) != NULL)
-        give_topic(&pub, topic_of(prefix));
-    if (pub.kept)
-        mcq_buf_msg_drop(s->env->heap, &pub.m);
+    for (uint32_t i = 0; i < MCQ_FANOUT_SWEEP_MAX; i++) {
+        if ((n = mcq_list_first(&s->pub.gone)) == NULL)
+            return false;
+        sweep_one(s, MCQ_CONTAINER_OF(n, struct mcq_subscriber, gone_node));
+    }
+    return !mcq_list_empty(&s->pub.gone);
 }

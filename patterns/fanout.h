@@ -2,21 +2,34 @@
  *
  *      topic "EUR" --> [near: up to 3 pipes] [far: list]      struct mcq_topic, in the prefix table
  *                            |                  |
- *                           sub                sub             struct mcq_sub: (peer, topic),
- *          pipe.subs -----------+------------------+              what a peer's end has to take
- * back
+ *                           sub                sub             struct mcq_sub: (subscriber, topic)
+ *  subscriber.subs ----------+------------------+              what a connection's end takes back
  *
  * Publishing walks the matching topics and their pipes; the pipe remembers the number of the
- * message it was given last, so several matches deliver once. A body worth sharing is made owned
- * once, before its first pipe, and every pipe holds a reference to it.
+ * message it was given last, so several matches deliver once.
+ *
+ * A subscriber is one connection of a peer, with its subscriptions. When the connection ends it
+ * loses its pipe at once, in O(1): nothing is given to it any more. Its subscriptions stay where
+ * they are until the sweep has taken them out, MCQ_FANOUT_SWEEP_MAX per turn. Whoever comes next
+ * on that pipe is another subscriber: it inherits nothing, and the sweep takes nothing of its.
+ *
+ *      none --first subscription--> live --connection ends--> gone --swept--> none
  *
  * On the wire a subscription is there or not: counting them is the subscriber's own affair, and
  * libzmq's SUB forwards every SUBSCRIBE but only the last CANCEL. A repeated one is counted in the
  * stats alone.
  *
+ * Whom the user is told of: PUB, each peer's; XPUB, the first and the last of all on a topic,
+ * verbose ones every beginning, verboser ones every end as well, manual ones all that the peer says
+ * and the ends of what it had asked for. Subscriptions not yet swept count: who takes over a topic
+ * from a peer that has gone is neither told as new nor is the topic's end.
+ *
+ * Manual: what a peer asks for and what it gets are two bits of one subscription; it is there as
+ * long as either is set, and counts against the peer's limits.
+ *
  * Limits: subscriptions per peer and their bytes (MCQ_FANOUT_BYTES_MAX), the shard's pools.
  * Thread: the shard's. Pipes are borrowed until forget. Cost: publish O(matches + their pipes);
- * a change O(1); forget O(the peer's subscriptions).
+ * a change O(1); forget O(1), and the sweep O(the peer's subscriptions).
  */
 #ifndef MCQ_PATTERNS_FANOUT_H
 #define MCQ_PATTERNS_FANOUT_H
@@ -27,14 +40,24 @@
 
 #define MCQ_FANOUT_BYTES_MAX 1048576u /* bytes of topics one peer may have subscribed to */
 #define MCQ_FANOUT_NEAR_MAX  3u       /* pipes named in the topic itself */
+#define MCQ_FANOUT_SWEEP_MAX 256u     /* subscriptions of peers that went taken back per turn */
 
 /* mcq_pipe.fanout_seq of a pipe that gets nothing more, whatever its subscriptions say. */
 #define MCQ_FANOUT_CLOSED UINT64_MAX
 
-struct mcq_sub;
+struct mcq_subscriber {
+    struct mcq_pipe *pipe; /* NULL: gone */
+    struct mcq_peer peer;  /* its name, also then */
+    struct mcq_list subs;  /* of struct mcq_sub, oldest first */
+    uint32_t cnt;
+    uint64_t bytes; /* of their topics */
+    struct mcq_node gone_node;
+};
 
 struct mcq_topic {
     struct mcq_prefix prefix;
+    uint32_t sub_cnt;  /* subscriptions to it, asked for or real */
+    uint32_t hold_cnt; /* callers that need it beyond its last one */
     uint32_t near_cnt;
     struct mcq_pipe *near_pipes[MCQ_FANOUT_NEAR_MAX];
     struct mcq_sub *near_subs[MCQ_FANOUT_NEAR_MAX];
@@ -42,41 +65,60 @@ struct mcq_topic {
 };
 
 struct mcq_sub {
-    struct mcq_sub *next; /* in its bucket */
     struct mcq_pipe *pipe;
-    struct mcq_node topic_node; /* in mcq_topic.far, if it is there */
-    struct mcq_node pipe_node;  /* in mcq_pipe.subs */
+    struct mcq_subscriber *who;
     struct mcq_topic *topic;
-    uint32_t near_idx; /* < MCQ_FANOUT_NEAR_MAX: its place in near */
+    struct mcq_node topic_node; /* in mcq_topic.far, if it is there */
+    struct mcq_node who_node;   /* in mcq_subscriber.subs */
+    uint32_t next;              /* in its bucket: position in the pool and 1, 0: the last */
+    uint8_t near_idx;           /* < MCQ_FANOUT_NEAR_MAX: its place in near */
+    bool asked;                 /* by the peer */
+    bool real;                  /* in near or far: it gets what matches */
 };
 
-/* What all PUB sockets of a shard share. */
+/* What all PUB and XPUB sockets of a shard share. */
 struct mcq_fanout_pools {
-    struct mcq_pool topics, subs;
-    struct mcq_sub **buckets; /* by topic and pipe */
-    uint32_t bucket_cnt;      /* power of two >= 2 * subs_max */
+    struct mcq_pool topics, subs, subscribers;
+    uint32_t *buckets;   /* by topic and subscriber, as mcq_sub.next */
+    uint32_t bucket_cnt; /* power of two >= 2 * subs_max */
 };
 
-size_t mcq_fanout_pools_footprint(uint32_t subs_max);
+/* As many subscribers may be gone and not yet swept as there are connections. */
+size_t mcq_fanout_pools_footprint(uint32_t subs_max, uint32_t connections_max);
 /* Carves. false: the arena is too small. */
 MCQ_MUST_USE bool mcq_fanout_pools_init(struct mcq_fanout_pools *pools, struct mcq_arena *arena,
-                                        uint32_t subs_max);
+                                        uint32_t subs_max, uint32_t connections_max);
 
 struct mcq_fanout {
     struct mcq_prefix_set topics; /* of struct mcq_topic */
-    uint64_t seq;                 /* number of the message published last */
+    struct mcq_list gone;         /* of struct mcq_subscriber, to be swept */
+    uint64_t seq;                 /* number of the pass over subscribers begun last */
+    bool plain;                   /* neither block nor invert_matching: one pass gives */
+    bool busy;                    /* a message is being given */
+    bool refused;                 /* another one came meanwhile */
 };
 
-void mcq_fanout_init(struct mcq_psock *s);
+/* Slots of PUB and XPUB. close: nothing is left to sweep. */
+void mcq_fanout_open(struct mcq_psock *s);
+void mcq_fanout_close(struct mcq_psock *s);
+enum mcq_reason mcq_fanout_attach(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_fanout_detach(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_fanout_remove(struct mcq_psock *s, struct mcq_pipe *p);
+bool mcq_fanout_sweep(struct mcq_psock *s);
 
-/* Counts one more (or less) subscription of p to topic and tells the user when p's first begins
- * or last ends. Returns MCQ_REASON_LIMIT if p asks for more than it or the shard may have: nothing
- * changed. A cancel of what isn't there is ignored. */
+/* The peer subscribes or cancels. Returns MCQ_REASON_LIMIT if p asks for more than it or the shard
+ * may have: nothing changed. A cancel of what isn't there changes nothing, and is told by a manual
+ * XPUB alone. */
 enum mcq_reason mcq_fanout_change(struct mcq_psock *s, struct mcq_pipe *p, bool add,
                                   struct mcq_slice topic);
-/* Ends all subscriptions of p, which gets nothing more; p->fanout_seq = 0 opens it again. */
-void mcq_fanout_forget(struct mcq_psock *s, struct mcq_pipe *p);
-/* Gives m to every pipe that wants it; those without room are skipped and counted. */
-void mcq_fanout_publish(struct mcq_psock *s, const struct mcq_msg *m);
+/* The user does, on its behalf. Errors: MCQ_ENOTSUP (not manual), MCQ_ELIMIT; MCQ_ENOENT if there
+ * is nothing to end. */
+MCQ_MUST_USE enum mcq_error mcq_fanout_change_for(struct mcq_psock *s, struct mcq_pipe *p, bool add,
+                                                  struct mcq_slice topic);
+
+/* Gives m to every pipe that wants it. Errors: MCQ_EAGAIN (block; or from within the free callback
+ * of a message that this socket drops while it publishes another: `writable` follows). */
+MCQ_MUST_USE enum mcq_error mcq_fanout_send(struct mcq_psock *s, struct mcq_pipe *to,
+                                            const struct mcq_msg *m);
 
 #endif

@@ -42,8 +42,9 @@ struct mcq_psock_up {
     void (*dropped)(void *ctx, struct mcq_pipe *p, enum mcq_reason reason, uint64_t cnt);
     /* p became slow, or is no longer: told by an event in this turn, in order, each once. */
     void (*slow)(void *ctx, struct mcq_pipe *p, bool on);
-    /* PUB, XPUB: tells the user's `subscription` handler. p NULL: nobody's in particular. */
-    void (*subscription)(void *ctx, struct mcq_pipe *p, bool added, struct mcq_slice topic);
+    /* PUB, XPUB: tells the user's `subscription` handler. peer: zero is nobody in particular; its
+     * pipe may be gone. */
+    void (*subscription)(void *ctx, struct mcq_peer peer, bool added, struct mcq_slice topic);
     /* pattern->sweep shall be called once a turn until it returns false. */
     void (*sweep)(void *ctx);
     /* REQ: arms (true) or disarms the request timeout. */
@@ -97,8 +98,8 @@ struct mcq_pattern {
     /* A bounded piece of work left over from peers that went; true: there is more. NULL: none
      * ever. */
     bool (*sweep)(struct mcq_psock *s);
-    /* SUB: the next subscription p has not been told (p->control_seq); false: none. NULL: none
-     * ever. */
+    /* SUB, XSUB: the next subscription p has not been told (p->control_seq); false: none. NULL:
+     * none ever. */
     bool (*control)(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_control *c);
     /* REQ: no reply in time. NULL: never armed. */
     void (*timeout)(struct mcq_psock *s);

@@ -249,7 +249,6 @@ void mcq_pipe_init(struct mcq_pipe *p, struct mcq_pipe_env *env, struct mcq_psoc
                    uint32_t hwm_msgs, uint64_t hwm_bytes)
 {
     *p = (struct mcq_pipe){.env = env, .sock = sock, .hwm_msgs = hwm_msgs, .hwm_bytes = hwm_bytes};
-    mcq_list_init(&p->subs);
 }
 
 uint64_t mcq_pipe_fini(struct mcq_pipe *p)

@@ -40,6 +40,7 @@
 
 struct mcq_psock;
 struct mcq_pipe;
+struct mcq_subscriber;
 
 /* What all pipes of a shard share. */
 struct mcq_pipe_env {
@@ -107,12 +108,10 @@ struct mcq_pipe {
     struct mcq_node balance_node;
     struct mcq_node fairq_node;
     struct mcq_node registry_node;
-    struct mcq_list subs; /* PUB: what this peer subscribed to: struct mcq_sub */
-    uint32_t subs_cnt;
-    uint64_t subs_bytes;
-    uint64_t control_seq;  /* SUB: subscriptions told to this peer so far */
-    uint64_t control_base; /* SUB: what was over before it attached is never told */
-    uint64_t late_cnt;     /* REQ: replies given up on, to be dropped when they come */
+    struct mcq_subscriber *subscriber; /* PUB, XPUB; NULL: no subscription on this connection yet */
+    uint64_t control_seq;              /* SUB: subscriptions told to this peer so far */
+    uint64_t control_base;             /* SUB: what was over before it attached is never told */
+    uint64_t late_cnt;                 /* REQ: replies given up on, to be dropped when they come */
 
     /* shards' own */
     struct mcq_node mark_node;

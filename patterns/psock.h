@@ -86,7 +86,7 @@ struct mcq_psock_config {
 /* Starts a socket, pattern->open included. Borrows all that config points to until fini. */
 void mcq_psock_init(struct mcq_psock *s, const struct mcq_pattern *pattern,
                     const struct mcq_psock_config *config);
-/* After every pipe was removed; pattern->close included. */
+/* After every pipe was removed, and all is swept; pattern->close included. */
 void mcq_psock_fini(struct mcq_psock *s);
 /* The peer that announced that identity and is up, NULL if there is none. Any type. */
 struct mcq_pipe *mcq_psock_find(const struct mcq_psock *s, struct mcq_slice identity);

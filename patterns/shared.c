@@ -14,7 +14,7 @@ size_t mcq_pattern_shared_footprint(const struct mcq_pattern_plan *plan)
     return sizeof(struct mcq_pattern_shared) + MCQ_CACHE_LINE +
            mcq_registry_footprint(plan->connections_max) +
            mcq_prefix_table_footprint(prefixes_max(plan)) +
-           mcq_fanout_pools_footprint(plan->peer_subs_max) +
+           mcq_fanout_pools_footprint(plan->peer_subs_max, plan->connections_max) +
            mcq_pool_footprint(sizeof(struct mcq_own_sub), plan->own_subs_max);
 }
 
@@ -28,7 +28,8 @@ struct mcq_pattern_shared *mcq_pattern_shared_init(struct mcq_arena *arena,
     bool ok = mcq_registry_init(&shared->registry, arena, plan->connections_max, plan->hash_seed) &&
               mcq_prefix_table_init(&shared->prefixes, arena, heap, prefixes_max(plan),
                                     plan->long_topics_max, plan->hash_seed) &&
-              mcq_fanout_pools_init(&shared->fanout, arena, plan->peer_subs_max) &&
+              mcq_fanout_pools_init(&shared->fanout, arena, plan->peer_subs_max,
+                                    plan->connections_max) &&
               mcq_pool_init(&shared->own_subs, "own subscriptions", arena,
                             sizeof(struct mcq_own_sub), plan->own_subs_max);
     return ok ? shared : NULL;

@@ -1,35 +1,21 @@
 /* SUB (RFC 29): delivers what matches a subscription; without one, nothing. The publisher filters
  * already; the filter here catches what was under way when a subscription ended, and publishers
- * that send more than they were asked for. */
+ * that send more than they were asked for. invert_matching, as the publisher has to have it too:
+ * delivers what matches none. */
 #include "patterns/psock.h"
 #include "patterns/tables.h"
 
-static enum mcq_reason sub_attach(struct mcq_psock *s, struct mcq_pipe *p)
+static bool wants(const struct mcq_psock *s, const struct mcq_msg *m)
 {
-    enum mcq_reason reason = mcq_psock_attach(s, p);
-    mcq_subs_begin(s, p);
-    return reason;
+    return mcq_subs_match(&s->sub, mcq_slice_of(m->data, m->len)) != s->opts->invert_matching;
 }
 
-static void sub_detach(struct mcq_psock *s, struct mcq_pipe *p)
-{
-    mcq_psock_detach(s, p);
-    mcq_subs_end(s);
-}
-
-static void sub_remove(struct mcq_psock *s, struct mcq_pipe *p)
-{
-    mcq_psock_remove(s, p);
-    mcq_subs_end(s);
-}
-
-/* How many messages at the front match (or don't) alike: they go (or are dropped) in one go. */
-static size_t run_len(const struct mcq_psock *s, const struct mcq_msg *msgs, size_t n,
-                      bool matching)
+/* How many messages at the front are wanted (or aren't) alike: they go (or are dropped) in one go.
+ */
+static size_t run_len(const struct mcq_psock *s, const struct mcq_msg *msgs, size_t n, bool wanted)
 {
     size_t len = 0;
-    while (len < n &&
-           mcq_subs_match(&s->sub, mcq_slice_of(msgs[len].data, msgs[len].len)) == matching)
+    while (len < n && wants(s, &msgs[len]) == wanted)
         len++;
     return len;
 }
@@ -38,7 +24,7 @@ static size_t run_len(const struct mcq_psock *s, const struct mcq_msg *msgs, siz
 static size_t sub_receive(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_msg *msgs, size_t n)
 {
     size_t done = 0;
-    if (mcq_prefix_set_takes_all(&s->sub.topics))
+    if (mcq_prefix_set_takes_all(&s->sub.topics) && !s->opts->invert_matching)
         return mcq_psock_deliver(s, p, msgs, n);
     while (done < n) {
         size_t unwanted = run_len(s, msgs + done, n - done, false);
@@ -59,9 +45,9 @@ const struct mcq_pattern mcq_pattern_sub = {
     .open = mcq_subs_init,
     .close = mcq_subs_fini,
     .add = mcq_psock_add,
-    .attach = sub_attach,
-    .detach = sub_detach,
-    .remove = sub_remove,
+    .attach = mcq_subs_attach,
+    .detach = mcq_subs_detach,
+    .remove = mcq_subs_remove,
     .receive = sub_receive,
     .send = mcq_psock_send_refused,
     .writable = mcq_psock_writable,

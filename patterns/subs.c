@@ -130,19 +130,6 @@ enum mcq_error mcq_subs_change(struct mcq_psock *s, bool add, struct mcq_slice t
 
 /* --- telling ------------------------------------------------------------------------------- */
 
-void mcq_subs_begin(struct mcq_psock *s, struct mcq_pipe *p)
-{
-    p->control_seq = 0;
-    p->control_base = s->sub.seq;
-    if (!mcq_list_empty(&s->sub.log))
-        s->up->control(s->up_ctx, p);
-}
-
-void mcq_subs_end(struct mcq_psock *s)
-{
-    prune(s);
-}
-
 /* The first mark behind seq. What isn't told yet is at the end of the log, so that is where to
  * look, unless the last call left the place. */
 static struct mcq_node *first_behind(struct mcq_subs *subs, uint64_t seq)
@@ -182,6 +169,34 @@ bool mcq_subs_next(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_control *
     *c = (struct mcq_control){m->add, mcq_prefix_key(&owner_of(m)->prefix), m->seq};
     return true;
 }
+
+/* --- publishers come and go ------------------------------------------------------------------ */
+
+enum mcq_reason mcq_subs_attach(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    enum mcq_reason reason = mcq_psock_attach(s, p);
+    p->control_seq = 0;
+    p->control_base = s->sub.seq;
+    if (!mcq_list_empty(&s->sub.log))
+        s->up->control(s->up_ctx, p);
+    return reason;
+}
+
+void mcq_subs_detach(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    mcq_psock_detach(s, p);
+    mcq_psock_wake(s); /* an XSUB may have waited for room there */
+    prune(s);
+}
+
+void mcq_subs_remove(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    mcq_psock_remove(s, p);
+    mcq_psock_wake(s);
+    prune(s);
+}
+
+/* --- the filter ------------------------------------------------------------------------------ */
 
 bool mcq_subs_match(const struct mcq_subs *subs, struct mcq_slice topic)
 {

@@ -1,4 +1,5 @@
-/* Own subscriptions of a SUB: counted topics, and the log from which each publisher is told.
+/* Own subscriptions of a SUB or XSUB: counted topics, and the log from which each publisher is
+ * told.
  *
  * A subscription object lives through two marks of one sequence, the log:
  *
@@ -52,10 +53,11 @@ void mcq_subs_fini(struct mcq_psock *s);
  * back. */
 MCQ_MUST_USE enum mcq_error mcq_subs_change(struct mcq_psock *s, bool add, struct mcq_slice topic);
 
-/* p has attached: it is told from the start. */
-void mcq_subs_begin(struct mcq_psock *s, struct mcq_pipe *p);
-/* p has detached and holds nothing back. */
-void mcq_subs_end(struct mcq_psock *s);
+/* Slots of SUB and XSUB: a publisher that attaches is told from the start, one that has detached
+ * holds nothing back. */
+enum mcq_reason mcq_subs_attach(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_subs_detach(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_subs_remove(struct mcq_psock *s, struct mcq_pipe *p);
 /* The mark p has to be told next. false: none. */
 bool mcq_subs_next(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_control *c);
 

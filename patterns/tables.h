@@ -15,5 +15,7 @@ extern const struct mcq_pattern mcq_pattern_dealer;
 extern const struct mcq_pattern mcq_pattern_router;
 extern const struct mcq_pattern mcq_pattern_pull;
 extern const struct mcq_pattern mcq_pattern_push;
+extern const struct mcq_pattern mcq_pattern_xpub;
+extern const struct mcq_pattern mcq_pattern_xsub;
 
 #endif

@@ -108,7 +108,7 @@ static bool has_work(const struct mcq_shard *sh)
 {
     return !mcq_list_empty(&sh->ready) || !mcq_list_empty(&sh->marked) ||
            !mcq_list_empty(&sh->writable) || !mcq_list_empty(&sh->drops) ||
-           !mcq_list_empty(&sh->sock_drops);
+           !mcq_list_empty(&sh->sock_drops) || !mcq_list_empty(&sh->sweeps);
 }
 
 static bool finished(const struct mcq_shard *sh)
@@ -128,6 +128,8 @@ bool mcq_shard_step(struct mcq_shard *sh)
     work += mcq_mailbox_run(sh->mailbox, sh);
     if (MCQ_UNLIKELY(mcq_mailbox_stopped(sh->mailbox)) && !sh->stopping)
         stop(sh);
+    if (MCQ_UNLIKELY(!mcq_list_empty(&sh->sweeps)))
+        mcq_sock_run_sweeps(sh);
     if (!mcq_list_empty(&sh->writable))
         mcq_sock_run_writable(sh);
     flush_marked(sh);
@@ -225,6 +227,7 @@ static void log_pools(const struct mcq_shard *sh)
         &sh->timers,
         &shared->fanout.topics,
         &shared->fanout.subs,
+        &shared->fanout.subscribers,
         &shared->own_subs,
         &shared->prefixes.lengths,
         mcq_buf_heap_pool(sh->heap, MCQ_BUF_512),
@@ -270,6 +273,7 @@ enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id, const struct mc
     mcq_list_init(&sh->writable);
     mcq_list_init(&sh->drops);
     mcq_list_init(&sh->sock_drops);
+    mcq_list_init(&sh->sweeps);
     mcq_list_init(&sh->sock_list);
     enum mcq_error err = mcq_plan_make(opts, &sh->plan, detail);
     if (err == MCQ_OK)

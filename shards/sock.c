@@ -111,11 +111,18 @@ static void up_slow(void *ctx, struct mcq_pipe *p, bool on)
     make_due(link);
 }
 
-static void up_subscription(void *ctx, struct mcq_pipe *p, bool added, struct mcq_slice topic)
+static void up_subscription(void *ctx, struct mcq_peer peer, bool added, struct mcq_slice topic)
 {
     struct mcq_sock *sock = ctx;
     if (sock->handlers.subscription != NULL)
-        sock->handlers.subscription(sock->ctx, sock, p->peer, added, topic.ptr, topic.len);
+        sock->handlers.subscription(sock->ctx, sock, peer, added, topic.ptr, topic.len);
+}
+
+static void up_sweep(void *ctx)
+{
+    struct mcq_sock *sock = ctx;
+    if (!mcq_node_linked(&sock->sweep_node))
+        mcq_list_push_back(&sock->shard->sweeps, &sock->sweep_node);
 }
 
 static void up_await(void *ctx, bool on)
@@ -139,6 +146,7 @@ const struct mcq_psock_up mcq_sock_up = {
     .dropped = up_dropped,
     .slow = up_slow,
     .subscription = up_subscription,
+    .sweep = up_sweep,
     .await = up_await,
 };
 
@@ -221,6 +229,29 @@ void mcq_sock_run_drops(struct mcq_shard *sh)
             mcq_sock_tell_drops(MCQ_CONTAINER_OF(n, struct mcq_link, drop_node));
         if ((n = mcq_list_first(&sh->sock_drops)) != NULL)
             tell_sock_drops(MCQ_CONTAINER_OF(n, struct mcq_sock, drop_node));
+    }
+}
+
+static void sweep(struct mcq_sock *sock)
+{
+    bool more = sock->psock.pattern->sweep(&sock->psock);
+    mcq_node_unlink(&sock->sweep_node);
+    if (more)
+        mcq_list_push_back(&sock->shard->sweeps, &sock->sweep_node);
+    else
+        mcq_sock_check_closed(sock);
+}
+
+void mcq_sock_run_sweeps(struct mcq_shard *sh)
+{
+    struct mcq_node *last = mcq_list_last(&sh->sweeps);
+    struct mcq_node *n;
+    for (uint32_t i = 0; i < MCQ_SHARD_SWEEPS_MAX; i++) {
+        if ((n = mcq_list_first(&sh->sweeps)) == NULL)
+            return;
+        sweep(MCQ_CONTAINER_OF(n, struct mcq_sock, sweep_node));
+        if (n == last)
+            return;
     }
 }
 
@@ -324,7 +355,8 @@ enum mcq_error mcq_sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
 void mcq_sock_check_closed(struct mcq_sock *sock)
 {
     struct mcq_shard *sh = sock->shard;
-    if (!sock->closing || !mcq_list_empty(&sock->links) || !mcq_list_empty(&sock->listeners))
+    if (!sock->closing || !mcq_list_empty(&sock->links) || !mcq_list_empty(&sock->listeners) ||
+        mcq_node_linked(&sock->sweep_node))
         return;
     mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &sock->request_timer);
     tell_sock_drops(sock);

@@ -28,6 +28,7 @@ struct mcq_sock {
     struct mcq_node shard_node;
     struct mcq_node writable_node;
     struct mcq_node drop_node;
+    struct mcq_node sweep_node;
 };
 
 extern const struct mcq_psock_up mcq_sock_up;
@@ -39,7 +40,9 @@ void mcq_sock_run_writable(struct mcq_shard *shard);
 void mcq_sock_run_drops(struct mcq_shard *shard);
 /* The DROPPED event of one link, now: it is about to lose its peer. */
 void mcq_sock_tell_drops(struct mcq_link *link);
-/* A link or listener is gone: ends a closing socket that has none left. */
+/* What peers that went have left behind, a bounded piece of it. Once per turn. */
+void mcq_sock_run_sweeps(struct mcq_shard *shard);
+/* A link or listener is gone, or all is swept: ends a closing socket that has nothing left. */
 void mcq_sock_check_closed(struct mcq_sock *sock);
 
 #endif

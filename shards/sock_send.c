@@ -150,3 +150,34 @@ enum mcq_error mcq_unsubscribe(struct mcq_sock *sock, const void *topic, size_t 
 {
     return set_filter(sock, false, topic, len);
 }
+
+/* --- for a peer ------------------------------------------------------------------------------ */
+
+static enum mcq_error set_filter_for(struct mcq_sock *sock, struct mcq_peer peer, bool add,
+                                     const void *topic, size_t len)
+{
+    struct mcq_psock *ps = &sock->psock;
+    enum mcq_error err = may_send(sock);
+    if (err != MCQ_OK)
+        return err;
+    if (ps->pattern->subscribe_peer == NULL)
+        return MCQ_ENOTSUP;
+    if (len > MCQ_TOPIC_LEN_MAX)
+        return MCQ_EINVAL;
+    struct mcq_link *link = mcq_link_of_peer(sock, peer);
+    if (link == NULL || !link->attached)
+        return MCQ_ESTALE;
+    return ps->pattern->subscribe_peer(ps, &link->pipe, add, mcq_slice_of(topic, len));
+}
+
+enum mcq_error mcq_peer_subscribe(struct mcq_sock *sock, struct mcq_peer peer, const void *topic,
+                                  size_t len)
+{
+    return set_filter_for(sock, peer, true, topic, len);
+}
+
+enum mcq_error mcq_peer_unsubscribe(struct mcq_sock *sock, struct mcq_peer peer, const void *topic,
+                                    size_t len)
+{
+    return set_filter_for(sock, peer, false, topic, len);
+}

@@ -33,8 +33,12 @@ struct rig {
     uint64_t dropped[RIG_REASON_CNT];
     uint32_t closed[RIG_REASON_CNT];
     struct mcq_pipe *closed_pipe;
+    struct mcq_pipe *closed_pipes[RIG_PEERS_MAX]; /* in order; a test may empty it */
+    uint32_t closed_cnt;
+    bool detach_on_close; /* as the shard does, at once */
     uint32_t subs_added, subs_ended;
     void (*on_sub_ended)(struct rig *r); /* what the user does then; NULL: nothing */
+    char told[RIG_TEXT_LEN];             /* subscriptions, since rig_told; as far as it has room */
     rig_handler *handler;                /* NULL: takes everything */
     size_t refuse_from;                  /* deliver takes no more than so many of one call */
     uint32_t delivered, deliver_calls;
@@ -59,8 +63,16 @@ struct rig_peer {
 
 /* The whole world for one socket of that type, with room for plan's subscriptions. */
 struct rig *rig_new(enum mcq_sock_type type, const struct mcq_pattern_plan *plan);
+/* The same with options of the test's. */
+struct rig *rig_new_opts(enum mcq_sock_type type, const struct mcq_pattern_plan *plan,
+                         const struct mcq_psock_opts *opts);
 /* Ends what is left, and asserts that every buffer and every pool object is back home. */
 void rig_free(struct rig *r);
+
+/* All turns that the sweep takes. */
+void rig_sweep(struct rig *r);
+/* What the user was told since the last call: "+topic@peer -topic@0". In static storage. */
+const char *rig_told(struct rig *r);
 
 struct rig_peer *rig_peer_new(struct rig *r, bool connecting, uint32_t hwm_msgs);
 /* A new connection: a new peer handle, then attach. identity: NULL for none. */

@@ -57,7 +57,8 @@ static int open_unknown(struct mcq_shard *shard, void *arg)
 {
     struct mcq_detail own;
     struct mcq_sock *sock;
-    enum mcq_error err = mcq_sock_open(shard, MCQ_XPUB, NULL, &SILENT, NULL, &sock, &own);
+    enum mcq_error err =
+        mcq_sock_open(shard, (enum mcq_sock_type)99, NULL, &SILENT, NULL, &sock, &own);
     strcpy(arg, own.text);
     return err;
 }

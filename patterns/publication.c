@@ -1,0 +1,116 @@
+#include "patterns/publication.h"
+
+#include "patterns/psock.h"
+
+static bool worth_sharing(const struct mcq_msg *m)
+{
+    if ((m->owner & MCQ_OWNER_OWNED) != 0)
+        return false;
+    for (uint32_t i = 0; i < m->frame_cnt; i++)
+        if (mcq_msg_frame(m, i).len >= MCQ_PIPE_SHARE_MIN)
+            return true;
+    return false;
+}
+
+/* Stored bytes of all frames but for one header, which mcq_pipe_has_room adds. */
+static size_t room_len(const struct mcq_msg *m)
+{
+    return mcq_msg_bytes(m) + (m->frame_cnt - 1) * (size_t)MCQ_FRAME_HEAD_MAX;
+}
+
+void mcq_publication_begin(struct mcq_publication *pub, struct mcq_psock *s,
+                           const struct mcq_msg *m)
+{
+    enum mcq_slow slow = s->opts->slow;
+    bool small = m->frame_cnt == 1 && m->len < MCQ_PIPE_SHARE_MIN;
+    *pub = (struct mcq_publication){
+        .s = s,
+        .m = *m,
+        .slow = slow == MCQ_SLOW_BLOCK ? MCQ_SLOW_DROP_NEW : slow,
+        .small = small && slow != MCQ_SLOW_CONFLATE,
+        .share = !small && worth_sharing(m),
+        .len = slow == MCQ_SLOW_BLOCK ? room_len(m) : 0,
+    };
+}
+
+void mcq_publication_end(struct mcq_publication *pub)
+{
+    if (pub->kept)
+        mcq_buf_msg_drop(pub->s->env->heap, &pub->m);
+}
+
+bool mcq_publication_fits(const struct mcq_publication *pub, struct mcq_pipe *p)
+{
+    return mcq_pipe_has_room(p, pub->len);
+}
+
+/* If there is no block for it, each pipe tries for a copy of its own. Blocks of the receive ring
+ * are not lent to subscribers, who may hold them for as long as they like: pin_max is 0. */
+static void share(struct mcq_publication *pub)
+{
+    struct mcq_msg kept;
+    pub->share = false;
+    if (mcq_buf_msg_keep(pub->s->env->heap, 0, &pub->m, &kept) != MCQ_OK)
+        return;
+    pub->m = kept;
+    pub->kept = true;
+}
+
+void mcq_publication_give_slow(struct mcq_publication *pub, struct mcq_pipe *p)
+{
+    if (pub->share)
+        share(pub);
+    if (mcq_psock_put(pub->s, p, pub->slow, MCQ_PSOCK_NO_PREFIX, &pub->m, 0) != MCQ_OK)
+        mcq_psock_drop(pub->s, p, MCQ_REASON_HWM, 1); /* more than any queue has room for */
+}
+
+/* --- to all -------------------------------------------------------------------------------- */
+
+static bool takes(const struct mcq_psock *s, const struct mcq_pipe *p)
+{
+    return p->up || (p->connecting && !s->opts->immediate);
+}
+
+static bool all_fit(const struct mcq_publication *pub)
+{
+    const struct mcq_psock *s = pub->s;
+    for (struct mcq_node *n = mcq_list_first(&s->pipes); n != NULL;
+         n = mcq_list_next(&s->pipes, n)) {
+        struct mcq_pipe *p = MCQ_CONTAINER_OF(n, struct mcq_pipe, peers_node);
+        if (takes(s, p) && !mcq_publication_fits(pub, p))
+            return false;
+    }
+    return true;
+}
+
+enum mcq_error mcq_publication_to_all(struct mcq_psock *s, const struct mcq_msg *m)
+{
+    struct mcq_publication pub;
+    mcq_publication_begin(&pub, s, m);
+    if (s->opts->slow == MCQ_SLOW_BLOCK && !all_fit(&pub))
+        return mcq_psock_again(s);
+    for (struct mcq_node *n = mcq_list_first(&s->pipes); n != NULL;
+         n = mcq_list_next(&s->pipes, n)) {
+        struct mcq_pipe *p = MCQ_CONTAINER_OF(n, struct mcq_pipe, peers_node);
+        if (takes(s, p))
+            mcq_publication_give(&pub, p);
+    }
+    mcq_publication_end(&pub);
+    return MCQ_OK;
+}
+
+/* One that has just come up is not slow, whatever its predecessor has left. */
+static enum mcq_slow welcome_slow(enum mcq_slow slow)
+{
+    return slow == MCQ_SLOW_BLOCK || slow == MCQ_SLOW_DISCONNECT ? MCQ_SLOW_DROP_NEW : slow;
+}
+
+void mcq_publication_welcome(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    const struct mcq_psock_opts *o = s->opts;
+    if (o->welcome_len == 0)
+        return;
+    struct mcq_msg m = mcq_msg_of(o->welcome, o->welcome_len);
+    if (mcq_psock_put(s, p, welcome_slow(o->slow), MCQ_PSOCK_NO_PREFIX, &m, 0) != MCQ_OK)
+        mcq_psock_drop(s, p, MCQ_REASON_HWM, 1);
+}
