@@ -1,5 +1,7 @@
 #include "runtime/conn.h"
 
+#include <errno.h>
+
 #include "mem/detail.h"
 #include "runtime/loop_private.h"
 #include "runtime/net.h"
@@ -39,9 +41,24 @@ void mcq_conn_release(struct mcq_loop *loop, struct mcq_conn *c)
 
 /* --- connecting and adopting --------------------------------------------------------------- */
 
+static enum mcq_error explain(const struct mcq_sockopts *so, int os_errno,
+                              struct mcq_detail *detail)
+{
+    enum mcq_error code = mcq_oserr_error(os_errno);
+    const char *what = mcq_oserr_text(os_errno);
+    if (so->device != NULL && (os_errno == EPERM || os_errno == ENODEV))
+        return mcq_oserr_device(so->device, os_errno, detail);
+    if (code == MCQ_EADDR || code == MCQ_EADDRINUSE || code == MCQ_EACCESS)
+        return mcq_detail_set(detail, code, os_errno,
+                              "the near end can't be bound (%s): use a free port and an address of "
+                              "this host; ports below 1024 need CAP_NET_BIND_SERVICE",
+                              what);
+    return mcq_detail_set(detail, code, os_errno, "no socket: %s", what);
+}
+
 enum mcq_error mcq_conn_connect(struct mcq_loop *loop, const struct mcq_addr *addr,
-                                const struct mcq_sockopts *so, void *user, struct mcq_conn **out,
-                                struct mcq_detail *detail)
+                                const struct mcq_addr *src, const struct mcq_sockopts *so,
+                                void *user, struct mcq_conn **out, struct mcq_detail *detail)
 {
     MCQ_ASSERT(addr->len <= sizeof(addr->ss));
     if (loop->free_cnt == 0) {
@@ -50,10 +67,9 @@ enum mcq_error mcq_conn_connect(struct mcq_loop *loop, const struct mcq_addr *ad
                               "all %u connections are in use: raise --connections",
                               loop->conns_max);
     }
-    int fd = mcq_net_socket(addr, so);
+    int fd = mcq_net_socket(addr, src, so);
     if (fd < 0)
-        return mcq_detail_set(detail, mcq_oserr_error(-fd), -fd, "no socket: %s",
-                              mcq_oserr_text(-fd));
+        return explain(so, -fd, detail);
     struct mcq_conn *c = mcq_conn_take(loop, user);
     c->fd = fd;
     c->unix_domain = addr->ss.ss_family == AF_UNIX;
@@ -84,6 +100,18 @@ enum mcq_error mcq_conn_adopt(struct mcq_loop *loop, int fd, const struct mcq_so
 void mcq_conn_peer_addr(const struct mcq_conn *c, struct mcq_addr *addr)
 {
     *addr = c->addr;
+}
+
+/* The FIN takes one place in the kernel's count. */
+bool mcq_conn_unacked(const struct mcq_conn *c, uint64_t *len)
+{
+    *len = 0;
+    if (c->unix_domain || c->listener || c->fd < 0)
+        return false;
+    *len = mcq_net_unacked(c->fd);
+    if (*len != 0 && c->fin_sent)
+        (*len)--;
+    return true;
 }
 
 /* --- receiving ----------------------------------------------------------------------------- */

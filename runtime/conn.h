@@ -81,7 +81,8 @@ struct mcq_conn {
     struct iovec iov[MCQ_CONN_IOV_MAX];
 };
 
-/* Applied on every path: accept, connect, reconnect. 0: the system's own. */
+/* Applied on every path: listen, accept, connect, reconnect. 0: the system's own. Unix sockets have
+ * the buffers alone. */
 struct mcq_sockopts {
     uint32_t notsent_lowat_bytes;
     uint32_t user_timeout_ms;
@@ -92,16 +93,19 @@ struct mcq_sockopts {
 };
 
 /* Listens at addr. Gives *conn in LISTENING, armed. *bound: the actual address. A stale unix
- * socket file that nobody serves is removed first. Errors: MCQ_EADDRINUSE, MCQ_EACCESS,
- * MCQ_EADDR, MCQ_ELIMIT, MCQ_EOS. */
+ * socket file that nobody serves is removed first. so: so that what depends on it is right from the
+ * first packet. Errors: MCQ_EADDRINUSE, MCQ_EACCESS, MCQ_EADDR, MCQ_ELIMIT, MCQ_EOS. */
 MCQ_MUST_USE enum mcq_error mcq_conn_listen(struct mcq_loop *loop, const struct mcq_addr *addr,
-                                            uint32_t backlog, void *user, struct mcq_conn **conn,
+                                            const struct mcq_sockopts *so, uint32_t backlog,
+                                            void *user, struct mcq_conn **conn,
                                             struct mcq_addr *bound, struct mcq_detail *detail);
 /* Accepting again after ACCEPT_FAILED. */
 void mcq_listen_arm(struct mcq_loop *loop, struct mcq_conn *listener);
 
-/* Starts connecting. CONNECTED or CONNECT_FAILED follows. Errors: MCQ_ELIMIT, MCQ_EOS. */
+/* Starts connecting, from src unless it is NULL. CONNECTED or CONNECT_FAILED follows. Errors:
+ * MCQ_ELIMIT, MCQ_EACCESS, MCQ_EADDR, MCQ_EADDRINUSE (device and src), MCQ_EOS. */
 MCQ_MUST_USE enum mcq_error mcq_conn_connect(struct mcq_loop *loop, const struct mcq_addr *addr,
+                                             const struct mcq_addr *src,
                                              const struct mcq_sockopts *so, void *user,
                                              struct mcq_conn **conn, struct mcq_detail *detail);
 /* Takes the accepted fd (NODELAY, CLOEXEC, options set here). MCQ_ELIMIT: table full, fd is
@@ -112,6 +116,9 @@ MCQ_MUST_USE enum mcq_error mcq_conn_adopt(struct mcq_loop *loop, int fd,
 
 /* Address of the far end; len 0 if unknown. Valid with CLOSED too. */
 void mcq_conn_peer_addr(const struct mcq_conn *c, struct mcq_addr *addr);
+/* Bytes that the peer's kernel hasn't acknowledged, now; false: can't be told (unix). A system
+ * call. */
+bool mcq_conn_unacked(const struct mcq_conn *c, uint64_t *len);
 
 /* Arms receiving for about `credit` bytes (> 0) into the buffer ring: a multishot limited to it
  * where the kernel can, else one receive. No-op if armed. */

@@ -10,19 +10,9 @@ static void cancel(struct mcq_loop *loop, struct mcq_conn *c, enum mcq_op_kind k
         mcq_uring_cancel(loop->ring, mcq_conn_tag(c, MCQ_OP_CANCEL), mcq_conn_tag(c, kind));
 }
 
-/* What the peer's kernel hasn't acknowledged. The FIN takes one place in the count. */
-static void report(struct mcq_conn *c)
-{
-    if (c->listener || c->unix_domain)
-        return;
-    uint64_t len = mcq_net_unacked(c->fd);
-    c->unacked = len != 0 && c->fin_sent ? len - 1 : len;
-    c->unacked_known = true;
-}
-
 static void finish(struct mcq_loop *loop, struct mcq_conn *c)
 {
-    report(c);
+    c->unacked_known = mcq_conn_unacked(c, &c->unacked);
     mcq_net_close(c->fd);
     if (c->listener)
         mcq_net_unlink(&c->addr);

@@ -1,12 +1,17 @@
+#include <errno.h>
+
 #include "mem/detail.h"
 #include "runtime/loop_private.h"
 #include "runtime/net.h"
 #include "runtime/oserr.h"
 
-static enum mcq_error explain(int os_errno, struct mcq_detail *detail)
+static enum mcq_error explain(const struct mcq_sockopts *so, int os_errno,
+                              struct mcq_detail *detail)
 {
     enum mcq_error code = mcq_oserr_error(os_errno);
     const char *what = mcq_oserr_text(os_errno);
+    if (so->device != NULL && (os_errno == EPERM || os_errno == ENODEV))
+        return mcq_oserr_device(so->device, os_errno, detail);
     if (code == MCQ_EADDRINUSE)
         return mcq_detail_set(detail, code, os_errno,
                               "somebody listens there already: choose another address or end the "
@@ -26,8 +31,9 @@ static enum mcq_error explain(int os_errno, struct mcq_detail *detail)
     return mcq_detail_set(detail, code, os_errno, "listening failed: %s", what);
 }
 
-enum mcq_error mcq_conn_listen(struct mcq_loop *loop, const struct mcq_addr *addr, uint32_t backlog,
-                               void *user, struct mcq_conn **out, struct mcq_addr *bound,
+enum mcq_error mcq_conn_listen(struct mcq_loop *loop, const struct mcq_addr *addr,
+                               const struct mcq_sockopts *so, uint32_t backlog, void *user,
+                               struct mcq_conn **out, struct mcq_addr *bound,
                                struct mcq_detail *detail)
 {
     MCQ_ASSERT(addr->len <= sizeof(addr->ss));
@@ -35,9 +41,9 @@ enum mcq_error mcq_conn_listen(struct mcq_loop *loop, const struct mcq_addr *add
         return mcq_detail_set(detail, MCQ_ELIMIT, 0,
                               "all %u connections are in use: raise --connections",
                               loop->conns_max);
-    int fd = mcq_net_listen(addr, backlog, bound);
+    int fd = mcq_net_listen(addr, so, backlog, bound);
     if (fd < 0)
-        return explain(-fd, detail);
+        return explain(so, -fd, detail);
     struct mcq_conn *c = mcq_conn_take(loop, user);
     c->fd = fd;
     c->state = MCQ_CONN_LISTENING;

@@ -31,11 +31,54 @@ static const struct sockaddr *sockaddr_of(const struct mcq_addr *addr)
     return (const struct sockaddr *)&addr->ss;
 }
 
+static void set_if(int fd, int level, int name, uint32_t value)
+{
+    if (value != 0)
+        set_int(fd, level, name, (int)value);
+}
+
 static void apply_tcp(int fd, const struct mcq_sockopts *so)
 {
     set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (so->notsent_lowat_bytes != 0)
-        set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)so->notsent_lowat_bytes);
+    set_if(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, so->notsent_lowat_bytes);
+    set_if(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, so->user_timeout_ms);
+    if ((so->keepalive_idle_s | so->keepalive_interval_s | so->keepalive_cnt) != 0)
+        set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_if(fd, IPPROTO_TCP, TCP_KEEPIDLE, so->keepalive_idle_s);
+    set_if(fd, IPPROTO_TCP, TCP_KEEPINTVL, so->keepalive_interval_s);
+    set_if(fd, IPPROTO_TCP, TCP_KEEPCNT, so->keepalive_cnt);
+}
+
+/* A socket for IPv6 may carry IPv4, with the header's other field. */
+static void apply_tos(int fd, int domain, uint32_t tos)
+{
+    set_if(fd, IPPROTO_IP, IP_TOS, tos);
+    if (domain == AF_INET6)
+        set_if(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
+}
+
+/* The buffers before connect and listen: they decide the window scale that the handshake tells. */
+static void apply(int fd, int domain, const struct mcq_sockopts *so)
+{
+    set_if(fd, SOL_SOCKET, SO_SNDBUF, so->send_buffer_bytes);
+    set_if(fd, SOL_SOCKET, SO_RCVBUF, so->recv_buffer_bytes);
+    if (domain == AF_UNIX)
+        return;
+    apply_tcp(fd, so);
+    apply_tos(fd, domain, so->tos);
+}
+
+/* Gives a socket with so applied. The device is the one option that may be refused. */
+static int open_socket(int domain, const struct mcq_sockopts *so)
+{
+    int fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    apply(fd, domain, so);
+    if (so->device != NULL && domain != AF_UNIX &&
+        setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, so->device, (socklen_t)strlen(so->device)) != 0)
+        return fail(fd);
+    return fd;
 }
 
 /* --- listening ----------------------------------------------------------------------------- */
@@ -87,25 +130,36 @@ static int listen_at(int fd, const struct mcq_addr *addr, uint32_t backlog, stru
     return 0;
 }
 
-int mcq_net_listen(const struct mcq_addr *addr, uint32_t backlog, struct mcq_addr *bound)
+int mcq_net_listen(const struct mcq_addr *addr, const struct mcq_sockopts *so, uint32_t backlog,
+                   struct mcq_addr *bound)
 {
-    int fd = socket(addr->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (listen_at(fd, addr, backlog, bound) != 0)
+    int fd = open_socket(addr->ss.ss_family, so);
+    if (fd >= 0 && listen_at(fd, addr, backlog, bound) != 0)
         return fail(fd);
     return fd;
 }
 
 /* --- connections --------------------------------------------------------------------------- */
 
-int mcq_net_socket(const struct mcq_addr *addr, const struct mcq_sockopts *so)
+/* The near end. A port of its own may be in use towards other hosts, or linger from the last
+ * connection; an ephemeral one is chosen by connect, which knows the far end. */
+static int bind_near(int fd, const struct mcq_addr *src)
 {
-    int fd = socket(addr->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (addr->ss.ss_family != AF_UNIX)
-        apply_tcp(fd, so);
+    struct sockaddr_in6 any = {0}; /* the port is where sockaddr_in has it */
+    memcpy(&any, &src->ss, offsetof(struct sockaddr_in6, sin6_flowinfo));
+    if (any.sin6_port == 0)
+        set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    else
+        set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    return bind(fd, sockaddr_of(src), src->len);
+}
+
+int mcq_net_socket(const struct mcq_addr *addr, const struct mcq_addr *src,
+                   const struct mcq_sockopts *so)
+{
+    int fd = open_socket(addr->ss.ss_family, so);
+    if (fd >= 0 && src != NULL && bind_near(fd, src) != 0)
+        return fail(fd);
     return fd;
 }
 
@@ -120,8 +174,7 @@ void mcq_net_apply(int fd, const struct mcq_sockopts *so, bool *unix_domain)
     socklen_t len = sizeof(domain);
     (void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
     *unix_domain = domain == AF_UNIX;
-    if (!*unix_domain)
-        apply_tcp(fd, so);
+    apply(fd, domain, so);
 }
 
 void mcq_net_peer(int fd, struct mcq_addr *addr)

@@ -9,16 +9,18 @@
 
 #include "runtime/conn.h"
 
-/* Gives a listening socket at addr, *bound: where really. SO_REUSEADDR. A unix path that nobody
- * serves any more is removed first; one that is served is -EADDRINUSE. */
-MCQ_MUST_USE int mcq_net_listen(const struct mcq_addr *addr, uint32_t backlog,
-                                struct mcq_addr *bound);
-/* Gives an unconnected socket of addr's family with so applied. */
-MCQ_MUST_USE int mcq_net_socket(const struct mcq_addr *addr, const struct mcq_sockopts *so);
+/* Gives a listening socket at addr with so applied, *bound: where really. SO_REUSEADDR. A unix path
+ * that nobody serves any more is removed first; one that is served is -EADDRINUSE. */
+MCQ_MUST_USE int mcq_net_listen(const struct mcq_addr *addr, const struct mcq_sockopts *so,
+                                uint32_t backlog, struct mcq_addr *bound);
+/* Gives an unconnected socket of addr's family with so applied, bound to src unless src is NULL. */
+MCQ_MUST_USE int mcq_net_socket(const struct mcq_addr *addr, const struct mcq_addr *src,
+                                const struct mcq_sockopts *so);
 /* Gives a connected pair of unix stream sockets. */
 MCQ_MUST_USE int mcq_net_pair(int fd[2]);
-/* Applies so; *unix_domain: whether it is a unix socket. Options that a family doesn't have, or
- * that a peer's early end forbids, are no failure. */
+/* Applies so to an accepted socket (which has its listener's device); *unix_domain: whether it is a
+ * unix socket. Options that a family doesn't have, or that a peer's early end forbids, are no
+ * failure. */
 void mcq_net_apply(int fd, const struct mcq_sockopts *so, bool *unix_domain);
 void mcq_net_peer(int fd, struct mcq_addr *addr);
 /* Both ends are one socket: a connect to an ephemeral port of this host that nobody served. */

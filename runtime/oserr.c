@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "mem/detail.h"
+
 enum mcq_error mcq_oserr_error(int os_errno)
 {
     switch (os_errno) {
@@ -31,6 +33,19 @@ enum mcq_error mcq_oserr_error(int os_errno)
     default:
         return MCQ_EOS;
     }
+}
+
+enum mcq_error mcq_oserr_device(const char *device, int os_errno, struct mcq_detail *detail)
+{
+    if (os_errno == ENODEV)
+        return mcq_detail_set(detail, MCQ_EADDR, os_errno,
+                              "device: this host has no interface '%s': `ip link` lists those "
+                              "there are",
+                              device);
+    return mcq_detail_set(detail, mcq_oserr_error(os_errno), os_errno,
+                          "device: using '%s' alone is not allowed (%s): the program needs "
+                          "CAP_NET_RAW (setcap cap_net_raw+ep)",
+                          device, mcq_oserr_text(os_errno));
 }
 
 enum mcq_reason mcq_oserr_reason(int os_errno)

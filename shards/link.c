@@ -132,13 +132,11 @@ void mcq_link_tell(struct mcq_link *link, struct mcq_event *ev)
 void mcq_link_accept(struct mcq_sock *sock, int fd)
 {
     struct mcq_shard *sh = sock->shard;
-    const struct mcq_sock_opts *o = &sock->opts;
-    struct mcq_sockopts so = {.notsent_lowat_bytes = o->notsent_lowat_bytes};
     struct mcq_link *link = sock->closing ? NULL : mcq_link_create(sock);
     struct mcq_conn *conn = NULL;
     if (link == NULL)
         mcq_net_close(fd);
-    if (link == NULL || mcq_conn_adopt(sh->loop, fd, &so, link, &conn) != MCQ_OK) {
+    if (link == NULL || mcq_conn_adopt(sh->loop, fd, &sock->sockopts, link, &conn) != MCQ_OK) {
         if (link != NULL) {
             mcq_node_unlink(&link->sock_node);
             mcq_link_free(link);

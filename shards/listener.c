@@ -34,8 +34,8 @@ enum mcq_error mcq_listener_open(struct mcq_sock *sock, const struct mcq_endpoin
         return mcq_detail_set(detail, MCQ_ELIMIT, 0, "all %u listeners of this shard are in use",
                               sh->listeners.max);
     *l = (struct mcq_listener){.sock = sock, .timer = {.fn = listener_tick}};
-    enum mcq_error err =
-        mcq_conn_listen(sh->loop, &ep->addr, sock->opts.backlog, l, &l->conn, &bound, &why);
+    enum mcq_error err = mcq_conn_listen(sh->loop, &ep->addr, &sock->sockopts, sock->opts.backlog,
+                                         l, &l->conn, &bound, &why);
     if (err != MCQ_OK) {
         mcq_endpoint_format(&ep->addr, l->text);
         mcq_detail_set(detail, err, why.os_errno, "%s: %s", l->text, why.text);

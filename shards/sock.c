@@ -270,6 +270,22 @@ static void request_tick(struct mcq_timer_node *timer, uint64_t now_ns)
         sock->handlers.timeout(sock->ctx, sock);
 }
 
+static struct mcq_sockopts sockopts_of(const struct mcq_sock *sock)
+{
+    const struct mcq_sock_opts *o = &sock->opts;
+    return (struct mcq_sockopts){
+        .notsent_lowat_bytes = o->notsent_lowat_bytes,
+        .user_timeout_ms = o->tcp_user_timeout_ms,
+        .keepalive_idle_s = o->keepalive_idle_s,
+        .keepalive_interval_s = o->keepalive_interval_s,
+        .keepalive_cnt = o->keepalive_cnt,
+        .send_buffer_bytes = o->send_buffer_bytes,
+        .recv_buffer_bytes = o->recv_buffer_bytes,
+        .tos = o->tos,
+        .device = o->device,
+    };
+}
+
 /* Everything the user's struct points to is the socket's own from here on. */
 static void take_opts(struct mcq_sock *sock, const struct mcq_sock_opts *o, bool slow_set)
 {
@@ -279,6 +295,7 @@ static void take_opts(struct mcq_sock *sock, const struct mcq_sock_opts *o, bool
     if (o->device != NULL)
         mcq_bytes_copy(sock->device, o->device, __builtin_strlen(o->device));
     sock->opts.device = o->device != NULL ? sock->device : NULL;
+    sock->sockopts = sockopts_of(sock);
     sock->opts.welcome = sock->pattern_opts.welcome;
     sock->pattern_opts = (struct mcq_psock_opts){
         .subs_max = o->subs_max,

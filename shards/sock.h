@@ -17,6 +17,7 @@ struct mcq_sock {
     struct mcq_sock_handlers handlers;
     void *ctx;
     struct mcq_sock_opts opts;          /* effective */
+    struct mcq_sockopts sockopts;       /* those of them that the kernel gets */
     struct mcq_psock_opts pattern_opts; /* the pattern's part of them */
     char device[MCQ_DEVICE_LEN_MAX + 1];
     uint8_t identity[MCQ_IDENTITY_LEN_MAX];

@@ -26,13 +26,12 @@ static void connect_now(struct mcq_link *link)
 {
     struct mcq_shard *sh = link->shard;
     const struct mcq_sock_opts *o = &link->sock->opts;
-    struct mcq_sockopts so = {.notsent_lowat_bytes = o->notsent_lowat_bytes};
     struct mcq_detail detail = {.text = ""};
     struct mcq_conn *conn = NULL;
     link->state = MCQ_LINK_CONNECTING;
     mcq_link_tell(link, &(struct mcq_event){.kind = MCQ_EVENT_CONNECTING});
-    enum mcq_error err =
-        mcq_conn_connect(sh->loop, &link->target->ep.addr, &so, link, &conn, &detail);
+    enum mcq_error err = mcq_conn_connect(sh->loop, &link->target->ep.addr, NULL,
+                                          &link->sock->sockopts, link, &conn, &detail);
     if (err != MCQ_OK) {
         mcq_link_tell(link, &(struct mcq_event){.kind = MCQ_EVENT_HANDSHAKE_FAILED,
                                                 .reason = MCQ_REASON_OS,

@@ -37,6 +37,8 @@ struct world {
     uint64_t arrived, peer_failures;
 };
 
+static const struct mcq_sockopts so = {.notsent_lowat_bytes = 131072};
+
 static uint8_t byte_at(uint32_t peer, uint64_t pos)
 {
     return (uint8_t)((pos * 2654435761u >> 7) + peer * 31 + (pos >> 16));
@@ -92,7 +94,6 @@ static void arm(struct rig *r, struct echo *e)
 static void on_event(struct rig *r, const struct mcq_io_event *ev)
 {
     struct world *w = r->user;
-    static const struct mcq_sockopts so = {.notsent_lowat_bytes = 131072};
     if (ev->kind == MCQ_IO_ACCEPTED) {
         struct echo *e = &w->echo[w->open++];
         cr_assert_eq(mcq_conn_adopt(r->loop, ev->fd, &so, e, &e->c), MCQ_OK);
@@ -182,7 +183,7 @@ static void echo_all(const char *mask, struct mcq_addr addr, uint32_t peers, uin
     rig_open(&r, &(struct rig_opts){.features = mask, .conns = peers + 1, .blocks = blocks});
     r.user = &w;
     r.on_event = on_event;
-    cr_assert_eq(mcq_conn_listen(r.loop, &addr, 64, NULL, &w.listener, &bound, NULL), MCQ_OK);
+    cr_assert_eq(mcq_conn_listen(r.loop, &addr, &so, 64, NULL, &w.listener, &bound, NULL), MCQ_OK);
     for (uint32_t i = 0; i < peers; i++)
         w.peer[i] = (struct peer){.fd = rig_peer(&bound), .total = total};
     r.pump = pump;

@@ -18,7 +18,7 @@ static struct mcq_conn *listen_at(struct mcq_addr addr, struct mcq_addr *bound)
 {
     struct mcq_conn *l;
     struct mcq_detail d;
-    cr_assert_eq(mcq_conn_listen(r.loop, &addr, 64, &r, &l, bound, &d), MCQ_OK, "%s", d.text);
+    cr_assert_eq(mcq_conn_listen(r.loop, &addr, &so, 64, &r, &l, bound, &d), MCQ_OK, "%s", d.text);
     cr_assert_eq(l->state, MCQ_CONN_LISTENING);
     cr_assert_eq(l->user, &r);
     return l;
@@ -104,7 +104,7 @@ RIG_MASKS(listen, table_full)
     }
     struct mcq_conn *more;
     struct mcq_detail d;
-    cr_assert_eq(mcq_conn_connect(r.loop, &bound, &so, NULL, &more, &d), MCQ_ELIMIT);
+    cr_assert_eq(mcq_conn_connect(r.loop, &bound, NULL, &so, NULL, &more, &d), MCQ_ELIMIT);
     cr_assert_eq(r.stats.conns_refused, 4);
     cr_assert_eq(r.stats.conns_peak, 4);
     char byte;
@@ -125,7 +125,7 @@ RIG_MASKS(listen, in_use)
     rig_open(&r, &(struct rig_opts){.features = m->text});
     struct mcq_conn *l = listen_at(rig_tcp4(), &bound);
     cr_assert_neq(((const struct sockaddr_in *)&bound.ss)->sin_port, 0);
-    cr_assert_eq(mcq_conn_listen(r.loop, &bound, 8, NULL, &l2, &other, &d), MCQ_EADDRINUSE);
+    cr_assert_eq(mcq_conn_listen(r.loop, &bound, &so, 8, NULL, &l2, &other, &d), MCQ_EADDRINUSE);
     cr_assert_eq(d.os_errno, EADDRINUSE);
     end(l);
     /* and free again, although a peer's connection is in TIME_WAIT or not */
@@ -145,7 +145,7 @@ RIG_MASKS(listen, unix_file)
     close(rig_plain_listener(&addr));
     cr_assert_eq(stat(path_of(&addr), &st), 0);
     struct mcq_conn *l = listen_at(addr, &bound);
-    cr_assert_eq(mcq_conn_listen(r.loop, &addr, 8, NULL, &l2, &bound, &d), MCQ_EADDRINUSE);
+    cr_assert_eq(mcq_conn_listen(r.loop, &addr, &so, 8, NULL, &l2, &bound, &d), MCQ_EADDRINUSE);
     int peer = rig_peer(&addr);
     rig_await(&r, MCQ_IO_ACCEPTED, 1); /* the look at the file connected, too, if it was served */
     while (r.rec.cnt[MCQ_IO_ACCEPTED] < 2)
@@ -162,11 +162,11 @@ Test(listen, refusals_say_why)
     struct mcq_conn *l;
     struct mcq_detail d = {0};
     rig_open(&r, &(struct rig_opts){0});
-    cr_assert_eq(mcq_conn_listen(r.loop, &addr, 8, NULL, &l, &bound, &d), MCQ_EADDR);
+    cr_assert_eq(mcq_conn_listen(r.loop, &addr, &so, 8, NULL, &l, &bound, &d), MCQ_EADDR);
     cr_assert_eq(d.os_errno, ENOENT);
     addr = rig_tcp4();
     ((struct sockaddr_in *)&addr.ss)->sin_addr.s_addr = htonl(0x01020304);
-    cr_assert_eq(mcq_conn_listen(r.loop, &addr, 8, NULL, &l, &bound, &d), MCQ_EADDR);
+    cr_assert_eq(mcq_conn_listen(r.loop, &addr, &so, 8, NULL, &l, &bound, &d), MCQ_EADDR);
     cr_assert_eq(d.code, MCQ_EADDR);
     cr_assert_not_null(strstr(d.text, "address"));
     rig_close(&r);
@@ -179,7 +179,7 @@ static void connects(const char *mask, struct mcq_addr addr)
     struct mcq_conn *c;
     rig_open(&r, &(struct rig_opts){.features = mask});
     int listener = rig_plain_listener(&addr);
-    cr_assert_eq(mcq_conn_connect(r.loop, &addr, &so, &r, &c, NULL), MCQ_OK);
+    cr_assert_eq(mcq_conn_connect(r.loop, &addr, NULL, &so, &r, &c, NULL), MCQ_OK);
     cr_assert_eq(c->state, MCQ_CONN_CONNECTING);
     struct iovec iov = {&r.mem, 4};
     cr_assert_not(mcq_conn_send(r.loop, c, &iov, 1), "not yet");
@@ -227,11 +227,11 @@ RIG_MASKS(connect, refused)
     struct mcq_conn *c;
     rig_open(&r, &(struct rig_opts){.features = m->text});
     close(rig_plain_listener(&addr));
-    cr_assert_eq(mcq_conn_connect(r.loop, &addr, &so, NULL, &c, NULL), MCQ_OK);
+    cr_assert_eq(mcq_conn_connect(r.loop, &addr, NULL, &so, NULL, &c, NULL), MCQ_OK);
     rig_await(&r, MCQ_IO_CONNECT_FAILED, 1);
     cr_assert_eq(r.rec.last[MCQ_IO_CONNECT_FAILED].os_errno, ECONNREFUSED);
     end(c);
-    cr_assert_eq(mcq_conn_connect(r.loop, &gone, &so, NULL, &c, NULL), MCQ_OK);
+    cr_assert_eq(mcq_conn_connect(r.loop, &gone, NULL, &so, NULL, &c, NULL), MCQ_OK);
     rig_await(&r, MCQ_IO_CONNECT_FAILED, 2);
     cr_assert_eq(r.rec.last[MCQ_IO_CONNECT_FAILED].os_errno, ENOENT);
     end(c);
@@ -251,7 +251,7 @@ RIG_MASKS(connect, aborted)
         filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         (void)!connect(filler[i], (const struct sockaddr *)&addr.ss, addr.len);
     }
-    cr_assert_eq(mcq_conn_connect(r.loop, &addr, &so, NULL, &c, NULL), MCQ_OK);
+    cr_assert_eq(mcq_conn_connect(r.loop, &addr, NULL, &so, NULL, &c, NULL), MCQ_OK);
     rig_turns(&r, 50);
     cr_assert_eq(r.rec.cnt[MCQ_IO_CONNECTED] + r.rec.cnt[MCQ_IO_CONNECT_FAILED], 0);
     end(c);
