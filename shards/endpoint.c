@@ -19,6 +19,7 @@
 struct parse {
     const char *text;
     bool bind;
+    sa_family_t family; /* of the address wanted, AF_UNSPEC: any */
     struct mcq_detail *detail;
     struct mcq_endpoint *ep;
 };
@@ -122,11 +123,11 @@ static enum mcq_error name_parse(const struct parse *p)
     if (!p->bind)
         return MCQ_OK;
     struct mcq_addr addr;
-    if (!mcq_netif_addr(ep->host, &addr))
+    if (!mcq_netif_addr(ep->host, p->family, &addr))
         return BAD(p, MCQ_EADDR,
-                   "'%.32s' is neither an address nor an interface of this host: "
-                   "bind tcp://127.0.0.1:5555, tcp://eth0:5555, or tcp://*:5555 for all",
-                   ep->host);
+                   "'%.32s' is neither an address nor an interface of this host%s: "
+                   "use 127.0.0.1, one that `ip addr` lists, or, to bind, * for all",
+                   ep->host, p->family == AF_INET6 ? " with IPv6" : "");
     struct sockaddr_in in;
     struct sockaddr_in6 in6;
     if (addr.ss.ss_family == AF_INET) {
@@ -204,6 +205,40 @@ static enum mcq_error tcp_parse(const struct parse *p, const char *rest)
     return err;
 }
 
+/* The near end of a connect. */
+static enum mcq_error source_parse(const struct parse *p, const char *text)
+{
+    const struct mcq_endpoint *far = p->ep;
+    sa_family_t family = far->resolved ? far->addr.ss.ss_family : AF_UNSPEC;
+    struct mcq_endpoint near = {.tcp = true};
+    const struct parse source = {p->text, true, family, p->detail, &near};
+    if (p->bind)
+        return BAD(p, MCQ_EADDR, "a ';' is for connect alone: bind what stands before it");
+    if (text[0] == '*' || text[0] == ':' || strchr(text, ':') == NULL)
+        return BAD(p, MCQ_EADDR,
+                   "'%.32s' is no near end: write an address or an interface of this host and a "
+                   "port, 0 for any, tcp://eth0:0;10.0.0.1:5555",
+                   text);
+    enum mcq_error err = tcp_parse(&source, text);
+    if (err == MCQ_OK && family != AF_UNSPEC && near.addr.ss.ss_family != family)
+        err = BAD(p, MCQ_EADDR, "one end is IPv4, the other IPv6: use the same for both");
+    if (err == MCQ_OK)
+        p->ep->src = near.addr;
+    return err;
+}
+
+/* SRC;HOST:PORT */
+static enum mcq_error ends_parse(const struct parse *p, const char *rest)
+{
+    char near[MCQ_ENDPOINT_LEN_MAX];
+    const char *far = strchr(rest, ';');
+    if (far == NULL)
+        return tcp_parse(p, rest);
+    snprintf(near, sizeof(near), "%.*s", (int)(far - rest), rest);
+    enum mcq_error err = tcp_parse(p, far + 1);
+    return err != MCQ_OK ? err : source_parse(p, near);
+}
+
 static enum mcq_error ipc_parse(const struct parse *p, const char *path)
 {
     size_t len = strlen(path);
@@ -243,7 +278,7 @@ static enum mcq_error scheme_parse(const struct parse *p)
                    "no transport: write tcp://127.0.0.1:5555 or "
                    "ipc:///run/gateway.sock");
     if (strncmp(p->text, "tcp://", 6) == 0)
-        return tcp_parse(p, p->text + 6);
+        return ends_parse(p, p->text + 6);
     if (strncmp(p->text, "ipc://", 6) == 0)
         return ipc_parse(p, p->text + 6);
     return BAD(p, MCQ_ENOTSUP, "this version has no transport '%.*s': use tcp or ipc",
@@ -278,7 +313,7 @@ enum mcq_error mcq_endpoint_parse(const char *text, bool bind, struct mcq_endpoi
         return mcq_detail_set(detail, MCQ_EADDR, 0,
                               "the endpoint has control characters: "
                               "write tcp://127.0.0.1:5555 or ipc:///run/gateway.sock");
-    struct parse p = {text, bind, detail, ep};
+    struct parse p = {text, bind, AF_UNSPEC, detail, ep};
     enum mcq_error err = scheme_parse(&p);
     if (err != MCQ_OK)
         *ep = (struct mcq_endpoint){0};

@@ -27,13 +27,13 @@ static bool first_of_family(const struct ifaddrs *all, const char *name, sa_fami
     return false;
 }
 
-bool mcq_netif_addr(const char *name, struct mcq_addr *addr)
+bool mcq_netif_addr(const char *name, sa_family_t family, struct mcq_addr *addr)
 {
     struct ifaddrs *all = NULL;
     if (getifaddrs(&all) != 0)
         return false;
-    bool found =
-        first_of_family(all, name, AF_INET, addr) || first_of_family(all, name, AF_INET6, addr);
+    bool found = (family != AF_INET6 && first_of_family(all, name, AF_INET, addr)) ||
+                 (family != AF_INET && first_of_family(all, name, AF_INET6, addr));
     freeifaddrs(all);
     return found;
 }

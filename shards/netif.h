@@ -8,8 +8,8 @@
 
 /* The index the kernel knows the interface by; 0: there is none of that name. */
 uint32_t mcq_netif_index(const char *name);
-/* The interface's first IPv4 address, else its first IPv6 one, port 0. false: no such interface, or
- * it has no address. */
-MCQ_MUST_USE bool mcq_netif_addr(const char *name, struct mcq_addr *addr);
+/* The interface's first address of that family, port 0; AF_UNSPEC: its first IPv4 one, else its
+ * first IPv6 one. false: no such interface, or it has no such address. */
+MCQ_MUST_USE bool mcq_netif_addr(const char *name, sa_family_t family, struct mcq_addr *addr);
 
 #endif

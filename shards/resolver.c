@@ -34,6 +34,7 @@ struct mcq_resolver {
 struct lookup {
     char host[MCQ_ENDPOINT_LEN_MAX];
     char port[8];
+    sa_family_t family;
     struct mcq_addr addr;
     char error[sizeof(((struct mcq_query *)0)->error)];
 };
@@ -55,7 +56,7 @@ static bool take_family(struct lookup *l, const struct addrinfo *all, int family
 static void look_up(struct lookup *l)
 {
     const struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+        .ai_family = l->family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *all = NULL;
     int rc = getaddrinfo(l->host, l->port, &hints, &all);
     if (rc != 0) {
@@ -65,8 +66,13 @@ static void look_up(struct lookup *l)
         snprintf(l->error, sizeof(l->error), "can't look up '%.40s': %s", l->host, why);
         return;
     }
-    if (!take_family(l, all, AF_INET) && !take_family(l, all, AF_INET6))
-        snprintf(l->error, sizeof(l->error), "'%.40s' has no IPv4 or IPv6 address", l->host);
+    bool found = (l->family != AF_INET6 && take_family(l, all, AF_INET)) ||
+                 (l->family != AF_INET && take_family(l, all, AF_INET6));
+    if (!found)
+        snprintf(l->error, sizeof(l->error), "'%.40s' has no %s address", l->host,
+                 l->family == AF_INET    ? "IPv4"
+                 : l->family == AF_INET6 ? "IPv6"
+                                         : "IPv4 or IPv6");
     freeaddrinfo(all);
 }
 
@@ -112,6 +118,7 @@ static void serve_one(struct mcq_resolver *r)
     r->current = q;
     memcpy(l.host, q->host, sizeof(l.host) - 1);
     snprintf(l.port, sizeof(l.port), "%u", (unsigned)q->port);
+    l.family = q->family;
     pthread_mutex_unlock(&r->lock);
     look_up(&l);
     pthread_mutex_lock(&r->lock);

@@ -2,7 +2,7 @@
  * starts before the shards, runs where the creator may run, sleeps while nobody asks, and takes no
  * signal. Asking takes a lock that it holds for a few instructions only, never during a lookup.
  * Answers come through the shard's mailbox. Of a name's addresses the first IPv4 one is taken, else
- * the first IPv6 one. */
+ * the first IPv6 one, unless the query says which. */
 #ifndef MCQ_SHARDS_RESOLVER_H
 #define MCQ_SHARDS_RESOLVER_H
 
@@ -21,6 +21,7 @@ struct mcq_resolver;
 struct mcq_query {
     char host[MCQ_ENDPOINT_LEN_MAX];
     uint16_t port;
+    sa_family_t family; /* of the address wanted, AF_UNSPEC: any */
     struct mcq_mailbox *mailbox;
     mcq_post_fn *answer; /* runs on the shard, arg = the query */
     /* filled before answer */

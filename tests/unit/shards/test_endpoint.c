@@ -34,6 +34,7 @@ static void bad(const char *text, bool bind, enum mcq_error code, const char *sa
     cr_assert_lt(strlen(detail.text), MCQ_DETAIL_TEXT_LEN - 1, "'%s' is cut", detail.text);
     cr_assert_not(ep.resolved);
     cr_assert_eq(ep.addr.len, 0);
+    cr_assert_eq(ep.src.len, 0);
     cr_assert_str_eq(ep.host, "");
     cr_assert_eq(ep.port, 0);
     cr_assert_eq(mcq_endpoint_parse(text, bind, &ep, NULL), code, "without a detail");
@@ -142,7 +143,6 @@ Test(endpoint, hosts_that_are_none)
     bad_both("tcp://-a:5555", MCQ_EADDR, "not a host name");
     bad_both("tcp://user@host:5555", MCQ_EADDR, "not a host name");
     bad_both("tcp:///host:5555", MCQ_EADDR, "not a host name");
-    bad_both("tcp://10.0.0.1:0;10.0.0.2:5555", MCQ_EADDR, "brackets");
 }
 
 Test(endpoint, transports)
@@ -178,6 +178,55 @@ Test(endpoint, bind_takes_interfaces_but_no_host_names)
     bad("tcp://localhost:5555", true, MCQ_EADDR, "interface");
     bad("tcp://no-such-if0:5555", true, MCQ_EADDR, "interface");
     cr_assert_not(good("tcp://lo:5555", false).resolved, "for connect it is a name");
+}
+
+/* --- the near end of a connect -----------------------------------------------------------------
+ */
+
+static struct mcq_endpoint with_source(const char *text, const char *src)
+{
+    char got[MCQ_ENDPOINT_LEN_MAX];
+    struct mcq_endpoint ep = good(text, false);
+    mcq_endpoint_format(&ep.src, got);
+    cr_assert_str_eq(got, src, "%s", text);
+    return ep;
+}
+
+Test(endpoint, near_ends)
+{
+    struct mcq_endpoint ep = with_source("tcp://10.0.0.1:0;10.0.0.2:5555", "tcp://10.0.0.1:0");
+    char far[MCQ_ENDPOINT_LEN_MAX];
+    mcq_endpoint_format(&ep.addr, far);
+    cr_assert_str_eq(far, "tcp://10.0.0.2:5555");
+    cr_assert_eq(ep.port, 5555);
+    with_source("tcp://10.0.0.1:*;10.0.0.2:5555", "tcp://10.0.0.1:0");
+    with_source("tcp://10.0.0.1:777;10.0.0.2:5555", "tcp://10.0.0.1:777");
+    with_source("tcp://lo:0;10.0.0.2:5555", "tcp://127.0.0.1:0");
+    with_source("tcp://lo:5;localhost:5555", "tcp://127.0.0.1:5");
+    with_source("tcp://[::1]:0;[2001:db8::1]:5555", "tcp://[::1]:0");
+    cr_assert_not(with_source("tcp://[::1]:9;far.example:5555", "tcp://[::1]:9").resolved);
+    cr_assert_eq(good("tcp://10.0.0.2:5555", false).src.len, 0);
+    cr_assert_eq(good("ipc:///tmp/a;b:1", false).src.len, 0, "a path may have any byte");
+}
+
+Test(endpoint, near_ends_that_are_none)
+{
+    bad("tcp://10.0.0.1:0;10.0.0.2:5555", true, MCQ_EADDR, "connect alone");
+    bad("tcp://*:0;10.0.0.2:5555", false, MCQ_EADDR, "'*:0' is no near end");
+    bad("tcp://;10.0.0.2:5555", false, MCQ_EADDR, "'' is no near end");
+    bad("tcp://:5;10.0.0.2:5555", false, MCQ_EADDR, "':5' is no near end");
+    bad("tcp://10.0.0.1;10.0.0.2:5555", false, MCQ_EADDR, "'10.0.0.1' is no near end");
+    bad("tcp://10.0.0.1:;10.0.0.2:5555", false, MCQ_EADDR, "no port");
+    bad("tcp://10.0.0.1:65536;10.0.0.2:5555", false, MCQ_EADDR, "above 65535");
+    bad("tcp://10.0.0.300:0;10.0.0.2:5555", false, MCQ_EADDR, "not an IPv4 address");
+    bad("tcp://no-such-if0:0;10.0.0.2:5555", false, MCQ_EADDR, "interface of this host");
+    bad("tcp://localhost:0;10.0.0.2:5555", false, MCQ_EADDR, "interface of this host");
+    bad("tcp://10.0.0.1:0;10.0.0.2", false, MCQ_EADDR, "no port");
+    bad("tcp://10.0.0.1:0;", false, MCQ_EADDR, "no port");
+    bad("tcp://10.0.0.1:0;*:5555", false, MCQ_EADDR, "only be bound");
+    bad("tcp://10.0.0.1:0;10.0.0.2:1;10.0.0.3:2", false, MCQ_EADDR, "brackets");
+    bad("tcp://10.0.0.1:0;[::1]:5555", false, MCQ_EADDR, "same for both");
+    bad("tcp://[::1]:0;10.0.0.1:5555", false, MCQ_EADDR, "same for both");
 }
 
 Test(endpoint, zones)

@@ -165,14 +165,20 @@ static void teardown(void)
 }
 
 /* Everything that is not filled by the asker holds rubbish. */
-static void ask(struct mcq_query *q, const char *host, uint16_t port)
+static void ask_for(struct mcq_query *q, const char *host, uint16_t port, sa_family_t family)
 {
     memset(q, 0xa5, sizeof(*q));
     snprintf(q->host, sizeof(q->host), "%s", host);
     q->port = port;
+    q->family = family;
     q->mailbox = mailbox;
     q->answer = on_answer;
     cr_assert_eq(mcq_resolver_ask(resolver, q), MCQ_OK);
+}
+
+static void ask(struct mcq_query *q, const char *host, uint16_t port)
+{
+    ask_for(q, host, port, AF_UNSPEC);
 }
 
 /* Runs the shard until that many answers are there; Criterion's own timeout ends a hang. */
@@ -223,6 +229,22 @@ Test(resolver, the_first_ipv4_address_else_the_first_ipv6_one)
     memcpy(&in6, &six.addr.ss, sizeof(in6));
     cr_assert_str_eq(inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof(text)), "2001:db8::1");
     cr_assert_eq(in6.sin6_port, htons(258));
+}
+
+Test(resolver, of_the_family_asked_for)
+{
+    struct mcq_query four, six, none;
+    struct sockaddr_in6 in6;
+    ask_for(&four, "both.test", 1, AF_INET);
+    ask_for(&six, "both.test", 258, AF_INET6);
+    ask_for(&none, "six.test", 1, AF_INET);
+    await(3);
+    assert_in(&four, "10.0.0.1", 1);
+    cr_assert_eq(six.addr.len, sizeof(in6));
+    memcpy(&in6, &six.addr.ss, sizeof(in6));
+    cr_assert_eq(in6.sin6_family, AF_INET6);
+    cr_assert_eq(none.addr.len, 0);
+    cr_assert_not_null(strstr(none.error, "no IPv4 address"), "%s", none.error);
 }
 
 Test(resolver, failures_say_why)
