@@ -30,6 +30,10 @@ PAIRS = [
     ("PUB", "XSUB", ("send",)),
     ("SUB", "PUB", ("receive",)),
     ("SUB", "XPUB", ("receive",)),
+    ("XPUB", "SUB", ("send",)),
+    ("XPUB", "XSUB", ("send",)),
+    ("XSUB", "PUB", ("receive",)),
+    ("XSUB", "XPUB", ("receive",)),
     ("PUSH", "PULL", ("send",)),
     ("PULL", "PUSH", ("receive",)),
 ]
@@ -82,11 +86,11 @@ class Cell:
                 "--parts", "multi" if self.multipart else "single"]
         if self.ours in ("REQ", "DEALER", "ROUTER"):
             args += ["--identity", IDENTITY["mcq"].decode()]
-        if self.ours == "ROUTER" or self.ours == "PUB":
+        if self.ours in ("ROUTER", "PUB", "XPUB"):
             args += ["--wait", 1]
         if self.ours == "ROUTER":
             args += ["--to", IDENTITY["zmq"].decode()]
-        if self.ours == "PUB":  # which drops what finds no room
+        if self.ours in ("PUB", "XPUB"):  # which drops what finds no room
             args += ["--unlimited", "--arena", "192M", "--large-bytes", "256M"]
         if (self.ours, self.theirs) == ("DEALER", "REP"):
             args += ["--delimiter"]

@@ -15,6 +15,9 @@ PAIRS = [
     (("ask", "ROUTER", "--to", "echo", "--wait", 1), ("echo", "DEALER", "--identity", "echo")),
     (("ask", "ROUTER", "--to", "echo", "--wait", 1), ("echo", "ROUTER", "--identity", "echo")),
     (("receive", "SUB"), ("send", "PUB", "--wait", 1, "--unlimited", "--arena", "192M")),
+    (("receive", "SUB"), ("send", "XPUB", "--wait", 1, "--unlimited", "--arena", "192M")),
+    (("receive", "XSUB"), ("send", "PUB", "--wait", 1, "--unlimited", "--arena", "192M")),
+    (("receive", "XSUB"), ("send", "XPUB", "--wait", 1, "--unlimited", "--arena", "192M")),
     (("receive", "PULL"), ("send", "PUSH")),
 ]
 

@@ -80,7 +80,9 @@ static void send_on(struct peer *p)
 
 static void gather(struct peer *p)
 {
-    int64_t now = p->options.type == MCQ_PUB ? p->subscriptions : mcq_sock_peer_cnt(p->sock);
+    int64_t now = p->options.type == MCQ_PUB || p->options.type == MCQ_XPUB
+                      ? p->subscriptions
+                      : mcq_sock_peer_cnt(p->sock);
     if (p->gathered || now < p->options.wait)
         return;
     p->gathered = true;
@@ -280,7 +282,7 @@ static enum mcq_error open_all(struct peer *p, struct mcq_detail *why)
         err = mcq_timer_open(p->shard, on_timer, p, &p->timer);
     if (err == MCQ_OK)
         err = mcq_sock_open(p->shard, p->options.type, &opts, &handlers, p, &p->sock, why);
-    if (err == MCQ_OK && p->options.type == MCQ_SUB)
+    if (err == MCQ_OK && (p->options.type == MCQ_SUB || p->options.type == MCQ_XSUB))
         err = mcq_subscribe(p->sock, "", 0);
     if (err == MCQ_OK)
         err = open_endpoints(p, why);

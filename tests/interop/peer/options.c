@@ -199,9 +199,9 @@ void peer_options_parse(struct peer_options *o, int argc, char **argv)
 {
     static const char *const roles[] = {"send", "receive", "ask", "echo"};
     static const char *const types[] = {
-        [MCQ_PAIR] = "PAIR", [MCQ_PUB] = "PUB",       [MCQ_SUB] = "SUB",
-        [MCQ_REQ] = "REQ",   [MCQ_REP] = "REP",       [MCQ_DEALER] = "DEALER",
-        [MCQ_PULL] = "PULL", [MCQ_ROUTER] = "ROUTER", [MCQ_PUSH] = "PUSH"};
+        [MCQ_PAIR] = "PAIR", [MCQ_PUB] = "PUB",       [MCQ_SUB] = "SUB",   [MCQ_REQ] = "REQ",
+        [MCQ_REP] = "REP",   [MCQ_DEALER] = "DEALER", [MCQ_PULL] = "PULL", [MCQ_ROUTER] = "ROUTER",
+        [MCQ_PUSH] = "PUSH", [MCQ_XPUB] = "XPUB",     [MCQ_XSUB] = "XSUB"};
     *o = (struct peer_options){.count = 10000, .senders = 1, .window = 100};
     o->shape.mixed = true;
     int option;
@@ -210,7 +210,7 @@ void peer_options_parse(struct peer_options *o, int argc, char **argv)
     if (argc - optind != 2)
         refuse("a role and a type are wanted");
     o->role = (enum peer_role)place(argv[optind], roles, 4, "send, receive, ask or echo");
-    o->type = (enum mcq_sock_type)place(argv[optind + 1], types, MCQ_XPUB, "no such type");
+    o->type = (enum mcq_sock_type)place(argv[optind + 1], types, MCQ_XSUB + 1, "no such type");
     if (o->type == MCQ_REQ)
         o->window = 1;
     if (o->senders > 1 || o->unordered)
