@@ -35,7 +35,7 @@ struct mcq_psock_up {
     /* Input of p that receive refused shall be offered again, from the next delivery on. false: p
      * is paused by its user, and will be offered when the user resumes it. */
     bool (*resume)(void *ctx, struct mcq_pipe *p);
-    /* Ends p's connection. */
+    /* Ends p's connection, soon after this call; detach follows then. */
     void (*close_pipe)(void *ctx, struct mcq_pipe *p, enum mcq_reason reason);
     /* cnt messages were dropped for reason (p may be NULL): an event per reason, coalesced
      * per turn. */

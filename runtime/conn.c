@@ -85,10 +85,8 @@ enum mcq_error mcq_conn_adopt(struct mcq_loop *loop, int fd, const struct mcq_so
                               void *user, struct mcq_conn **out)
 {
     struct mcq_conn *c = mcq_conn_take(loop, user);
-    if (c == NULL) {
-        mcq_net_close(fd);
+    if (c == NULL)
         return MCQ_ELIMIT;
-    }
     c->fd = fd;
     c->state = MCQ_CONN_OPEN;
     mcq_net_apply(fd, so, &c->unix_domain);

@@ -108,8 +108,8 @@ MCQ_MUST_USE enum mcq_error mcq_conn_connect(struct mcq_loop *loop, const struct
                                              const struct mcq_addr *src,
                                              const struct mcq_sockopts *so, void *user,
                                              struct mcq_conn **conn, struct mcq_detail *detail);
-/* Takes the accepted fd (NODELAY, CLOEXEC, options set here). MCQ_ELIMIT: table full, fd is
- * closed and counted. */
+/* Takes the accepted fd (NODELAY, CLOEXEC, options set here). MCQ_ELIMIT: the table is full,
+ * counted; fd stays the caller's. */
 MCQ_MUST_USE enum mcq_error mcq_conn_adopt(struct mcq_loop *loop, int fd,
                                            const struct mcq_sockopts *so, void *user,
                                            struct mcq_conn **conn);

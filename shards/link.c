@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "runtime/net.h"
+#include "runtime/oserr.h"
 #include "shards/shard.h"
 
 #define HUNGRY_RETRY_NS 10000000u
@@ -35,10 +36,12 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->slow_told = false;
     link->slow_due = 0;
     link->close_reason = MCQ_REASON_NONE;
+    link->late_reason = MCQ_REASON_NONE;
     link->linger_deadline_ns = 0;
+    link->left_told = 0;
     link->timer = (struct mcq_timer_node){.fn = link_tick};
     link->sock_node = (struct mcq_node){NULL, NULL};
-    link->drop_node = (struct mcq_node){NULL, NULL};
+    link->due_node = (struct mcq_node){NULL, NULL};
     link->drops = (struct mcq_drops){{0}};
     mcq_list_push_back(&sock->links, &link->sock_node);
     return link;
@@ -64,17 +67,19 @@ static void link_remove(struct mcq_link *link)
     if (sock->reserved == &link->pipe)
         sock->reserved = NULL;
     uint64_t left = mcq_pipe_fini(&link->pipe);
-    if (left != 0) {
-        sh->stats.pattern.drops_end += left;
-        mcq_sock_tell(sock, &(struct mcq_event){.kind = MCQ_EVENT_DROPPED,
+    sh->stats.pattern.drops_end += left;
+    if (left > link->left_told)
+        mcq_link_tell(link, &(struct mcq_event){.kind = MCQ_EVENT_DROPPED,
                                                 .reason = link->close_reason,
-                                                .cnt = left});
-    }
-    if (mcq_node_linked(&link->drop_node))
-        mcq_sock_tell_drops(link);
+                                                .cnt = left - link->left_told});
+    mcq_sock_tell_due(link);
     mcq_node_unlink(&link->pipe.mark_node);
     mcq_node_unlink(&link->sock_node);
-    if (link->target == NULL || mcq_target_leave(link))
+    bool free = link->target == NULL || mcq_target_leave(link);
+    if (link->target != NULL)
+        mcq_link_tell(
+            link, &(struct mcq_event){.kind = MCQ_EVENT_UNCONNECTED, .reason = link->close_reason});
+    if (free)
         mcq_link_free(link);
     mcq_sock_check_closed(sock);
 }
@@ -129,22 +134,33 @@ void mcq_link_tell(struct mcq_link *link, struct mcq_event *ev)
 
 /* --- accepted ------------------------------------------------------------------------------ */
 
+static void refuse(struct mcq_sock *sock, int fd)
+{
+    char text[MCQ_ENDPOINT_LEN_MAX];
+    struct mcq_addr addr;
+    mcq_net_peer(fd, &addr);
+    mcq_endpoint_format(&addr, text);
+    mcq_net_close(fd);
+    sock->shard->stats.pattern.peers_refused++;
+    mcq_sock_tell(sock, &(struct mcq_event){
+                            .kind = MCQ_EVENT_REFUSED,
+                            .reason = sock->closing ? MCQ_REASON_LOCAL : MCQ_REASON_LIMIT,
+                            .endpoint = text,
+                            .detail = sock->closing ? "" : "all connections are in use",
+                        });
+}
+
 void mcq_link_accept(struct mcq_sock *sock, int fd)
 {
     struct mcq_shard *sh = sock->shard;
-    struct mcq_link *link = sock->closing ? NULL : mcq_link_create(sock);
     struct mcq_conn *conn = NULL;
-    if (link == NULL)
-        mcq_net_close(fd);
+    struct mcq_link *link = sock->closing ? NULL : mcq_link_create(sock);
     if (link == NULL || mcq_conn_adopt(sh->loop, fd, &sock->sockopts, link, &conn) != MCQ_OK) {
         if (link != NULL) {
             mcq_node_unlink(&link->sock_node);
             mcq_link_free(link);
         }
-        sh->stats.pattern.peers_refused++;
-        mcq_sock_tell(sock, &(struct mcq_event){.kind = MCQ_EVENT_REFUSED,
-                                                .reason = sock->closing ? MCQ_REASON_LOCAL
-                                                                        : MCQ_REASON_LIMIT});
+        refuse(sock, fd);
         return;
     }
     link->state = MCQ_LINK_SESSION;
@@ -174,10 +190,12 @@ bool mcq_link_up(struct mcq_link *link)
     link->attached = true;
     set_live(link, true);
     if (link->target != NULL)
-        link->target->failures = 0;
+        mcq_target_up(link);
     link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
     mcq_link_touch(link);
     mcq_link_tell(link, &(struct mcq_event){.kind = MCQ_EVENT_UP, .peer = link->pipe.peer});
+    if (link->session.end_due != MCQ_REASON_NONE)
+        mcq_session_end(link, link->session.end_due, 0);
     return !link->session.ended;
 }
 
@@ -189,59 +207,83 @@ void mcq_link_detach(struct mcq_link *link)
     link->sock->psock.pattern->detach(&link->sock->psock, &link->pipe);
 }
 
-static void tell_end(struct mcq_link *link, const struct mcq_report *report, const char *endpoint)
+static bool was_up(const struct mcq_link *link)
+{
+    return link->pipe.peer.bits != 0 && !link->refused;
+}
+
+static void tell_end(struct mcq_link *link, const struct mcq_report *report)
 {
     const struct mcq_session *s = &link->session;
-    bool was_up = link->pipe.peer.bits != 0 && !link->refused;
     struct mcq_event ev = {
-        .kind = was_up          ? MCQ_EVENT_DISCONNECTED
+        .kind = was_up(link)    ? MCQ_EVENT_DISCONNECTED
                 : link->refused ? MCQ_EVENT_REFUSED
                                 : MCQ_EVENT_HANDSHAKE_FAILED,
         .reason = s->reason,
+        .error = mcq_oserr_error(s->os_errno),
         .os_errno = s->os_errno,
-        .peer = was_up ? link->pipe.peer : (struct mcq_peer){0},
-        .endpoint = endpoint,
+        .peer = was_up(link) ? link->pipe.peer : (struct mcq_peer){0},
         .report = *report,
+        .detail = s->os_errno != 0 ? mcq_oserr_text(s->os_errno) : s->detail,
     };
-    if (s->zmtp.state == MCQ_ZMTP_CLOSED) {
+    if (s->zmtp.state == MCQ_ZMTP_CLOSED && s->reason == mcq_zmtp_reason(&s->zmtp)) {
         ev.offset = s->zmtp.offset;
         ev.detail = mcq_zmtp_detail(&s->zmtp);
     }
     link->shard->stats.disconnects[s->reason]++;
-    mcq_sock_tell(link->sock, &ev);
+    mcq_link_tell(link, &ev);
+}
+
+/* Is another try wanted after this end? */
+static bool goes_on(const struct mcq_link *link)
+{
+    enum mcq_reason reason = link->session.reason;
+    if (link->target == NULL || mcq_target_stops(link))
+        return false;
+    return !link->closing || (!mcq_pipe_empty(&link->pipe) && reason != MCQ_REASON_LOCAL &&
+                              reason != MCQ_REASON_KILLED &&
+                              mcq_shard_now_ns(link->shard) < link->linger_deadline_ns);
+}
+
+/* What is queued ends with its peer, while the peer still has a name. */
+static void tell_left(struct mcq_link *link)
+{
+    link->left_told = mcq_pipe_queued_msgs(&link->pipe);
+    if (link->left_told != 0)
+        mcq_link_tell(link, &(struct mcq_event){.kind = MCQ_EVENT_DROPPED,
+                                                .reason = link->close_reason,
+                                                .peer = link->pipe.peer,
+                                                .cnt = link->left_told});
+}
+
+static void session_closed(struct mcq_link *link)
+{
+    struct mcq_report report;
+    mcq_session_closed(link, &report);
+    mcq_sock_tell_due(link);
+    if (was_up(link) && !goes_on(link))
+        tell_left(link);
+    tell_end(link, &report);
+    set_live(link, false);
 }
 
 /* The connection is closed for good: what now? */
-static void session_lost(struct mcq_link *link)
+static void conn_closed(struct mcq_link *link)
 {
-    bool wanted = !link->closing ||
-                  (!mcq_pipe_empty(&link->pipe) && link->session.reason != MCQ_REASON_LOCAL &&
-                   mcq_shard_now_ns(link->shard) < link->linger_deadline_ns);
+    if (!link->closing || link->session.reason == MCQ_REASON_KILLED)
+        link->close_reason = link->session.reason;
+    if (link->state == MCQ_LINK_CONNECTING)
+        mcq_target_failed(link);
+    else
+        session_closed(link);
+    link->session.conn = NULL;
     link->state = MCQ_LINK_WAITING;
     link->refused = false;
     link->pipe.peer = (struct mcq_peer){0};
-    if (!link->closing)
-        link->close_reason = link->session.reason;
-    if (link->target != NULL && wanted)
+    if (goes_on(link))
         mcq_target_retry(link);
     else
         link_remove(link);
-}
-
-static void conn_closed(struct mcq_link *link)
-{
-    struct mcq_report report;
-    char text[MCQ_ENDPOINT_LEN_MAX];
-    if (link->state != MCQ_LINK_CONNECTING) {
-        const char *endpoint = mcq_link_endpoint(link, text);
-        mcq_session_closed(link, &report);
-        if (mcq_node_linked(&link->drop_node))
-            mcq_sock_tell_drops(link);
-        tell_end(link, &report, endpoint);
-        set_live(link, false);
-    }
-    link->session.conn = NULL;
-    session_lost(link);
 }
 
 static void connected(struct mcq_link *link)
@@ -271,7 +313,7 @@ void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
         connected(link);
         break;
     case MCQ_IO_CONNECT_FAILED:
-        mcq_target_failed(link, ev->os_errno);
+        mcq_target_fail(link, mcq_oserr_reason(ev->os_errno), ev->os_errno);
         break;
     case MCQ_IO_CLOSED:
         conn_closed(link);
@@ -288,19 +330,17 @@ void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
 /* Nothing is left to send, or it is too late: end the connection, if there is one. */
 static void finish(struct mcq_link *link)
 {
-    struct mcq_shard *sh = link->shard;
-    if (link->session.conn == NULL) {
-        if (link->state == MCQ_LINK_WAITING || link->state == MCQ_LINK_RESOLVING)
-            link_remove(link);
-    } else if (link->state == MCQ_LINK_CONNECTING) {
-        link->session.reason = MCQ_REASON_LOCAL;
-        link->target->deadline_ns = 0;
-        mcq_conn_abort(sh->loop, link->session.conn);
-    } else if (link->attached && mcq_shard_now_ns(sh) < link->linger_deadline_ns) {
+    bool late = mcq_shard_now_ns(link->shard) >= link->linger_deadline_ns;
+    if (late && !mcq_pipe_empty(&link->pipe))
+        link->close_reason = link->late_reason;
+    if (link->state == MCQ_LINK_CONNECTING)
+        mcq_target_fail(link, MCQ_REASON_LOCAL, 0);
+    else if (link->session.conn == NULL)
+        link_remove(link);
+    else if (link->attached && !late)
         mcq_session_close(link, link->close_reason, link->linger_deadline_ns);
-    } else {
+    else
         mcq_session_end(link, link->close_reason, 0);
-    }
 }
 
 void mcq_link_drained(struct mcq_link *link)
@@ -315,16 +355,23 @@ void mcq_link_close(struct mcq_link *link, enum mcq_reason reason, uint64_t ling
         return;
     link->closing = true;
     link->close_reason = reason;
+    link->late_reason = linger_ns != 0 ? MCQ_REASON_TIMEOUT : reason;
     link->linger_deadline_ns = mcq_shard_now_ns(link->shard) + linger_ns;
     mcq_link_touch(link); /* from the timer, never inside the caller's call */
 }
 
 /* --- deadlines ----------------------------------------------------------------------------- */
 
+/* By then at the latest. */
+static void tick_by(struct mcq_link *link, uint64_t at_ns)
+{
+    if (link->timer.heap_pos == 0 || at_ns < link->timer.at_ns)
+        mcq_timer_node_arm(mcq_loop_timers(link->shard->loop), &link->timer, at_ns);
+}
+
 void mcq_link_touch(struct mcq_link *link)
 {
-    mcq_timer_node_arm(mcq_loop_timers(link->shard->loop), &link->timer,
-                       mcq_shard_now_ns(link->shard));
+    tick_by(link, mcq_shard_now_ns(link->shard));
 }
 
 void mcq_link_hungry(struct mcq_link *link)
@@ -332,8 +379,7 @@ void mcq_link_hungry(struct mcq_link *link)
     if (link->hungry)
         return;
     link->hungry = true;
-    mcq_timer_node_arm(mcq_loop_timers(link->shard->loop), &link->timer,
-                       mcq_shard_now_ns(link->shard) + HUNGRY_RETRY_NS);
+    tick_by(link, mcq_shard_now_ns(link->shard) + HUNGRY_RETRY_NS);
 }
 
 static void tick_hungry(struct mcq_link *link)
@@ -362,6 +408,8 @@ static bool due(uint64_t at_ns, uint64_t now_ns, uint64_t *next_ns)
 static void tick_session(struct mcq_link *link, uint64_t now_ns, uint64_t *next_ns)
 {
     struct mcq_session *s = &link->session;
+    if (s->end_due != MCQ_REASON_NONE)
+        mcq_session_end(link, s->end_due, 0);
     if (s->body_wait_ns != 0) {
         mcq_session_deliver(link);
         *next_ns = now_ns + MCQ_SESSION_BODY_RETRY_NS;
@@ -403,13 +451,12 @@ static void link_tick(struct mcq_timer_node *timer, uint64_t now_ns)
     case MCQ_LINK_WAITING:
         if (link->target != NULL && due(link->target->retry_at_ns, now_ns, &next_ns)) {
             mcq_target_try(link);
-            if (link->state != MCQ_LINK_RESOLVING)
-                return;
+            return; /* which set its own time */
         }
         break;
     case MCQ_LINK_CONNECTING:
         if (due(link->target->deadline_ns, now_ns, &next_ns))
-            mcq_target_failed(link, ETIMEDOUT);
+            mcq_target_fail(link, MCQ_REASON_TIMEOUT, ETIMEDOUT);
         break;
     case MCQ_LINK_SESSION:
         tick_session(link, now_ns, &next_ns);
@@ -420,5 +467,5 @@ static void link_tick(struct mcq_timer_node *timer, uint64_t now_ns)
     if (link->hungry)
         next_ns = mcq_min_u64(next_ns, now_ns + HUNGRY_RETRY_NS);
     if (next_ns != UINT64_MAX)
-        mcq_timer_node_arm(mcq_loop_timers(link->shard->loop), timer, next_ns);
+        tick_by(link, next_ns);
 }

@@ -4,6 +4,10 @@
  *   connect:  WAITING -> RESOLVING -> CONNECTING -> SESSION -> WAITING (backoff) ... -> removed
  *   accepted:                                       SESSION -> removed
  *
+ * What becomes of it is told in this order, each once (event.h): a try or an accepted peer, its end
+ * or UP, what its pipe did, DISCONNECTED, RETRY or UNCONNECTED. Slowness and drops wait in one slot
+ * per kind until the turn's point for them, or until the peer goes.
+ *
  * `closing` is orthogonal: what is queued is still sent until the linger deadline, then the link
  * is removed. All its deadlines share one lazy timer (link_tick).
  */
@@ -59,12 +63,14 @@ struct mcq_link {
     bool slow_now, slow_told; /* what its pipe is, and what was told of that last */
     uint8_t slow_due;
     enum mcq_reason close_reason;
+    enum mcq_reason late_reason; /* the same if something is left at the linger deadline */
     struct mcq_drops drops;
     uint64_t slow_msgs; /* that waited when it became slow */
+    uint64_t left_told; /* queued messages whose end was told already */
     uint64_t linger_deadline_ns;
     struct mcq_timer_node timer;
     struct mcq_node sock_node;
-    struct mcq_node drop_node;
+    struct mcq_node due_node; /* has slowness or drops to be told */
 };
 
 /* A link of the socket's, without connection; NULL: the pool is empty, counted. */

@@ -33,6 +33,8 @@ const char *mcq_event_name(enum mcq_event_kind kind)
         return "slow";
     case MCQ_EVENT_SLOW_END:
         return "slow-end";
+    case MCQ_EVENT_UNCONNECTED:
+        return "unconnected";
     }
     return "unknown-event";
 }

@@ -61,6 +61,40 @@ enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer)
     return MCQ_OK;
 }
 
+enum mcq_error mcq_peer_kill(struct mcq_sock *sock, struct mcq_peer peer)
+{
+    struct mcq_link *link = live_link(sock, peer);
+    if (link == NULL)
+        return why_not(sock);
+    mcq_session_end_soon(link, MCQ_REASON_KILLED);
+    return MCQ_OK;
+}
+
+enum mcq_error mcq_peer_stats(const struct mcq_sock *sock, struct mcq_peer peer,
+                              struct mcq_peer_stats *stats)
+{
+    const struct mcq_link *link = live_link(sock, peer);
+    if (link == NULL)
+        return why_not(sock);
+    const struct mcq_pipe *p = &link->pipe;
+    const struct mcq_session *s = &link->session;
+    *stats = (struct mcq_peer_stats){
+        .msgs_in = s->msgs_in,
+        .msgs_out = p->msgs_out - s->msgs_out_base,
+        .bytes_in = s->conn->bytes_in,
+        .bytes_out = s->conn->bytes_out,
+        .queued_msgs = mcq_pipe_queued_msgs(p),
+        .queued_bytes = mcq_pipe_queued_bytes(p),
+        .waiting_bytes = s->win.len,
+        .dropped = p->dropped,
+        .slow_cnt = p->slow_cnt,
+        .slow = p->slow,
+        .paused = s->paused,
+    };
+    (void)mcq_conn_unacked(s->conn, &stats->unacked_bytes);
+    return MCQ_OK;
+}
+
 void *mcq_peer_user(const struct mcq_sock *sock, struct mcq_peer peer)
 {
     struct mcq_link *link = live_link(sock, peer);

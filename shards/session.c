@@ -27,7 +27,7 @@ static bool begin_end(struct mcq_link *link, enum mcq_reason reason, int os_errn
     if (s->ended || s->conn == NULL)
         return false;
     s->ended = true;
-    s->reason = reason;
+    s->reason = s->end_due != MCQ_REASON_NONE ? s->end_due : reason;
     s->os_errno = os_errno;
     mcq_node_unlink(&s->ready_node);
     mcq_link_detach(link);
@@ -44,6 +44,20 @@ void mcq_session_close(struct mcq_link *link, enum mcq_reason reason, uint64_t d
 {
     if (begin_end(link, reason, 0))
         mcq_conn_close(link->shard->loop, link->session.conn, deadline_ns);
+}
+
+void mcq_session_end_soon(struct mcq_link *link, enum mcq_reason reason)
+{
+    struct mcq_session *s = &link->session;
+    if (s->conn == NULL)
+        return;
+    if (s->conn->state == MCQ_CONN_DRAINING) {
+        s->reason = reason;
+        mcq_conn_abort(link->shard->loop, s->conn);
+    } else if (!s->ended && s->end_due == MCQ_REASON_NONE) {
+        s->end_due = reason;
+        mcq_link_touch(link);
+    }
 }
 
 /* Messages that were certainly acknowledged: the newest point that lies before the unacknowledged

@@ -61,12 +61,14 @@ struct mcq_session {
     bool ended;                  /* end was called; waits for CLOSED */
     bool over;                   /* nothing more comes: ends once all is delivered */
     bool mute;                   /* sending has failed */
+    enum mcq_reason end_due;     /* asked for inside a call that mustn't see it; NONE: no */
     enum mcq_reason over_reason; /* why over or mute */
     int over_errno;
     bool sending;      /* a send is out whose SENT has not been told */
     bool sending_pipe; /* the send in flight carries pipe bytes */
     enum mcq_reason reason;
     int os_errno;
+    const char *detail; /* a sentence about the reason, NULL: none */
     uint32_t mark_cnt;
     struct mcq_session_mark marks[MCQ_SESSION_MARKS_MAX];
     struct mcq_zmtp zmtp;
@@ -91,6 +93,9 @@ void mcq_session_error(struct mcq_link *link, int os_errno);
 /* Ends it: orderly (close: what the kernel has still goes out, until deadline) or at once. */
 void mcq_session_end(struct mcq_link *link, enum mcq_reason reason, int os_errno);
 void mcq_session_close(struct mcq_link *link, enum mcq_reason reason, uint64_t deadline_ns);
+/* The same at once, but never inside this call: for whoever may be inside the pattern or a handler.
+ * Nothing more is delivered or sent from here on; a connection that is draining ends, too. */
+void mcq_session_end_soon(struct mcq_link *link, enum mcq_reason reason);
 /* CLOSED: settles buffers, fills in the report. */
 void mcq_session_closed(struct mcq_link *link, struct mcq_report *report);
 /* Holds much memory for a frame that doesn't come on. */

@@ -29,6 +29,8 @@ static enum taken offer(struct mcq_link *link, struct mcq_msg *msgs, size_t n, s
     *consumed = ps->pattern->receive(ps, &link->pipe, msgs, n);
     MCQ_DASSERT(*consumed <= n);
     s->msgs_in += *consumed;
+    if (s->end_due != MCQ_REASON_NONE)
+        mcq_session_end(link, s->end_due, 0);
     if (s->ended)
         return TAKEN_END;
     s->refused = *consumed < n && !s->paused;
@@ -89,6 +91,8 @@ static enum taken subscription(struct mcq_link *link, bool add, struct mcq_slice
     if (ps->pattern->subscribed == NULL)
         return TAKEN_ALL;
     enum mcq_reason reason = ps->pattern->subscribed(ps, &link->pipe, add, topic);
+    if (reason == MCQ_REASON_NONE)
+        reason = link->session.end_due;
     if (reason != MCQ_REASON_NONE)
         mcq_session_end(link, reason, 0);
     return link->session.ended ? TAKEN_END : TAKEN_ALL;
@@ -155,6 +159,7 @@ static void make_ready(struct mcq_link *link)
 
 static void out_of_memory(struct mcq_link *link)
 {
+    link->session.detail = "no memory for what it sent: raise --arena or --large-bytes";
     mcq_session_end(link, MCQ_REASON_LIMIT, 0);
 }
 
@@ -202,6 +207,7 @@ static void reclaim(struct mcq_shard *sh, const struct mcq_link *asker)
         victim = find_stalled(MCQ_CONTAINER_OF(n, struct mcq_sock, shard_node), asker, victim);
     if (victim == NULL)
         return;
+    victim->session.detail = "memory is short, and it held much for a frame that didn't come on";
     mcq_session_end(victim, MCQ_REASON_LIMIT, 0);
     victim->session.undelivered_bytes += victim->session.win.len;
     mcq_window_drop(sh->heap, &victim->session.win);
@@ -350,7 +356,7 @@ void mcq_session_input(struct mcq_link *link, const struct mcq_io_event *ev)
 {
     struct mcq_session *s = &link->session;
     struct mcq_shard *sh = link->shard;
-    if (ev->len != 0 && !s->ended) {
+    if (ev->len != 0 && !s->ended && s->end_due == MCQ_REASON_NONE) {
         mcq_zmtp_alive(&s->zmtp, mcq_shard_now_ns(sh));
         if (ev->into)
             take_body(link, ev->len);
@@ -366,7 +372,7 @@ void mcq_session_input(struct mcq_link *link, const struct mcq_io_event *ev)
 void mcq_session_deliver(struct mcq_link *link)
 {
     struct mcq_session *s = &link->session;
-    if (s->ended || s->conn == NULL)
+    if (s->ended || s->conn == NULL || s->end_due != MCQ_REASON_NONE)
         return;
     if (s->body_wait_ns != 0)
         open_body(link);

@@ -65,7 +65,8 @@ bool mcq_session_flush(struct mcq_link *link)
     struct mcq_session *s = &link->session;
     struct iovec iov[MCQ_CONN_IOV_MAX];
     uint32_t cnt = 0;
-    if (s->conn == NULL || s->ended || s->mute || s->sending || s->conn->state != MCQ_CONN_OPEN)
+    if (s->conn == NULL || s->ended || s->mute || s->sending || s->end_due != MCQ_REASON_NONE ||
+        s->conn->state != MCQ_CONN_OPEN)
         return false;
     bool pipe_ready = link->attached && !mcq_pipe_empty(&link->pipe);
     if (s->ctl == NULL && (!link->attached || mcq_pipe_at_boundary(&link->pipe)))

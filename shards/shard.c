@@ -107,7 +107,7 @@ static void stop(struct mcq_shard *sh)
 static bool has_work(const struct mcq_shard *sh)
 {
     return !mcq_list_empty(&sh->ready) || !mcq_list_empty(&sh->marked) ||
-           !mcq_list_empty(&sh->writable) || !mcq_list_empty(&sh->drops) ||
+           !mcq_list_empty(&sh->writable) || !mcq_list_empty(&sh->due) ||
            !mcq_list_empty(&sh->sock_drops) || !mcq_list_empty(&sh->sweeps);
 }
 
@@ -133,8 +133,8 @@ bool mcq_shard_step(struct mcq_shard *sh)
     if (!mcq_list_empty(&sh->writable))
         mcq_sock_run_writable(sh);
     flush_marked(sh);
-    if (MCQ_UNLIKELY(!mcq_list_empty(&sh->drops) || !mcq_list_empty(&sh->sock_drops)))
-        mcq_sock_run_drops(sh);
+    if (MCQ_UNLIKELY(!mcq_list_empty(&sh->due) || !mcq_list_empty(&sh->sock_drops)))
+        mcq_sock_run_due(sh);
     if (MCQ_UNLIKELY(finished(sh))) {
         sh->stopping = true; /* on_stop opens nothing any more */
         return false;
@@ -271,7 +271,7 @@ enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id, const struct mc
     mcq_list_init(&sh->ready);
     mcq_list_init(&sh->marked);
     mcq_list_init(&sh->writable);
-    mcq_list_init(&sh->drops);
+    mcq_list_init(&sh->due);
     mcq_list_init(&sh->sock_drops);
     mcq_list_init(&sh->sweeps);
     mcq_list_init(&sh->sock_list);

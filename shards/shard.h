@@ -22,7 +22,7 @@
 #define MCQ_SHARD_EVENTS_MAX  256u   /* completions of one reap */
 #define MCQ_SHARD_REAPS_MAX   16u    /* reaps of one turn */
 #define MCQ_SHARD_FLUSH_MAX   1024u  /* sends of one turn */
-#define MCQ_SHARD_DROPS_MAX   64u    /* DROPPED events of one turn, of peers and of sockets each */
+#define MCQ_SHARD_DUE_MAX     64u    /* peers, and sockets, whose drops are told in one turn */
 #define MCQ_SHARD_SWEEPS_MAX  4u     /* sockets swept in one turn */
 #define MCQ_SHARD_OLDEST_NS   20000u /* oldest unsent message before a send inside a callback */
 #define MCQ_SHARD_PRESSED_LEN 65536u /* queued bytes of a peer before one */
@@ -34,7 +34,8 @@ struct mcq_shard {
     struct mcq_list ready;    /* sessions with input to deliver */
     struct mcq_list marked;   /* pipes to flush */
     struct mcq_list writable; /* sockets whose `writable` is due */
-    struct mcq_list drops, sock_drops;
+    struct mcq_list due;      /* links with slowness or drops to be told */
+    struct mcq_list sock_drops;
     struct mcq_list sweeps; /* sockets whose pattern has work left over from peers that went */
     uint64_t oldest_ns;     /* when the first pipe of this turn was marked */
     struct mcq_pipe_env env;

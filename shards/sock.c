@@ -4,6 +4,8 @@
 #include "shards/options.h"
 #include "shards/shard.h"
 
+#define MS_NS 1000000ull
+
 /* --- what the pattern may ask for ----------------------------------------------------------- */
 
 static void pause(struct mcq_sock *sock, struct mcq_pipe *p)
@@ -62,7 +64,7 @@ static bool up_resume(void *ctx, struct mcq_pipe *p)
 static void up_close_pipe(void *ctx, struct mcq_pipe *p, enum mcq_reason reason)
 {
     (void)ctx;
-    mcq_session_end(mcq_link_of_pipe(p), reason, 0);
+    mcq_session_end_soon(mcq_link_of_pipe(p), reason);
 }
 
 static const enum mcq_reason drop_reasons[MCQ_DROP_CNT] = {
@@ -82,22 +84,22 @@ static void drops_add(struct mcq_drops *drops, enum mcq_reason reason, uint64_t 
 
 static void make_due(struct mcq_link *link)
 {
-    if (!mcq_node_linked(&link->drop_node))
-        mcq_list_push_back(&link->shard->drops, &link->drop_node);
+    if (!mcq_node_linked(&link->due_node))
+        mcq_list_push_back(&link->shard->due, &link->due_node);
 }
 
 static void up_dropped(void *ctx, struct mcq_pipe *p, enum mcq_reason reason, uint64_t cnt)
 {
     struct mcq_sock *sock = ctx;
-    if (p == NULL) {
-        drops_add(&sock->drops, reason, cnt);
-        if (!mcq_node_linked(&sock->drop_node))
-            mcq_list_push_back(&sock->shard->sock_drops, &sock->drop_node);
+    if (p != NULL) {
+        struct mcq_link *link = mcq_link_of_pipe(p);
+        drops_add(&link->drops, reason, cnt);
+        make_due(link);
         return;
     }
-    struct mcq_link *link = mcq_link_of_pipe(p);
-    drops_add(&link->drops, reason, cnt);
-    make_due(link);
+    drops_add(&sock->drops, reason, cnt);
+    if (!mcq_node_linked(&sock->drop_node))
+        mcq_list_push_back(&sock->shard->sock_drops, &sock->drop_node);
 }
 
 static void up_slow(void *ctx, struct mcq_pipe *p, bool on)
@@ -132,7 +134,7 @@ static void up_await(void *ctx, bool on)
     uint32_t ms = sock->opts.request_timeout_ms;
     if (on && ms != MCQ_NONE)
         mcq_timer_node_arm(timers, &sock->request_timer,
-                           mcq_shard_now_ns(sock->shard) + ms * 1000000ull);
+                           mcq_shard_now_ns(sock->shard) + ms * MS_NS);
     else
         mcq_timer_node_disarm(timers, &sock->request_timer);
 }
@@ -178,55 +180,62 @@ void mcq_sock_run_writable(struct mcq_shard *sh)
 }
 
 /* One event per reason. A handler that drops more is told of it in the next turn. */
-static void tell_drops(struct mcq_sock *sock, struct mcq_drops *drops, struct mcq_peer peer)
+static void tell_drops(struct mcq_sock *sock, struct mcq_drops *drops, struct mcq_event *ev)
 {
     const struct mcq_drops told = *drops;
     *drops = (struct mcq_drops){{0}};
-    for (unsigned i = 0; i < MCQ_CNT_OF(told.cnt); i++)
-        if (told.cnt[i] != 0)
-            mcq_sock_tell(sock, &(struct mcq_event){.kind = MCQ_EVENT_DROPPED,
-                                                    .reason = drop_reasons[i],
-                                                    .peer = peer,
-                                                    .cnt = told.cnt[i]});
+    for (uint32_t i = 0; i < MCQ_DROP_CNT; i++) {
+        if (told.cnt[i] == 0)
+            continue;
+        ev->reason = drop_reasons[i];
+        ev->cnt = told.cnt[i];
+        mcq_sock_tell(sock, ev);
+    }
 }
 
-static void tell_slow(struct mcq_link *link, bool on)
+static void tell_slow(struct mcq_link *link, struct mcq_event *ev, bool on)
 {
     link->slow_told = on;
-    mcq_link_tell(link, &(struct mcq_event){.kind = on ? MCQ_EVENT_SLOW : MCQ_EVENT_SLOW_END,
-                                            .peer = link->pipe.peer,
-                                            .cnt = on ? link->slow_msgs : 0});
+    ev->kind = on ? MCQ_EVENT_SLOW : MCQ_EVENT_SLOW_END;
+    ev->cnt = on ? link->slow_msgs : 0;
+    mcq_sock_tell(link->sock, ev);
 }
 
 /* Slowness is told in turns, with one slot for each way: whatever happened since the last time,
  * what is told ends in what is. Drops belong to it: behind its begin, before its end. */
-void mcq_sock_tell_drops(struct mcq_link *link)
+void mcq_sock_tell_due(struct mcq_link *link)
 {
-    mcq_node_unlink(&link->drop_node);
+    char text[MCQ_ENDPOINT_LEN_MAX];
+    if (!mcq_node_linked(&link->due_node))
+        return;
+    mcq_node_unlink(&link->due_node);
     bool was = link->slow_told, is = link->slow_now;
     bool and_back = was == is && link->slow_due == (MCQ_LINK_SLOW | MCQ_LINK_SLOW_END);
+    struct mcq_event slow = {.peer = link->pipe.peer, .endpoint = mcq_link_endpoint(link, text)};
+    struct mcq_event drop = {
+        .kind = MCQ_EVENT_DROPPED, .peer = slow.peer, .endpoint = slow.endpoint};
     link->slow_due = 0;
     if (!was && (is || and_back))
-        tell_slow(link, true);
-    tell_drops(link->sock, &link->drops, link->pipe.peer);
+        tell_slow(link, &slow, true);
+    tell_drops(link->sock, &link->drops, &drop);
     if ((was && !is) || and_back)
-        tell_slow(link, false);
+        tell_slow(link, &slow, false);
     if (was && and_back)
-        tell_slow(link, true);
+        tell_slow(link, &slow, true);
 }
 
 static void tell_sock_drops(struct mcq_sock *sock)
 {
     mcq_node_unlink(&sock->drop_node);
-    tell_drops(sock, &sock->drops, (struct mcq_peer){0});
+    tell_drops(sock, &sock->drops, &(struct mcq_event){.kind = MCQ_EVENT_DROPPED});
 }
 
-void mcq_sock_run_drops(struct mcq_shard *sh)
+void mcq_sock_run_due(struct mcq_shard *sh)
 {
     struct mcq_node *n;
-    for (uint32_t i = 0; i < MCQ_SHARD_DROPS_MAX; i++) {
-        if ((n = mcq_list_first(&sh->drops)) != NULL)
-            mcq_sock_tell_drops(MCQ_CONTAINER_OF(n, struct mcq_link, drop_node));
+    for (uint32_t i = 0; i < MCQ_SHARD_DUE_MAX; i++) {
+        if ((n = mcq_list_first(&sh->due)) != NULL)
+            mcq_sock_tell_due(MCQ_CONTAINER_OF(n, struct mcq_link, due_node));
         if ((n = mcq_list_first(&sh->sock_drops)) != NULL)
             tell_sock_drops(MCQ_CONTAINER_OF(n, struct mcq_sock, drop_node));
     }
@@ -385,11 +394,10 @@ void mcq_sock_check_closed(struct mcq_sock *sock)
     mcq_pool_give(&sh->socks, sock);
 }
 
-void mcq_sock_close(struct mcq_sock *sock)
+static void sock_close(struct mcq_sock *sock, uint64_t linger_ns)
 {
     if (sock->shard != mcq_shard_here || sock->closing)
         return;
-    uint64_t linger_ns = sock->opts.linger_ms * 1000000ull;
     sock->closing = true;
     for (struct mcq_node *n = mcq_list_first(&sock->listeners); n != NULL;
          n = mcq_list_next(&sock->listeners, n))
@@ -401,6 +409,17 @@ void mcq_sock_close(struct mcq_sock *sock)
     /* `closed` comes from the loop, also when there is nothing to wait for. */
     mcq_timer_node_arm(mcq_loop_timers(sock->shard->loop), &sock->request_timer,
                        mcq_shard_now_ns(sock->shard));
+}
+
+void mcq_sock_close(struct mcq_sock *sock)
+{
+    sock_close(sock, sock->opts.linger_ms * MS_NS);
+}
+
+void mcq_sock_close_within(struct mcq_sock *sock, uint32_t linger_ms)
+{
+    uint32_t ms = linger_ms == 0 ? sock->opts.linger_ms : linger_ms;
+    sock_close(sock, linger_ms == MCQ_NONE ? 0 : ms * MS_NS);
 }
 
 static enum mcq_error sock_bind(struct mcq_sock *sock, const char *endpoint,
@@ -473,7 +492,7 @@ enum mcq_error mcq_sock_disconnect(struct mcq_sock *sock, const char *endpoint,
          n = mcq_list_next(&sock->links, n)) {
         struct mcq_link *link = MCQ_CONTAINER_OF(n, struct mcq_link, sock_node);
         if (link->target != NULL && !link->closing && same_text(link->target->text, endpoint)) {
-            mcq_link_close(link, MCQ_REASON_LOCAL, sock->opts.linger_ms * 1000000ull);
+            mcq_link_close(link, MCQ_REASON_LOCAL, sock->opts.linger_ms * MS_NS);
             return MCQ_OK;
         }
     }

@@ -36,11 +36,11 @@ extern const struct mcq_psock_up mcq_sock_up;
 
 /* Tells the event handler. Fields of ev beyond those given by the caller are filled in here. */
 void mcq_sock_tell(struct mcq_sock *sock, struct mcq_event *ev);
-/* Runs `writable` for those that wait; DROPPED events. Once per turn. */
+/* Runs `writable` for those that wait; events of slowness and drops. Once per turn. */
 void mcq_sock_run_writable(struct mcq_shard *shard);
-void mcq_sock_run_drops(struct mcq_shard *shard);
-/* The DROPPED event of one link, now: it is about to lose its peer. */
-void mcq_sock_tell_drops(struct mcq_link *link);
+void mcq_sock_run_due(struct mcq_shard *shard);
+/* Those of one link, now, if there are any: it is about to lose its peer. */
+void mcq_sock_tell_due(struct mcq_link *link);
 /* What peers that went have left behind, a bounded piece of it. Once per turn. */
 void mcq_sock_run_sweeps(struct mcq_shard *shard);
 /* A link or listener is gone, or all is swept: ends a closing socket that has nothing left. */

@@ -1,7 +1,32 @@
 /* Events: what happens to a socket's listeners and connections, told to its `event` handler.
  *
- * State events of one connection come in order and none is lost. A connection that came up gets
- * exactly one MCQ_EVENT_DISCONNECTED, with the reason and what may not have arrived.
+ * Those of one listener, connect or accepted peer come in this order; none is lost, none comes
+ * twice, and what is told costs no memory:
+ *
+ *      bind        LISTENING, any number of LISTEN_FAILED, UNBOUND
+ *      connect     each try: CONNECTING, and then
+ *                      HANDSHAKE_FAILED                         the transport didn't come up
+ *                      CONNECTED, HANDSHAKE_FAILED or REFUSED   it did, the handshake didn't
+ *                      CONNECTED, UP, (a), DISCONNECTED
+ *                  and after each: RETRY, or UNCONNECTED, which is the last
+ *      accepted    ACCEPTED, and then HANDSHAKE_FAILED, REFUSED, or UP, (a), DISCONNECTED;
+ *                  REFUSED alone if a limit, or a socket that closes, leaves no place for it
+ *
+ * (a) is what happens to the peer's queue: SLOW and SLOW_END in turns, and DROPPED. They are told
+ * once per turn, coalesced: at most one DROPPED per peer and reason, with its count, behind SLOW
+ * and before SLOW_END; SLOW and SLOW_END end in what is. The last of them come before DISCONNECTED,
+ * and a slow peer is none any more then. The queue of a connect is there before UP and after
+ * DISCONNECTED, too: peer is zero in what is told of it then. What was queued for a peer that
+ * doesn't come back is DROPPED with the reason of its end, and counted as drops_end.
+ *
+ * So a connection that came up has exactly one UP and one DISCONNECTED, with the reason and what
+ * may not have arrived; every connect has exactly one UNCONNECTED, every bind one UNBOUND.
+ *
+ * A connect is tried again after any end that wasn't asked for, a protocol error or the peer's
+ * ERROR included: after reconnect_min_ms, then twice as long each time up to reconnect_max_ms,
+ * until a connection has lasted for a second; each time a random quarter less or more. After
+ * PEER_ERROR and INCOMPATIBLE, which are not likely to pass by themselves, reconnect_max_ms at once
+ * (RFC 37 lets ERROR be final for the same credentials; the mechanism NULL has none to change).
  */
 #ifndef MONOCOQUE_EVENT_H
 #define MONOCOQUE_EVENT_H
@@ -23,12 +48,14 @@ enum mcq_event_kind {
     MCQ_EVENT_CONNECTED,        /* transport is up, the handshake runs */
     MCQ_EVENT_UP,               /* handshake done: peer may be sent to */
     MCQ_EVENT_HANDSHAKE_FAILED, /* reason, offset */
-    MCQ_EVENT_RETRY,            /* a connect-side link tries again after retry_ns */
+    MCQ_EVENT_RETRY,            /* a connect is tried again after retry_ns */
     MCQ_EVENT_DISCONNECTED,     /* reason and report */
     MCQ_EVENT_REFUSED,          /* a peer more than the pattern or a limit allows; reason */
-    MCQ_EVENT_DROPPED,          /* cnt messages of peer (or of nobody) were dropped for `reason` */
+    MCQ_EVENT_DROPPED,          /* cnt messages to peer (or to nobody) were dropped for `reason` */
     MCQ_EVENT_SLOW,             /* peer's queue reached a high-water mark: cnt messages wait */
-    MCQ_EVENT_SLOW_END          /* ... and has fallen to half of it, or its connection ends */
+    MCQ_EVENT_SLOW_END,         /* ... and has fallen to half of it, or its connection ends */
+    MCQ_EVENT_UNCONNECTED /* a connect has ended and is not tried again; reason: LOCAL, TIMEOUT
+                             (linger), KILLED while it was closing, or why it was refused */
 };
 
 enum mcq_reason {

@@ -37,10 +37,10 @@ bool mcq_trial_wait_quick(const atomic_ulong *value, unsigned long want);
 
 /* What a socket's event handler was told, checked for order: one DISCONNECTED per UP. */
 struct mcq_diary {
-    atomic_ulong cnt[MCQ_EVENT_SLOW_END + 1];
+    atomic_ulong cnt[MCQ_EVENT_UNCONNECTED + 1];
     atomic_ulong reasons[MCQ_REASON_KILLED + 1]; /* of DISCONNECTED, HANDSHAKE_FAILED and REFUSED */
-    atomic_ulong dropped;                    /* messages of DROPPED */
-    struct mcq_report report;                /* of the last DISCONNECTED */
+    atomic_ulong dropped;                        /* messages of DROPPED */
+    struct mcq_report report;                    /* of the last DISCONNECTED */
     struct mcq_peer up[MCQ_TRIAL_PEERS_MAX];
     unsigned up_cnt;
     char endpoint[MCQ_ENDPOINT_LEN_MAX]; /* of the last LISTENING */

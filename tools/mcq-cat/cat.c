@@ -349,7 +349,7 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
         break;
     case MCQ_EVENT_HANDSHAKE_FAILED:
         /* Nobody listens yet: that is what trying again is for. */
-        if (event->reason != MCQ_REASON_RESET)
+        if (event->reason != MCQ_REASON_RESET && event->reason != MCQ_REASON_LOCAL)
             warn(event);
         break;
     case MCQ_EVENT_DROPPED:
@@ -373,6 +373,7 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
     case MCQ_EVENT_RETRY:
     case MCQ_EVENT_SLOW:
     case MCQ_EVENT_SLOW_END:
+    case MCQ_EVENT_UNCONNECTED:
         break;
     }
 }

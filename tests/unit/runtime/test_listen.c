@@ -85,7 +85,7 @@ RIG_MASKS(listen, emfile_then_again)
     rig_close(&r);
 }
 
-/* More peers than slots: accepted, closed, counted; the listener goes on. */
+/* More peers than slots: accepted, counted, given back; the listener goes on. */
 RIG_MASKS(listen, table_full)
 {
     struct mcq_addr bound;
@@ -100,6 +100,8 @@ RIG_MASKS(listen, table_full)
         enum mcq_error e =
             mcq_conn_adopt(r.loop, r.rec.last[MCQ_IO_ACCEPTED].fd, &so, NULL, &c[adopted]);
         cr_assert_eq(e, i < 3 ? MCQ_OK : MCQ_ELIMIT);
+        if (e != MCQ_OK)
+            close(r.rec.last[MCQ_IO_ACCEPTED].fd); /* still ours */
         adopted += e == MCQ_OK;
     }
     struct mcq_conn *more;
