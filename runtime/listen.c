@@ -14,8 +14,8 @@ static enum mcq_error explain(const struct mcq_sockopts *so, int os_errno,
         return mcq_oserr_device(so->device, os_errno, detail);
     if (code == MCQ_EADDRINUSE)
         return mcq_detail_set(detail, code, os_errno,
-                              "somebody listens there already: choose another address or end the "
-                              "other program");
+                              "somebody listens there already: choose another address, or end the "
+                              "other program; if it was killed just now, try again in a moment");
     if (code == MCQ_EACCESS)
         return mcq_detail_set(detail, code, os_errno,
                               "listening there is not allowed (%s): ports below 1024 need "

@@ -1,12 +1,21 @@
 #include "shards/listener.h"
 
 #include "mem/detail.h"
+#include "runtime/oserr.h"
 #include "shards/shard.h"
 
 static void tell(struct mcq_listener *l, struct mcq_event *ev)
 {
     ev->endpoint = l->text;
     mcq_sock_tell(l->sock, ev);
+}
+
+static void announce(struct mcq_listener *l)
+{
+    if (l->announced)
+        return;
+    l->announced = true;
+    tell(l, &(struct mcq_event){.kind = MCQ_EVENT_LISTENING});
 }
 
 static void listener_tick(struct mcq_timer_node *timer, uint64_t now_ns)
@@ -19,8 +28,7 @@ static void listener_tick(struct mcq_timer_node *timer, uint64_t now_ns)
         mcq_listen_arm(l->sock->shard->loop, l->conn);
         return;
     }
-    l->announced = true;
-    tell(l, &(struct mcq_event){.kind = MCQ_EVENT_LISTENING});
+    announce(l);
 }
 
 enum mcq_error mcq_listener_open(struct mcq_sock *sock, const struct mcq_endpoint *ep,
@@ -33,7 +41,8 @@ enum mcq_error mcq_listener_open(struct mcq_sock *sock, const struct mcq_endpoin
     if (l == NULL)
         return mcq_detail_set(detail, MCQ_ELIMIT, 0, "all %u listeners of this shard are in use",
                               sh->listeners.max);
-    *l = (struct mcq_listener){.sock = sock, .timer = {.fn = listener_tick}};
+    *l = (struct mcq_listener){
+        .sock = sock, .timer = {.fn = listener_tick}, .retry_ns = MCQ_LISTENER_RETRY_MIN_NS};
     enum mcq_error err = mcq_conn_listen(sh->loop, &ep->addr, &sock->sockopts, sock->opts.backlog,
                                          l, &l->conn, &bound, &why);
     if (err != MCQ_OK) {
@@ -54,29 +63,42 @@ static void listener_closed(struct mcq_listener *l)
     struct mcq_sock *sock = l->sock;
     struct mcq_shard *sh = sock->shard;
     mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &l->timer);
+    announce(l);
     tell(l, &(struct mcq_event){.kind = MCQ_EVENT_UNBOUND});
     mcq_node_unlink(&l->sock_node);
     mcq_pool_give(&sh->listeners, l);
     mcq_sock_check_closed(sock);
 }
 
+static void accepted(struct mcq_listener *l, int fd)
+{
+    announce(l);
+    l->retry_ns = MCQ_LISTENER_RETRY_MIN_NS;
+    mcq_link_accept(l->sock, fd);
+}
+
 static void accept_failed(struct mcq_listener *l, int os_errno)
 {
     struct mcq_shard *sh = l->sock->shard;
-    mcq_timer_node_arm(mcq_loop_timers(sh->loop), &l->timer,
-                       mcq_shard_now_ns(sh) + MCQ_LISTENER_RETRY_NS);
-    l->announced = true;
+    uint64_t ns = l->retry_ns;
+    announce(l);
+    if (l->closing)
+        return;
+    l->retry_ns = mcq_min_u64(2 * ns, MCQ_LISTENER_RETRY_MAX_NS);
+    mcq_timer_node_arm(mcq_loop_timers(sh->loop), &l->timer, mcq_shard_now_ns(sh) + ns);
     tell(l, &(struct mcq_event){.kind = MCQ_EVENT_LISTEN_FAILED,
-                                .error = MCQ_EOS,
+                                .reason = mcq_oserr_reason(os_errno),
+                                .error = mcq_oserr_error(os_errno),
                                 .os_errno = os_errno,
-                                .retry_ns = MCQ_LISTENER_RETRY_NS});
+                                .retry_ns = ns,
+                                .detail = mcq_oserr_text(os_errno)});
 }
 
 void mcq_listener_event(struct mcq_listener *l, const struct mcq_io_event *ev)
 {
     switch (ev->kind) {
     case MCQ_IO_ACCEPTED:
-        mcq_link_accept(l->sock, ev->fd);
+        accepted(l, ev->fd);
         break;
     case MCQ_IO_ACCEPT_FAILED:
         if (!l->closing)

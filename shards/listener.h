@@ -8,13 +8,16 @@
 
 struct mcq_sock;
 
-#define MCQ_LISTENER_RETRY_NS 100000000 /* after EMFILE and the like */
+/* After EMFILE and the like, doubling with each failure until somebody was accepted. */
+#define MCQ_LISTENER_RETRY_MIN_NS 100000000u
+#define MCQ_LISTENER_RETRY_MAX_NS 3200000000u
 
 struct mcq_listener {
     struct mcq_sock *sock;
     struct mcq_conn *conn;
     char text[MCQ_ENDPOINT_LEN_MAX]; /* the actual endpoint */
     bool announced, closing;
+    uint64_t retry_ns;           /* after the next failure */
     struct mcq_timer_node timer; /* announces, and accepts again after a failure */
     struct mcq_node sock_node;
 };

@@ -8,6 +8,11 @@
  * undelivered stays in a ring block: what a callback refused, what exceeds the budget and every
  * partial frame is moved to the window, whose block is sized by the bytes received. A frame with
  * 256 KiB or more missing gets a block of the large region, and is received straight into it.
+ *
+ * Receiving stops for as long as nobody takes what is there (paused by the user, refused by the
+ * pattern) and more than half of recv_hwm_bytes, or recv_hwm_msgs, wait in the window: no receive
+ * is begun then, and TCP holds the peer back. The receive under way may bring what its credit
+ * allows.
  */
 #ifndef MCQ_SHARDS_SESSION_H
 #define MCQ_SHARDS_SESSION_H
@@ -17,6 +22,7 @@
 #include "proto/zmtp.h"
 #include "runtime/conn.h"
 #include "runtime/loop.h"
+#include "shards/tally.h"
 #include "shards/window.h"
 
 struct mcq_shard;
@@ -47,7 +53,8 @@ struct mcq_session_mark {
 struct mcq_session {
     struct mcq_conn *conn; /* NULL: none */
     struct mcq_window win;
-    struct mcq_buf *ctl; /* control bytes on their way, NULL: none */
+    struct mcq_tally tally; /* of win's messages, while nobody takes them */
+    struct mcq_buf *ctl;    /* control bytes on their way, NULL: none */
     size_t ctl_sent;
     struct mcq_node ready_node; /* has input to be delivered in the next turn */
     uint64_t body_missing;      /* of the large frame being received; 0: none */

@@ -172,6 +172,8 @@ static enum taken decode_window(struct mcq_link *link)
     enum taken t = decode(link, &in, mcq_owner_borrowed(s->win.buf));
     if (in.pos != 0)
         s->win_since_ns = mcq_shard_now_ns(link->shard);
+    if (s->tally.len != 0)
+        mcq_tally_consume(&s->tally, mcq_window_slice(&s->win), in.pos);
     mcq_window_consume(heap, &s->win, in.pos);
     if (t == TAKEN_LATER)
         make_ready(link);
@@ -211,6 +213,7 @@ static void reclaim(struct mcq_shard *sh, const struct mcq_link *asker)
     mcq_session_end(victim, MCQ_REASON_LIMIT, 0);
     victim->session.undelivered_bytes += victim->session.win.len;
     mcq_window_drop(sh->heap, &victim->session.win);
+    victim->session.tally = (struct mcq_tally){0};
 }
 
 /* A large frame: everything of it that is missing gets room, or the session waits for that. */
@@ -448,6 +451,17 @@ static size_t window_max(const struct mcq_link *link)
     return hwm > MCQ_BUF_LARGE_MIN ? hwm : mcq_min(hwm, MCQ_SESSION_SHOT_MAX);
 }
 
+/* Of what nobody takes. */
+static bool holds_enough(struct mcq_link *link, size_t limit)
+{
+    struct mcq_session *s = &link->session;
+    uint32_t msgs_max = link->sock->opts.recv_hwm_msgs;
+    if (s->win.len > limit / 2) /* not in ever smaller pieces */
+        return true;
+    return (s->paused || s->refused) && s->win.len != 0 && msgs_max != MCQ_UNLIMITED &&
+           mcq_tally_count(&s->tally, mcq_window_slice(&s->win)) >= msgs_max;
+}
+
 static void arm_shot(struct mcq_link *link, size_t credit)
 {
     mcq_conn_recv(link->shard->loop, link->session.conn,
@@ -473,6 +487,6 @@ void mcq_session_rearm(struct mcq_link *link)
     else if (!blocked(
                  s)) /* a message that isn't whole may outgrow the credit, up to its own limit */
         arm_shot(link, limit);
-    else if (s->body_wait_ns == 0 && s->win.len <= limit / 2) /* not in ever smaller pieces */
+    else if (s->body_wait_ns == 0 && !holds_enough(link, limit))
         arm_shot(link, limit - s->win.len);
 }

@@ -99,6 +99,8 @@ static uint32_t deliver(struct mcq_shard *sh)
 static void stop(struct mcq_shard *sh)
 {
     sh->stopping = true;
+    if (sh->app != NULL && sh->app->on_stopping != NULL)
+        sh->app->on_stopping(sh, sh->app_arg);
     for (struct mcq_node *n = mcq_list_first(&sh->sock_list); n != NULL;
          n = mcq_list_next(&sh->sock_list, n))
         mcq_sock_close(MCQ_CONTAINER_OF(n, struct mcq_sock, shard_node));

@@ -44,6 +44,8 @@ struct mcq_shard {
     uint32_t id;
     void *user;
     bool stopping;
+    const struct mcq_app *app; /* NULL: stepped by somebody else */
+    void *app_arg;
     uint32_t timers_open;
     size_t pin_max;
     struct mcq_resolver *resolver; /* the app's */

@@ -57,6 +57,8 @@ static void refused(struct mcq_thread *t)
 
 static void run(struct mcq_thread *t)
 {
+    t->shard.app = t->app;
+    t->shard.app_arg = t->arg;
     if (t->app->start != NULL && t->app->start(&t->shard, t->arg) != 0) {
         refused(t);
         mcq_stop(&t->shard);

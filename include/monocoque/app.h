@@ -72,13 +72,17 @@ MCQ_API const char *mcq_opts_usage(void);
 
 MCQ_API void mcq_log_stderr(void *ctx, enum mcq_log_level level, const char *line);
 
-/* The program. Both run on the shard's thread. */
+/* The program. All run on the shard's thread; a missing slot is a no-op. */
 struct mcq_app {
     /* Opens, binds, connects this shard's sockets. Non-zero ends the app with MCQ_ESTATE
      * and the text of the last of those calls that failed. */
     int (*start)(struct mcq_shard *shard, void *arg);
     /* The last call on a shard, after every socket's `closed`; counters are still readable. */
     void (*on_stop)(struct mcq_shard *shard, void *arg);
+    /* mcq_stop, a signal or a start that refused has begun the end: called once, just before the
+     * shard closes its sockets within their linger. A last message can be sent here, and a socket
+     * closed with another linger; none can be opened any more. */
+    void (*on_stopping)(struct mcq_shard *shard, void *arg);
 };
 
 /* mcq_run starts the shards, runs until mcq_stop, a signal, or until no socket, timer and post is

@@ -38,7 +38,8 @@ MCQ_API void mcq_timer_close(struct mcq_timer *timer); /* takes */
 typedef void mcq_post_fn(struct mcq_shard *shard, void *arg);
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_post(struct mcq_shard *shard, mcq_post_fn *fn, void *arg);
 
-/* mcq_stop ends the app: every socket closes within its linger, then mcq_run returns.
+/* mcq_stop ends the app: on_stopping is told, every socket closes within its linger, then mcq_run
+ * returns.
  * Thread: any, also a signal handler's. */
 MCQ_API void mcq_stop(struct mcq_shard *shard);
 

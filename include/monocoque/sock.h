@@ -212,7 +212,9 @@ MCQ_API void mcq_sock_close_within(struct mcq_sock *sock, uint32_t linger_ms);
 
 /* mcq_sock_bind listens at endpoint: tcp://ADDR:PORT, tcp://[V6]:PORT, ADDR * for all, port 0 or *
  * for an ephemeral one, an interface's name for its first address; ipc://PATH, ipc://@ABSTRACT;
- * inproc://NAME, for sockets of the same shard. Borrows endpoint. At once, no name lookup.
+ * inproc://NAME, for sockets of the same shard. Borrows endpoint. At once, no name lookup. The file
+ * of a path that nobody serves any more is replaced. A program that was killed with SIGKILL keeps
+ * its addresses for some milliseconds, until the kernel has taken its ring apart: MCQ_EADDRINUSE.
  * Errors: MCQ_EADDR, MCQ_EADDRINUSE, MCQ_EACCESS, MCQ_ELIMIT, MCQ_ENOMEM, MCQ_ENOTSUP, MCQ_EOS,
  * MCQ_ESTATE (the socket is closing), MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint,

@@ -214,7 +214,7 @@ static int start_nothing(struct mcq_shard *shard, void *arg)
 
 static void on_stop(void)
 {
-    const struct mcq_app app = {start_nothing, open_in_on_stop};
+    const struct mcq_app app = {.start = start_nothing, .on_stop = open_in_on_stop};
     struct mcq_opts opts = mcq_trial_opts();
     struct misuse m = {.runs = 0};
     CHECK(mcq_run(&opts, &app, &m, NULL) == MCQ_OK && m.runs == 1 && m.closed == 0);

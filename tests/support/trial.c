@@ -107,7 +107,7 @@ static pthread_t peer_start(const struct mcq_trial *trial)
 
 struct mcq_shard_stats mcq_trial_run(const struct mcq_trial *trial)
 {
-    const struct mcq_app app = {on_start, on_stop};
+    const struct mcq_app app = {.start = on_start, .on_stop = on_stop};
     struct mcq_detail detail = {.text = ""};
     pthread_t thread = 0;
     struct timespec began;
