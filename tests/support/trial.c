@@ -205,8 +205,23 @@ void mcq_diary_add(struct mcq_diary *d, const struct mcq_event *event)
     atomic_fetch_add(&d->cnt[event->kind], 1); /* last: others wait for it */
 }
 
+static unsigned long count(const struct mcq_diary *d, enum mcq_event_kind kind)
+{
+    return atomic_load(&d->cnt[kind]);
+}
+
+/* event.h's order, as far as sums can tell. */
 void mcq_diary_end(const struct mcq_diary *d)
 {
+    unsigned long tries = count(d, MCQ_EVENT_CONNECTING), again = count(d, MCQ_EVENT_RETRY);
+    unsigned long begun = tries + count(d, MCQ_EVENT_ACCEPTED);
+    unsigned long refused = count(d, MCQ_EVENT_REFUSED);
+    unsigned long ended =
+        count(d, MCQ_EVENT_HANDSHAKE_FAILED) + refused + count(d, MCQ_EVENT_DISCONNECTED);
     CHECK(d->up_cnt == 0);
-    CHECK(d->cnt[MCQ_EVENT_UP] == d->cnt[MCQ_EVENT_DISCONNECTED]);
+    CHECK(count(d, MCQ_EVENT_UP) == count(d, MCQ_EVENT_DISCONNECTED));
+    CHECK(begun <= ended && ended <= begun + refused); /* some are refused before they begin */
+    CHECK(again <= tries && tries <= again + count(d, MCQ_EVENT_UNCONNECTED));
+    CHECK(count(d, MCQ_EVENT_LISTENING) == count(d, MCQ_EVENT_UNBOUND));
+    CHECK(count(d, MCQ_EVENT_SLOW_END) <= count(d, MCQ_EVENT_SLOW));
 }

@@ -47,7 +47,7 @@ struct mcq_diary {
 };
 
 void mcq_diary_add(struct mcq_diary *d, const struct mcq_event *event);
-/* Every peer that came up has gone again. */
+/* Every peer that came up has gone again, every try and every bind has ended. */
 void mcq_diary_end(const struct mcq_diary *d);
 
 #endif
