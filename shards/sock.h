@@ -41,6 +41,8 @@ void mcq_sock_run_writable(struct mcq_shard *shard);
 void mcq_sock_run_due(struct mcq_shard *shard);
 /* Those of one link, now, if there are any: it is about to lose its peer. */
 void mcq_sock_tell_due(struct mcq_link *link);
+/* Those of no peer in particular. */
+void mcq_sock_tell_drops(struct mcq_sock *sock);
 /* What peers that went have left behind, a bounded piece of it. Once per turn. */
 void mcq_sock_run_sweeps(struct mcq_shard *shard);
 /* A link or listener is gone, or all is swept: ends a closing socket that has nothing left. */
