@@ -11,8 +11,8 @@
  *
  * Receiving stops for as long as nobody takes what is there (paused by the user, refused by the
  * pattern) and more than half of recv_hwm_bytes, or recv_hwm_msgs, wait in the window: no receive
- * is begun then, and TCP holds the peer back. The receive under way may bring what its credit
- * allows.
+ * is begun then, and TCP holds the peer back. One under way may use up its credit in bytes; at the
+ * mark in messages it is taken back.
  */
 #ifndef MCQ_SHARDS_SESSION_H
 #define MCQ_SHARDS_SESSION_H

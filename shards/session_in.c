@@ -51,7 +51,7 @@ static enum taken batch(struct mcq_link *link, struct mcq_reader *in, uint32_t o
     if (*n == 0)
         return TAKEN_ALL;
     enum taken t = offer(link, sh->views, *n, &consumed);
-    if (t == TAKEN_PAUSE)
+    if (t != TAKEN_ALL)
         mcq_zmtp_give_back(z, in, mark, *n, consumed, 1, stats);
     return t;
 }
@@ -65,7 +65,7 @@ static enum taken one_message(struct mcq_link *link, struct mcq_reader *in, uint
     size_t consumed;
     m.owner = owner;
     enum taken t = offer(link, &m, 1, &consumed);
-    if (t == TAKEN_PAUSE)
+    if (t != TAKEN_ALL)
         mcq_zmtp_give_back(&link->session.zmtp, in, mark, 1, consumed, ev->frame_cnt,
                            &sh->stats.proto);
     return t;
@@ -288,6 +288,7 @@ static size_t feed_window(struct mcq_link *link, struct mcq_slice in, bool whole
     if (!mcq_window_append(link->shard->heap, &s->win, mcq_slice_of(in.ptr, n), need) &&
         !append_urgently(link, mcq_slice_of(in.ptr, n))) {
         out_of_memory(link);
+        s->undelivered_bytes += in.len;
         return in.len;
     }
     if (s->body_missing != 0)
@@ -303,6 +304,8 @@ static size_t take_direct(struct mcq_link *link, struct mcq_buf *buf, struct mcq
     enum taken t = decode(link, &r, mcq_owner_borrowed(buf));
     if (t == TAKEN_LATER)
         make_ready(link);
+    if (t == TAKEN_END)
+        s->undelivered_bytes += mcq_reader_left(&r);
     if (t == TAKEN_END || mcq_reader_left(&r) == 0)
         return in.len;
     /* The part of a large frame that is here isn't what is missing of it. */
@@ -331,6 +334,7 @@ static void take_slice(struct mcq_link *link, struct mcq_buf *buf, struct mcq_sl
         }
         in = mcq_slice_of(in.ptr + n, in.len - n);
     }
+    s->undelivered_bytes += in.len;
 }
 
 /* Bytes that the kernel wrote behind the window. */
@@ -365,6 +369,8 @@ void mcq_session_input(struct mcq_link *link, const struct mcq_io_event *ev)
             take_body(link, ev->len);
         else
             take_slice(link, ev->buf, mcq_slice_of(ev->buf->base + ev->off, ev->len));
+    } else {
+        s->undelivered_bytes += ev->len;
     }
     if (ev->buf != NULL && !ev->into)
         mcq_buf_unref(sh->heap, ev->buf);
@@ -451,15 +457,13 @@ static size_t window_max(const struct mcq_link *link)
     return hwm > MCQ_BUF_LARGE_MIN ? hwm : mcq_min(hwm, MCQ_SESSION_SHOT_MAX);
 }
 
-/* Of what nobody takes. */
-static bool holds_enough(struct mcq_link *link, size_t limit)
+/* As many messages wait as may, and nobody takes them. */
+static bool at_mark(struct mcq_link *link)
 {
     struct mcq_session *s = &link->session;
-    uint32_t msgs_max = link->sock->opts.recv_hwm_msgs;
-    if (s->win.len > limit / 2) /* not in ever smaller pieces */
-        return true;
-    return (s->paused || s->refused) && s->win.len != 0 && msgs_max != MCQ_UNLIMITED &&
-           mcq_tally_count(&s->tally, mcq_window_slice(&s->win)) >= msgs_max;
+    uint32_t max = link->sock->opts.recv_hwm_msgs;
+    return (s->paused || s->refused) && s->win.len != 0 && max != MCQ_UNLIMITED &&
+           mcq_tally_count(&s->tally, mcq_window_slice(&s->win)) >= max;
 }
 
 static void arm_shot(struct mcq_link *link, size_t credit)
@@ -478,7 +482,7 @@ void mcq_session_rearm(struct mcq_link *link)
     size_t limit = window_max(link);
     uint32_t straight = straight_len(s);
     if (c->recv_armed) {
-        if (s->body_wait_ns != 0 || (s->body_missing != 0 && straight != 0))
+        if (s->body_wait_ns != 0 || (s->body_missing != 0 && straight != 0) || at_mark(link))
             mcq_conn_recv_stop(loop, c);
         return;
     }
@@ -487,6 +491,7 @@ void mcq_session_rearm(struct mcq_link *link)
     else if (!blocked(
                  s)) /* a message that isn't whole may outgrow the credit, up to its own limit */
         arm_shot(link, limit);
-    else if (s->body_wait_ns == 0 && !holds_enough(link, limit))
+    else if (s->body_wait_ns == 0 && s->win.len <= limit / 2 && /* not in ever smaller pieces */
+             !at_mark(link))
         arm_shot(link, limit - s->win.len);
 }

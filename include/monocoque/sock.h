@@ -319,7 +319,8 @@ MCQ_API enum mcq_error mcq_peer_resume(struct mcq_sock *sock, struct mcq_peer pe
  * ends with it and isn't tried again: mcq_sock_connect starts a new one. */
 MCQ_API enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer);
 /* mcq_peer_kill ends the connection at once, what is queued for an accepted peer included; a
- * connect of ours tries again. MCQ_REASON_KILLED. */
+ * connect of ours tries again. MCQ_REASON_KILLED. Nothing more is sent or delivered, but, inside a
+ * `message` handler that goes on with MCQ_CONTINUE, what came together with its message. */
 MCQ_API enum mcq_error mcq_peer_kill(struct mcq_sock *sock, struct mcq_peer peer);
 MCQ_API void *mcq_peer_user(const struct mcq_sock *sock, struct mcq_peer peer);
 MCQ_API enum mcq_error mcq_peer_set_user(struct mcq_sock *sock, struct mcq_peer peer, void *user);
