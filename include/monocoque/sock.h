@@ -111,7 +111,8 @@ struct mcq_sock_opts {
     uint32_t tcp_user_timeout_ms;  /* TCP_USER_TIMEOUT: sent data may stay unacknowledged so long
                                       [the system's] */
     uint32_t keepalive_idle_s;     /* any of these three set: SO_KEEPALIVE, with the system's values
-                                      for the others [off] */
+                                      for the others; finds out who is gone while nothing is on its
+                                      way to him: for what is, set tcp_user_timeout_ms [off] */
     uint32_t keepalive_interval_s;
     uint32_t keepalive_cnt;
     uint32_t send_buffer_bytes; /* SO_SNDBUF [the system's] */

@@ -20,8 +20,7 @@
 
 static int near_ns, far_ns;
 
-/* --- two hosts -----------------------------------------------------------------------------------
- */
+/* --- two hosts -------------------------------------------------------------------------------- */
 
 static bool ip(const char *args)
 {
@@ -57,8 +56,7 @@ static bool lay_cable(void)
            ip_far("addr add fd77::2/64 dev mcqv1 nodad") && ip_far("link set mcqv1 up");
 }
 
-/* --- the far side
- * ---------------------------------------------------------------------------------- */
+/* --- the far side ----------------------------------------------------------------------------- */
 
 struct cable {
     struct mcq_shard *shard;
@@ -74,7 +72,7 @@ struct cable {
     struct mcq_report first; /* of the first DISCONNECTED */
     char endpoint[64];
     char seen[64]; /* the near end as the far side saw it */
-    atomic_ulong ready, sent, closed;
+    atomic_ulong ready, sent, closed, unacked, looked;
 };
 
 static void address(const char *host, uint16_t port, struct sockaddr_storage *ss, socklen_t *len)
@@ -148,8 +146,7 @@ static void see(struct cable *c, int fd)
     snprintf(c->seen, sizeof(c->seen), "%s", text);
 }
 
-/* --- the shard's side
- * -------------------------------------------------------------------------------- */
+/* --- the shard's side ------------------------------------------------------------------------- */
 
 static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
 {
@@ -199,6 +196,16 @@ static void send_ten(struct mcq_shard *shard, void *arg)
     }
 }
 
+static void look(struct mcq_shard *shard, void *arg)
+{
+    struct cable *c = arg;
+    struct mcq_peer_stats stats;
+    (void)shard;
+    CHECK(mcq_peer_stats(c->sock, c->story.peer, &stats) == MCQ_OK);
+    atomic_store(&c->unacked, stats.unacked_bytes + stats.queued_bytes);
+    atomic_fetch_add(&c->looked, 1);
+}
+
 static void close_sock(struct mcq_shard *shard, void *arg)
 {
     struct cable *c = arg;
@@ -234,8 +241,21 @@ static struct mcq_shard_stats run(const char *name, struct cable *c, void *(*far
     return stats;
 }
 
-/* --- a peer that vanishes
- * ------------------------------------------------------------------------------ */
+/* Everything sent is with the far side's kernel, and we know it. */
+static void await_acked(struct cable *c)
+{
+    for (unsigned i = 0; i < MCQ_RAW_WAIT_MS; i++) {
+        unsigned long before = c->looked;
+        post(c, look);
+        CHECK(mcq_trial_wait(&c->looked, before + 1));
+        if (c->unacked == 0)
+            return;
+        usleep(1000);
+    }
+    CHECK(false);
+}
+
+/* --- a peer that vanishes --------------------------------------------------------------------- */
 
 static void expect(int fd, uint32_t first, uint32_t cnt)
 {
@@ -262,6 +282,7 @@ static void *vanish(void *arg)
     CHECK(mcq_trial_wait(&c->diary.cnt[MCQ_EVENT_UP], 1));
     post(c, send_ten);
     expect(fd, 0, 10);
+    await_acked(c); /* keepalive begins when nothing is on its way */
     CHECK(ip_far("link set mcqv1 down"));
     if (talks)
         post(c, send_ten);
@@ -311,8 +332,7 @@ static void kept_alive(void)
     vanished("keepalive is not answered", c, 0);
 }
 
-/* --- near ends
- * ------------------------------------------------------------------------------------------- */
+/* --- near ends -------------------------------------------------------------------------------- */
 
 static void *greet_and_see(void *arg)
 {
@@ -340,8 +360,7 @@ static void near_end(const char *near, bool v6, const char *device, const char *
     free(c);
 }
 
-/* --- where a listener is
- * -------------------------------------------------------------------------------------- */
+/* --- where a listener is ---------------------------------------------------------------------- */
 
 static int near_connect(const char *host, uint16_t port)
 {
@@ -382,9 +401,7 @@ static void listens_at(const char *endpoint, const char *device, const char *act
     free(c);
 }
 
-/* --- no way
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- no way ----------------------------------------------------------------------------------- */
 
 static void *give_up(void *arg)
 {

@@ -33,8 +33,7 @@ struct peers {
     atomic_ulong ready, got, wrong, sent, turns, closed, subscribed, looked;
 };
 
-/* --- the shard's side --------------------------------------------------------------------------
- */
+/* --- the shard's side ------------------------------------------------------------------------- */
 
 static void send_some(struct peers *p)
 {
@@ -167,8 +166,7 @@ static void turn(struct mcq_shard *shard, void *arg)
         CHECK(mcq_post(shard, turn, p) == MCQ_OK);
 }
 
-/* --- the far side ------------------------------------------------------------------------------
- */
+/* --- the far side ----------------------------------------------------------------------------- */
 
 static void post(struct peers *p, mcq_post_fn *fn)
 {
@@ -263,8 +261,7 @@ static const struct mcq_event *nth(const struct peers *p, enum mcq_event_kind ki
     return &none;
 }
 
-/* --- kill ----------------------------------------------------------------------------------------
- */
+/* --- kill ------------------------------------------------------------------------------------- */
 
 static void *be_killed_by_a_message(void *arg)
 {
@@ -414,8 +411,7 @@ static void killed_while_it_closes(void)
     free(p);
 }
 
-/* --- held back
- * ------------------------------------------------------------------------------------ */
+/* --- held back -------------------------------------------------------------------------------- */
 
 /* While so many wait, nothing more is received; each resume takes so many, and none is lost. */
 static void *push_against_a_mark(void *arg)
@@ -469,8 +465,7 @@ static void a_mark_in_messages(uint32_t hwm, unsigned take)
     free(p);
 }
 
-/* --- what a close leaves behind
- * --------------------------------------------------------------------- */
+/* --- what a close leaves behind --------------------------------------------------------------- */
 
 /* Reads nothing until everything is queued and the close has begun. */
 static void *read_late(void *arg)
@@ -550,8 +545,7 @@ static void not_within_linger(uint32_t linger_ms, uint32_t close_ms, enum mcq_re
     free(p);
 }
 
-/* --- slow
- * -------------------------------------------------------------------------------------------- */
+/* --- slow ------------------------------------------------------------------------------------- */
 
 /* SLOW and SLOW_END in turns, drops only between them, and all before DISCONNECTED. */
 static void check_slowness(const struct peers *p)
@@ -630,8 +624,7 @@ static void slow_twice(void)
     free(p);
 }
 
-/* --- stopping
- * ------------------------------------------------------------------------------------------ */
+/* --- stopping --------------------------------------------------------------------------------- */
 
 struct last {
     struct peers *p;

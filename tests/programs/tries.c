@@ -91,8 +91,7 @@ static struct mcq_shard_stats run(const char *name, struct tries *t, void *(*far
     return stats;
 }
 
-/* --- how long it waits -------------------------------------------------------------------------
- */
+/* --- how long it waits ------------------------------------------------------------------------ */
 
 /* The nth wait is `doublings` above the least, a quarter of jitter either way. */
 static void wait_is(const struct tries *t, unsigned nth, unsigned doublings)
@@ -207,8 +206,7 @@ static void a_success(void)
     free(t);
 }
 
-/* --- a peer that is none -------------------------------------------------------------------------
- */
+/* --- a peer that is none ---------------------------------------------------------------------- */
 
 static void *talk_nonsense(void *arg)
 {
@@ -303,8 +301,7 @@ static void silence(void)
     free(t);
 }
 
-/* --- a transport that doesn't come up ------------------------------------------------------------
- */
+/* --- a transport that doesn't come up --------------------------------------------------------- */
 
 /* A queue that is full: the kernel answers no further SYN. */
 static void fill_backlog(struct tries *t)
@@ -395,8 +392,7 @@ static void no_descriptor(void)
     free(t);
 }
 
-/* --- names
- * ----------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static atomic_ulong asked;
@@ -446,8 +442,7 @@ static void *close_while_resolving(void *arg)
     return NULL;
 }
 
-/* --- taken back
- * -------------------------------------------------------------------------------------- */
+/* --- taken back ------------------------------------------------------------------------------- */
 
 static void taken_back_at(const char *name, enum mcq_event_kind kind, void *(*far)(void *))
 {
@@ -528,8 +523,7 @@ static void not_reached_within_linger(void)
     free(t);
 }
 
-/* --- stop-on-refused
- * ---------------------------------------------------------------------------------- */
+/* --- stop-on-refused -------------------------------------------------------------------------- */
 
 static void stops(const char *name, const char *endpoint, int os_errno)
 {

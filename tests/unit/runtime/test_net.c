@@ -163,8 +163,7 @@ Test(net, keepalive_with_the_systems_values_for_the_rest)
     part(p);
 }
 
-/* --- the near end ------------------------------------------------------------------------------
- */
+/* --- the near end ----------------------------------------------------------------------------- */
 
 static struct mcq_addr in4(const char *host, uint16_t port)
 {
@@ -245,8 +244,7 @@ Test(net, a_near_end_that_is_none)
     rig_close(&r);
 }
 
-/* --- the device --------------------------------------------------------------------------------
- */
+/* --- the device ------------------------------------------------------------------------------- */
 
 static void device_of(int fd, const char *want)
 {

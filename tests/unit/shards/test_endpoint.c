@@ -180,8 +180,7 @@ Test(endpoint, bind_takes_interfaces_but_no_host_names)
     cr_assert_not(good("tcp://lo:5555", false).resolved, "for connect it is a name");
 }
 
-/* --- the near end of a connect -----------------------------------------------------------------
- */
+/* --- the near end of a connect ---------------------------------------------------------------- */
 
 static struct mcq_endpoint with_source(const char *text, const char *src)
 {
