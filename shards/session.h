@@ -53,8 +53,7 @@ struct mcq_session_mark {
 struct mcq_session {
     struct mcq_conn *conn; /* NULL: none */
     struct mcq_window win;
-    struct mcq_tally tally; /* of win's messages, while nobody takes them */
-    struct mcq_buf *ctl;    /* control bytes on their way, NULL: none */
+    struct mcq_buf *ctl; /* control bytes on their way, NULL: none */
     size_t ctl_sent;
     struct mcq_node ready_node; /* has input to be delivered in the next turn */
     uint64_t body_missing;      /* of the large frame being received; 0: none */
@@ -75,7 +74,8 @@ struct mcq_session {
     bool sending_pipe; /* the send in flight carries pipe bytes */
     enum mcq_reason reason;
     int os_errno;
-    const char *detail; /* a sentence about the reason, NULL: none */
+    const char *detail;     /* a sentence about the reason, NULL: none */
+    struct mcq_tally tally; /* of win's messages, while nobody takes them */
     uint32_t mark_cnt;
     struct mcq_session_mark marks[MCQ_SESSION_MARKS_MAX];
     struct mcq_zmtp zmtp;

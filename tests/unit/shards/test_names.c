@@ -8,22 +8,23 @@
 Test(names, events)
 {
     static const char *const names[] = {
-        "listening", "listen-failed",    "unbound", "accepted",     "connecting", "connected",
-        "up",        "handshake-failed", "retry",   "disconnected", "refused",    "dropped"};
-    for (int i = 0; i < 12; i++)
+        "listening", "listen-failed",    "unbound",    "accepted",     "connecting", "connected",
+        "up",        "handshake-failed", "retry",      "disconnected", "refused",    "dropped",
+        "slow",      "slow-end",         "unconnected"};
+    for (int i = 0; i < 15; i++)
         cr_assert_str_eq(mcq_event_name((enum mcq_event_kind)(MCQ_EVENT_LISTENING + i)), names[i]);
-    cr_assert_eq(MCQ_EVENT_LISTENING + 11, MCQ_EVENT_DROPPED);
+    cr_assert_eq(MCQ_EVENT_LISTENING + 14, MCQ_EVENT_UNCONNECTED);
 }
 
 Test(names, reasons)
 {
     static const char *const names[] = {
-        "none",       "peer-closed", "reset",     "protocol", "handshake", "incompatible",
-        "peer-error", "identity",    "heartbeat", "limit",    "slow",      "timeout",
-        "local",      "hwm",         "no-peer",   "pattern",  "os"};
-    for (int i = 0; i < 17; i++)
+        "none",     "peer-closed", "reset", "protocol",  "handshake", "incompatible", "peer-error",
+        "identity", "heartbeat",   "limit", "slow",      "timeout",   "local",        "hwm",
+        "no-peer",  "pattern",     "os",    "conflated", "replaced",  "killed"};
+    for (int i = 0; i < 20; i++)
         cr_assert_str_eq(mcq_reason_name((enum mcq_reason)i), names[i]);
-    cr_assert_eq(MCQ_REASON_OS, 16);
+    cr_assert_eq(MCQ_REASON_KILLED, 19);
 }
 
 Test(names, values_of_a_newer_header)
