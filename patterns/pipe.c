@@ -63,6 +63,8 @@ void mcq_pipe_seg_free(struct mcq_pipe *p, struct mcq_seg *seg)
 {
     p->pool_bytes -= mcq_pipe_seg_cost(seg);
     p->seg_cnt--;
+    if (p->probe == seg)
+        p->probe = NULL;
     mcq_buf_unref(p->env->heap, seg->buf);
     mcq_pool_give(p->env->segs, seg);
 }
@@ -472,6 +474,32 @@ enum mcq_error mcq_pipe_put(struct mcq_pipe *p, struct mcq_slice prefix, const s
     if (credit(p, need) == 0)
         return MCQ_EAGAIN;
     return put_spread(p, prefix, m, first);
+}
+
+bool mcq_pipe_probe(struct mcq_pipe *p)
+{
+    MCQ_DASSERT(p->flight_cnt == 0 && p->head_sent == 0);
+    if (p->probe != NULL)
+        return true;
+    struct mcq_seg *seg = mcq_pool_take(p->env->segs);
+    struct mcq_buf *b = seg == NULL ? NULL : mcq_buf_take(p->env->heap, mcq_frame_head_len(0));
+    if (b == NULL) {
+        if (seg != NULL)
+            mcq_pool_give(p->env->segs, seg);
+        return false;
+    }
+    b->written = (size_t)(mcq_frame_head_put(b->base, 0, 0) - b->base);
+    *seg = (struct mcq_seg){NULL, b, b->base, b->written, 1, true, true, false};
+    struct mcq_seg *head = p->head;
+    struct mcq_seg *tail = p->tail;
+    p->tail = NULL;
+    seg_append(p, seg);
+    seg->next = head;
+    p->tail = head == NULL ? seg : tail;
+    p->probe = seg;
+    tell_shard(p, false);
+    mcq_pipe_shut(p);
+    return true;
 }
 
 enum mcq_error mcq_pipe_reserve(struct mcq_pipe *p, size_t len, void **at)

@@ -80,6 +80,7 @@ struct mcq_pipe {
     struct mcq_seg *head, *tail;
     struct mcq_seg *spare;  /* taken in advance, so that sealing can't fail */
     struct mcq_seg *flight; /* first segment in flight */
+    struct mcq_seg *probe;  /* of mcq_pipe_probe, while it is queued */
     uint32_t flight_cnt;    /* segments in flight, from flight on */
     uint64_t head_sent;     /* bytes from head on that the kernel has taken; kept for a rewind */
     uint64_t queued_bytes;  /* all not yet taken by the kernel, the open stretch excluded */
@@ -106,6 +107,7 @@ struct mcq_pipe {
     /* patterns' own */
     struct mcq_node peers_node; /* socket's list of pipes */
     struct mcq_node balance_node;
+    bool full; /* balance_node is in the line of full pipes */
     struct mcq_node fairq_node;
     struct mcq_node registry_node;
     struct mcq_subscriber *subscriber; /* PUB, XPUB; NULL: no subscription on this connection yet */
@@ -163,12 +165,15 @@ static inline enum mcq_error mcq_pipe_put_bytes(struct mcq_pipe *p, const void *
 MCQ_MUST_USE enum mcq_error mcq_pipe_put(struct mcq_pipe *p, struct mcq_slice prefix,
                                          const struct mcq_msg *m, uint32_t first);
 
+/* Queues an empty message before everything else; one that still waits there is enough. Nothing may
+ * be in flight, nor cut. Marks don't count. false: no block or segment. */
+MCQ_MUST_USE bool mcq_pipe_probe(struct mcq_pipe *p);
 /* Could a message of len bytes be queued now, as far as credit goes? Sets starved if not. */
 bool mcq_pipe_has_room(struct mcq_pipe *p, size_t len);
 /* Drops the oldest messages of which the kernel has nothing, and which aren't in flight, until one
- * of `need` stored bytes has credit; none if even all of them wouldn't be enough. SIZE_MAX: all of
- * them. Returns how many. Users' memory may be freed in here, so its owners may send.
- * Cost: O(dropped + segments in flight). */
+ * of `need` stored bytes has credit; none if even all of them wouldn't be enough. SIZE_MAX, and a
+ * pipe that conflates: all of them. Returns how many. Users' memory may be freed in here, so its
+ * owners may send. Cost: O(dropped + segments in flight). */
 uint64_t mcq_pipe_drop_old(struct mcq_pipe *p, size_t need);
 /* Bytes that prefix and the frames of m from `first` on take in a queue. O(frames). */
 size_t mcq_pipe_need(struct mcq_slice prefix, const struct mcq_msg *m, uint32_t first);

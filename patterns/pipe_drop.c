@@ -48,7 +48,7 @@ static void split(struct mcq_pipe *p, struct mcq_seg *seg, uint64_t off)
     insert_after(p, seg, rest);
 }
 
-/* The last segment the kernel has a byte of; nothing is in flight. NULL: none. */
+/* The last segment the kernel has a byte of, but not all; nothing is in flight. NULL: none. */
 static struct mcq_seg *last_begun(struct mcq_pipe *p)
 {
     struct mcq_seg *begun = NULL;
@@ -59,9 +59,13 @@ static struct mcq_seg *last_begun(struct mcq_pipe *p)
             break;
         off -= seg->len;
     }
-    if (off != 0 && begun->starts_msg && begun->ends_msg)
-        split(p, begun, off);
-    return begun;
+    if (off == 0 || !begun->starts_msg || !begun->ends_msg)
+        return begun;
+    split(p, begun, off);
+    if (off != begun->len)
+        return begun;
+    mcq_pipe_release_sent(p);
+    return NULL;
 }
 
 /* The last segment that has to stay, whole messages considered. NULL: none. */
@@ -185,6 +189,8 @@ uint64_t mcq_pipe_drop_old(struct mcq_pipe *p, size_t need)
 {
     struct mcq_seg *gone = NULL;
     struct mcq_seg *kept = last_kept(p);
+    if (p->conflates)
+        need = SIZE_MAX;
     if (need != SIZE_MAX && !worth_it(p, kept, need))
         return 0;
     p->reserved = 0;

@@ -62,9 +62,8 @@ size_t mcq_pipe_gather(struct mcq_pipe *p, struct mcq_slice *out, uint32_t max, 
     return bytes;
 }
 
-/* Gives back the segments whose messages are all with the kernel. They leave the list first: the
- * end of the user's memory calls the user, who may send. */
-static void release_sent(struct mcq_pipe *p)
+/* They leave the list first: the end of the user's memory calls the user, who may send. */
+void mcq_pipe_release_sent(struct mcq_pipe *p)
 {
     for (;;) {
         uint64_t len = 0;
@@ -106,7 +105,7 @@ bool mcq_pipe_sent(struct mcq_pipe *p, size_t len)
     MCQ_DASSERT(len <= p->queued_bytes);
     p->queued_bytes -= len;
     p->head_sent += len;
-    release_sent(p);
+    mcq_pipe_release_sent(p);
     mcq_pipe_idle(p);
     if (!p->starved || mcq_pipe_queued_bytes(p) > p->hwm_bytes / 2 ||
         (p->hwm_msgs != MCQ_UNLIMITED && mcq_pipe_queued_msgs(p) > p->hwm_msgs / 2))

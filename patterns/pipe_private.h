@@ -21,6 +21,8 @@ void mcq_pipe_shut(struct mcq_pipe *p);
 void mcq_pipe_seal(struct mcq_pipe *p);
 void mcq_pipe_seg_free(struct mcq_pipe *p, struct mcq_seg *seg);
 void mcq_pipe_block_release(struct mcq_pipe *p);
+/* Gives back the segments whose messages are all with the kernel. */
+void mcq_pipe_release_sent(struct mcq_pipe *p);
 /* Nothing is queued: nothing is held. */
 void mcq_pipe_idle(struct mcq_pipe *p);
 /* The pool's bytes that seg holds. */
