@@ -5,6 +5,7 @@
 static void ring_init(struct mcq_balance_ring *r)
 {
     mcq_list_init(&r->list);
+    mcq_list_init(&r->full);
     r->current = NULL;
 }
 
@@ -28,6 +29,7 @@ static void ring_remove(struct mcq_balance_ring *r, struct mcq_pipe *p)
 {
     if (!mcq_node_linked(&p->balance_node))
         return;
+    p->full = false;
     if (r->current == p) {
         struct mcq_node *n = mcq_list_next(&r->list, &p->balance_node);
         if (n == NULL)
@@ -37,6 +39,14 @@ static void ring_remove(struct mcq_balance_ring *r, struct mcq_pipe *p)
             r->current = NULL;
     }
     mcq_node_unlink(&p->balance_node);
+}
+
+/* In no turn until it has room. */
+static void ring_retire(struct mcq_balance_ring *r, struct mcq_pipe *p)
+{
+    ring_remove(r, p);
+    mcq_list_push_back(&r->full, &p->balance_node);
+    p->full = true;
 }
 
 static struct mcq_balance_ring *ring_of(struct mcq_balance *b, const struct mcq_pipe *p)
@@ -52,20 +62,26 @@ static struct mcq_pipe *solo_of(const struct mcq_psock *s, const struct mcq_bala
     return alone && s->pattern->pick != NULL ? r->current : NULL;
 }
 
+/* Might a send be taken? */
+static bool takes(const struct mcq_psock *s, const struct mcq_balance_ring *r)
+{
+    return r->current != NULL || (s->opts->slow != MCQ_SLOW_BLOCK && !mcq_list_empty(&r->full));
+}
+
 /* After any change: the right ring is active, and a sender hears of room. */
 static void settle(struct mcq_psock *s)
 {
     struct mcq_balance *b = &s->balance;
     b->active = s->peers_up != 0 ? &b->up : &b->pending;
     s->solo = solo_of(s, b->active);
-    if (b->active->current != NULL)
+    if (takes(s, b->active))
         mcq_psock_wake(s);
 }
 
 void mcq_balance_add(struct mcq_psock *s, struct mcq_pipe *p)
 {
     mcq_psock_add(s, p);
-    if (p->connecting)
+    if (mcq_psock_keeps(s, p))
         ring_add(&s->balance.pending, p);
     settle(s);
 }
@@ -74,6 +90,7 @@ enum mcq_reason mcq_balance_attach(struct mcq_psock *s, struct mcq_pipe *p)
 {
     ring_remove(&s->balance.pending, p);
     mcq_psock_attach(s, p);
+    mcq_psock_probe(s, p);
     ring_add(&s->balance.up, p);
     settle(s);
     return MCQ_REASON_NONE;
@@ -85,7 +102,7 @@ void mcq_balance_detach(struct mcq_psock *s, struct mcq_pipe *p)
         return;
     ring_remove(&s->balance.up, p);
     mcq_psock_detach(s, p);
-    if (p->connecting)
+    if (mcq_psock_keeps(s, p))
         ring_add(&s->balance.pending, p);
     settle(s);
 }
@@ -100,19 +117,43 @@ void mcq_balance_remove(struct mcq_psock *s, struct mcq_pipe *p)
 
 void mcq_balance_writable(struct mcq_psock *s, struct mcq_pipe *p)
 {
-    if (!mcq_node_linked(&p->balance_node) && (p->up || p->connecting))
-        ring_add(ring_of(&s->balance, p), p);
+    struct mcq_balance_ring *r = ring_of(&s->balance, p);
+    mcq_psock_relieved(s, p);
+    if (p->full && !p->ending) {
+        ring_remove(r, p);
+        ring_add(r, p);
+    }
     settle(s);
+}
+
+void mcq_balance_end(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason reason)
+{
+    if (!p->up)
+        return;
+    ring_remove(&s->balance.up, p);
+    settle(s);
+    mcq_psock_end(s, p, reason);
 }
 
 /* p took nothing: it leaves the ring until it has room. An empty pipe can't be full: memory is
  * short, for everybody. Returns whether another pipe is worth a try. */
-static bool skip(struct mcq_balance *b, struct mcq_pipe *p)
+static bool skip(struct mcq_psock *s, struct mcq_pipe *p)
 {
+    struct mcq_balance_ring *r = s->balance.active;
     if (mcq_pipe_empty(p))
         return false;
-    ring_remove(b->active, p);
-    return b->active->current != NULL;
+    mcq_psock_refused(s, p);
+    ring_retire(r, p);
+    s->solo = solo_of(s, r);
+    return r->current != NULL;
+}
+
+/* Nobody has room: whom `slow` applies to. NULL: there is nobody. */
+static struct mcq_pipe *longest_full(const struct mcq_psock *s)
+{
+    const struct mcq_balance_ring *r = s->balance.active;
+    struct mcq_node *n = mcq_list_first(&r->full);
+    return n != NULL ? MCQ_CONTAINER_OF(n, struct mcq_pipe, balance_node) : r->current;
 }
 
 static enum mcq_error room_for(struct mcq_pipe *p, size_t len)
@@ -122,10 +163,27 @@ static enum mcq_error room_for(struct mcq_pipe *p, size_t len)
     return mcq_pipe_has_room(p, len) ? MCQ_OK : MCQ_EAGAIN;
 }
 
+/* Nobody has room for a message of len bytes that isn't there yet. */
+static struct mcq_pipe *make_room(struct mcq_psock *s, size_t len, enum mcq_error *err)
+{
+    struct mcq_pipe *p = longest_full(s);
+    if (p != NULL && s->opts->slow == MCQ_SLOW_DROP_OLD)
+        mcq_psock_shed(s, p, mcq_frame_head_len(len) + len);
+    else if (p != NULL && s->opts->slow == MCQ_SLOW_CONFLATE)
+        mcq_psock_conflate(s, p);
+    else
+        p = NULL;
+    *err = p != NULL ? room_for(p, len) : MCQ_EAGAIN;
+    if (*err == MCQ_OK)
+        return p;
+    if (*err == MCQ_EAGAIN && (s->opts->slow == MCQ_SLOW_BLOCK || longest_full(s) == NULL))
+        *err = mcq_psock_again(s);
+    return NULL;
+}
+
 struct mcq_pipe *mcq_balance_search(struct mcq_psock *s, size_t len, enum mcq_error *err)
 {
     struct mcq_balance *b = &s->balance;
-    *err = MCQ_EAGAIN;
     while (b->active->current != NULL) {
         struct mcq_pipe *p = b->active->current;
         *err = room_for(p, len);
@@ -133,11 +191,19 @@ struct mcq_pipe *mcq_balance_search(struct mcq_psock *s, size_t len, enum mcq_er
             return p;
         if (*err != MCQ_EAGAIN)
             return NULL;
-        if (!skip(b, p))
+        if (!skip(s, p))
             break;
     }
-    *err = mcq_psock_again(s);
-    return NULL;
+    return make_room(s, len, err);
+}
+
+static enum mcq_error put_full(struct mcq_psock *s, struct mcq_slice prefix,
+                               const struct mcq_msg *m, struct mcq_pipe **to)
+{
+    *to = longest_full(s);
+    if (*to == NULL || s->opts->slow == MCQ_SLOW_BLOCK)
+        return mcq_psock_again(s);
+    return mcq_psock_put(s, *to, s->opts->slow, prefix, m, 0);
 }
 
 enum mcq_error mcq_balance_put(struct mcq_psock *s, struct mcq_slice prefix,
@@ -150,10 +216,10 @@ enum mcq_error mcq_balance_put(struct mcq_psock *s, struct mcq_slice prefix,
         *to = p;
         if (err != MCQ_EAGAIN)
             return err;
-        if (!skip(b, p))
+        if (!skip(s, p))
             break;
     }
-    return mcq_psock_again(s);
+    return put_full(s, prefix, m, to);
 }
 
 enum mcq_error mcq_balance_send(struct mcq_psock *s, struct mcq_pipe *to, const struct mcq_msg *m)

@@ -3,11 +3,13 @@
  * Two rings of pipes, each with the one that is next:
  *      up        peers whose handshake is done
  *      pending   connect-side pipes without a connection: their queues take messages too,
- * and `active` is the first as long as anybody is up, else the second. A pipe that has no room
- * leaves its ring until the shard says it has (writable), or its connection changes. Removing a
- * pipe hands its turn to its successor, so nobody is skipped; one that comes (back) is last.
+ * (none with the option `immediate`), and `active` is the first as long as anybody is up, else the
+ * second. A pipe that has no room leaves its ring, and stands in line with the other full ones,
+ * until the shard says it has room (writable), or its connection changes. Removing a pipe hands its
+ * turn to its successor, so nobody is skipped; one that comes (back) is last.
  *
- * A send that finds no room is remembered (sender_waits) and answered by up->writable.
+ * When nobody has room, `slow` applies to the pipe that has been full for the longest time. block:
+ * the send is remembered (sender_waits) and answered by up->writable, as is one that finds nobody.
  *
  * Thread: the shard's. Pipes are borrowed from add to remove. Cost: O(1); a full pipe is looked at
  * once. With room in the next pipe, pick is two loads and two compares.
@@ -20,6 +22,7 @@
 
 struct mcq_balance_ring {
     struct mcq_list list;     /* by balance_node */
+    struct mcq_list full;     /* by balance_node, longest first */
     struct mcq_pipe *current; /* the next to get a message; NULL: the ring is empty */
 };
 
@@ -50,11 +53,16 @@ static inline void mcq_balance_advance(struct mcq_balance *b, struct mcq_pipe *p
 }
 
 /* Puts prefix and m into the next pipe with room and returns it in *to; the turn stays where it is
- * until advance. Errors: MCQ_EAGAIN (nobody has room; writable will come), MCQ_ETOOBIG. */
+ * until advance. MCQ_OK also for what `slow` has dropped. Errors: MCQ_EAGAIN (nobody has room;
+ * writable will come), MCQ_ETOOBIG. */
 MCQ_MUST_USE enum mcq_error mcq_balance_put(struct mcq_psock *s, struct mcq_slice prefix,
                                             const struct mcq_msg *m, struct mcq_pipe **to);
 
-/* The next pipe that has room for one frame of len bytes. NULL: *err says why. */
+/* p's connection is to end: it gets nothing from now on. Harmless if p isn't up. */
+void mcq_balance_end(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason reason);
+
+/* The next pipe that has room for one frame of len bytes; drop-old and conflate make room. NULL:
+ * *err says why, as in mcq_pattern.pick. */
 struct mcq_pipe *mcq_balance_search(struct mcq_psock *s, size_t len, enum mcq_error *err);
 
 static inline struct mcq_pipe *mcq_balance_pick(struct mcq_psock *s, struct mcq_balance *b,

@@ -81,8 +81,10 @@ struct mcq_pattern {
      * one on MCQ_OK). */
     enum mcq_error (*send)(struct mcq_psock *s, struct mcq_pipe *to, const struct mcq_msg *m);
     /* The pipe the next message would go to, with room for len bytes; for tx_reserve and the fast
-     * path. NULL slot: not supported. Returns NULL and sets *err if there is none. chosen must be
-     * called after a message was put there. */
+     * path. NULL slot: not supported. Returns NULL and sets *err if there is none: MCQ_EAGAIN,
+     * counted if `slow` is block; else a sender that has its message calls send, which deals with
+     * it, and one that hasn't calls mcq_psock_again. chosen must be called after a message was put
+     * there. */
     struct mcq_pipe *(*pick)(struct mcq_psock *s, size_t len, enum mcq_error *err);
     void (*chosen)(struct mcq_psock *s, struct mcq_pipe *p);
     /* A starved pipe has room again. */

@@ -109,6 +109,17 @@ void mcq_psock_wake(struct mcq_psock *s)
     s->up->writable(s->up_ctx);
 }
 
+bool mcq_psock_keeps(const struct mcq_psock *s, const struct mcq_pipe *p)
+{
+    return p->connecting && !s->opts->immediate;
+}
+
+void mcq_psock_probe(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    if (s->opts->probe && !mcq_pipe_probe(p))
+        mcq_psock_drop(s, p, MCQ_REASON_HWM, 1);
+}
+
 /* --- slow peers ---------------------------------------------------------------------------- */
 
 void mcq_psock_refused(struct mcq_psock *s, struct mcq_pipe *p)

@@ -19,6 +19,7 @@
 
 struct mcq_req {
     struct mcq_pipe *asked; /* who has our request, NULL: free to ask */
+    uint32_t number;        /* of the request sent last */
 };
 
 struct mcq_rep {
@@ -123,6 +124,10 @@ void mcq_psock_wake(struct mcq_psock *s);
 MCQ_MUST_USE enum mcq_error mcq_psock_put(struct mcq_psock *s, struct mcq_pipe *p,
                                           enum mcq_slow slow, struct mcq_slice prefix,
                                           const struct mcq_msg *m, uint32_t first);
+/* The option `probe`: p has come up and is sent an empty message before all else. */
+void mcq_psock_probe(struct mcq_psock *s, struct mcq_pipe *p);
+/* p's queue outlives its connections, and takes messages between them. */
+bool mcq_psock_keeps(const struct mcq_psock *s, const struct mcq_pipe *p);
 /* p has refused a message: if for its high-water mark, it is slow from now on. */
 void mcq_psock_refused(struct mcq_psock *s, struct mcq_pipe *p);
 /* p has room again, or its connection ends: it is slow no longer. */

@@ -6,7 +6,8 @@
  *
  * While a request is unanswered other input is refused and waits in line. A request without
  * delimiter, without a body, or with more than MCQ_ENVELOPE_LEN_MAX bytes of envelope is dropped.
- * A reply never waits: without a requester or without room it is dropped, counted and told.
+ * A reply never waits: without a requester it is dropped, counted and told, and without room it is
+ * as `slow` says, which is never block.
  */
 #include "patterns/psock.h"
 #include "patterns/tables.h"
@@ -118,15 +119,13 @@ static enum mcq_error rep_send(struct mcq_psock *s, struct mcq_pipe *to, const s
     struct mcq_pipe *p = r->origin;
     bool gone = p == NULL || !p->up || !mcq_peer_equal(p->peer, r->asker);
     enum mcq_error err = MCQ_OK;
-    if (!gone)
-        err = mcq_pipe_put(p, mcq_slice_of(r->envelope, r->envelope_len), m, 0);
-    if (err != MCQ_OK && err != MCQ_EAGAIN)
-        return err;
-    r->busy = false;
     if (gone)
         mcq_psock_drop(s, NULL, MCQ_REASON_NO_PEER, 1);
-    else if (err == MCQ_EAGAIN)
-        mcq_psock_drop(s, p, MCQ_REASON_HWM, 1);
+    else
+        err = mcq_psock_put(s, p, s->opts->slow, mcq_slice_of(r->envelope, r->envelope_len), m, 0);
+    if (err != MCQ_OK)
+        return err;
+    r->busy = false;
     call_next(s);
     return MCQ_OK;
 }

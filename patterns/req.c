@@ -6,25 +6,39 @@
  *                            |  timeout, or the request is lost          ^
  *                            +-------------------------------------------+
  *
+ * Relaxed: a send while AWAITING gives up the request before it, and asks anew.
+ *
  * Lost: the asked peer's connection ended after the request had left, or its pipe was removed. That
  * is told as one message dropped for NO_PEER; sending again is the user's decision, since the peer
  * may have acted on it. A request that is still whole in the queue of a connect-side pipe is not
  * lost, and waits for the next connection.
  *
- * After a timeout the reply may still come, over the same connection and before that of the next
- * request, since a REP answers in order. So a pipe counts replies given up on (late_cnt) and drops
- * as many: a late one is never taken for the answer to another question. A second timeout without
- * a reply in between makes the count doubtful (the peer may have dropped a request): the connection
- * is closed, and the count begins anew with what is still queued.
+ * A reply may come after its request was given up on (timeout, relaxed), and is never taken for the
+ * answer to another question:
+ *   - correlated, a frame with the request's number goes before the delimiter, and whoever answers
+ *     puts it back (REP as part of the envelope): only the reply with the number asked last counts;
+ *   - else by its place: replies come over the same connection in the order of the requests, since
+ * a REP answers in order. So a pipe counts replies given up on (late_cnt) and drops as many. A
+ *     second timeout without a reply in between makes the count doubtful (the peer may have dropped
+ *     a request): the connection is closed, and the count begins anew with what is still queued.
+ *
+ *      [number] [empty] [body ...]       number: 4 bytes, correlated alone
+ *
+ * A peer's probe (an empty message) is dropped like a reply nobody waits for; what has no delimiter
+ * otherwise ends its connection.
  */
 #include "patterns/psock.h"
 #include "patterns/tables.h"
 
-static const uint8_t delimiter[] = {MCQ_FRAME_MORE, 0}; /* an empty frame in stored form */
+#define NUMBER_LEN 4u
+
+/* What a message of a peer is. */
+enum reply { REPLY_DUE, REPLY_STRAY, REPLY_MALFORMED };
 
 static void req_open(struct mcq_psock *s)
 {
     s->req.asked = NULL;
+    s->req.number = (uint32_t)s->random(s->random_ctx);
 }
 
 /* Told as nobody's drop: the pipe may be gone before the event is due, and without the event the
@@ -39,19 +53,20 @@ static void request_lost(struct mcq_psock *s)
 /* Only what is queued now can be answered on the new connection; ours is the last of it. */
 static enum mcq_reason req_attach(struct mcq_psock *s, struct mcq_pipe *p)
 {
-    uint64_t queued = mcq_pipe_queued_msgs(p);
+    uint64_t queued = mcq_pipe_queued_msgs(p) - (p->probe != NULL ? 1 : 0);
     if (s->req.asked == p && queued == 0)
         request_lost(s);
     p->late_cnt = queued - (s->req.asked == p ? 1 : 0);
     return mcq_balance_attach(s, p);
 }
 
+/* A probe is sent before every request, so what is queued holds ours. */
 static void req_detach(struct mcq_psock *s, struct mcq_pipe *p)
 {
     if (!p->up)
         return;
     mcq_balance_detach(s, p);
-    if (s->req.asked == p && (!p->connecting || mcq_pipe_empty(p)))
+    if (s->req.asked == p && (!mcq_psock_keeps(s, p) || mcq_pipe_empty(p)))
         request_lost(s);
 }
 
@@ -62,39 +77,79 @@ static void req_remove(struct mcq_psock *s, struct mcq_pipe *p)
         request_lost(s);
 }
 
+/* What goes before a request with that number. */
+static struct mcq_slice envelope(const struct mcq_psock *s, uint32_t number, uint8_t *at,
+                                 size_t cap)
+{
+    struct mcq_writer w = mcq_writer_of(at, cap);
+    if (s->opts->req_correlate) {
+        (void)mcq_writer_u8(&w, MCQ_FRAME_MORE);
+        (void)mcq_writer_u8(&w, NUMBER_LEN);
+        (void)mcq_writer_be32(&w, number);
+    }
+    (void)mcq_writer_u8(&w, MCQ_FRAME_MORE);
+    (void)mcq_writer_u8(&w, 0);
+    return mcq_slice_of(at, w.len);
+}
+
 static enum mcq_error req_send(struct mcq_psock *s, struct mcq_pipe *to, const struct mcq_msg *m)
 {
+    uint8_t prefix[NUMBER_LEN + 4];
     if (to != NULL)
         return MCQ_ENOTSUP;
-    if (s->req.asked != NULL)
+    if (s->req.asked != NULL && !s->opts->req_relaxed)
         return MCQ_ESTATE;
-    struct mcq_slice prefix = mcq_slice_of(delimiter, sizeof(delimiter));
-    enum mcq_error err = mcq_balance_put(s, prefix, m, &to);
+    struct mcq_slice env = envelope(s, s->req.number + 1, prefix, sizeof(prefix));
+    enum mcq_error err = mcq_balance_put(s, env, m, &to);
     if (err != MCQ_OK)
         return err;
     mcq_balance_advance(&s->balance, to);
     s->req.asked = to;
+    s->req.number++;
     s->up->await(s->up_ctx, true);
     return MCQ_OK;
 }
 
-/* Takes the delimiter off; false if there is none or nothing behind it. */
-static bool strip(struct mcq_msg *m)
+/* Takes the envelope off, skip frames and the delimiter; false if there is no delimiter, or nothing
+ * behind it. */
+static bool strip(struct mcq_msg *m, uint32_t skip)
 {
-    if (m->frame_cnt < 2 || m->len != 0)
+    if (m->frame_cnt < skip + 2 || mcq_msg_frame(m, skip).len != 0)
         return false;
-    *m = (struct mcq_msg){m->frames[1].data, m->frames[1].len,
-                          m->frame_cnt > 2 ? m->frames + 1 : NULL, m->frame_cnt - 1, m->owner};
+    const struct mcq_frame *body = m->frames + skip + 1;
+    uint32_t cnt = m->frame_cnt - skip - 1;
+    *m = (struct mcq_msg){body->data, body->len, cnt > 1 ? body : NULL, cnt, m->owner};
     return true;
 }
 
-static bool expected(struct mcq_psock *s, struct mcq_pipe *p)
+static enum reply no_delimiter(const struct mcq_msg *m)
 {
+    bool probe = m->frame_cnt == 1 && m->len == 0;
+    return probe ? REPLY_STRAY : REPLY_MALFORMED;
+}
+
+static enum reply look_at_number(const struct mcq_psock *s, struct mcq_pipe *p, struct mcq_msg *m)
+{
+    uint32_t number = 0;
+    struct mcq_reader r = mcq_reader_of(mcq_slice_of(m->data, m->len));
+    if (m->len != NUMBER_LEN)
+        return strip(m, 0) ? REPLY_STRAY : no_delimiter(m);
+    if (!strip(m, 1) || !mcq_reader_be32(&r, &number))
+        return REPLY_MALFORMED;
+    return s->req.asked == p && number == s->req.number ? REPLY_DUE : REPLY_STRAY;
+}
+
+static enum reply look_at(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_msg *m)
+{
+    if (s->opts->req_correlate)
+        return look_at_number(s, p, m);
+    if (!strip(m, 0))
+        return no_delimiter(m);
     if (p->late_cnt != 0) {
         p->late_cnt--;
-        return false;
+        return REPLY_STRAY;
     }
-    return s->req.asked == p;
+    return s->req.asked == p ? REPLY_DUE : REPLY_STRAY;
 }
 
 /* The handler may ask again, so the socket is free before it runs. If it refuses the reply and
@@ -112,15 +167,19 @@ static bool deliver_reply(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_ms
 static size_t req_receive(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_msg *msgs, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (!strip(&msgs[i])) {
+        switch (look_at(s, p, &msgs[i])) {
+        case REPLY_DUE:
+            if (!deliver_reply(s, p, &msgs[i]))
+                return i;
+            break;
+        case REPLY_STRAY:
+            mcq_psock_drop(s, p, MCQ_REASON_PATTERN, 1);
+            break;
+        case REPLY_MALFORMED:
             mcq_psock_drop(s, p, MCQ_REASON_PATTERN, n - i);
-            s->up->close_pipe(s->up_ctx, p, MCQ_REASON_PROTOCOL);
+            mcq_balance_end(s, p, MCQ_REASON_PROTOCOL);
             return n;
         }
-        if (!expected(s, p))
-            mcq_psock_drop(s, p, MCQ_REASON_PATTERN, 1);
-        else if (!deliver_reply(s, p, &msgs[i]))
-            return i;
     }
     return n;
 }
@@ -131,8 +190,8 @@ static void req_timeout(struct mcq_psock *s)
     if (p == NULL)
         return;
     s->req.asked = NULL;
-    if (p->late_cnt++ != 0 && p->up)
-        s->up->close_pipe(s->up_ctx, p, MCQ_REASON_TIMEOUT);
+    if (!s->opts->req_correlate && p->late_cnt++ != 0)
+        mcq_balance_end(s, p, MCQ_REASON_TIMEOUT);
 }
 
 const struct mcq_pattern mcq_pattern_req = {

@@ -1,7 +1,10 @@
 /* ROUTER (RFC 28): addresses its peers by identity, which each has to itself. What comes is
- * delivered without an identity frame, for the peer's handle says who; what goes to nobody or to
- * a full peer is dropped, counted and told, unless the user named the peer by its handle: then
- * fullness is MCQ_EAGAIN. Adds no empty delimiter.
+ * delivered without an identity frame, for the peer's handle says who; what goes to nobody is
+ * dropped, counted and told, or MCQ_ENOENT if router_mandatory. Adds no empty delimiter.
+ *
+ * A newcomer with the identity of another is refused (identity policy reject), or takes it over at
+ * once (replace): the older connection is a ghost, which nobody finds any more, and ends. What was
+ * queued for it ends, or waits for its next connection, as at any disconnect.
  */
 #include "patterns/psock.h"
 #include "patterns/tables.h"
@@ -25,12 +28,26 @@ static void generate_identity(struct mcq_psock *s, struct mcq_pipe *p)
     } while (mcq_psock_find(s, mcq_slice_of(p->identity, p->identity_len)) != NULL);
 }
 
+/* Whoever else has p's identity makes way for it; false: p has to go. */
+static bool claim_identity(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    struct mcq_pipe *owner = mcq_psock_find(s, mcq_slice_of(p->identity, p->identity_len));
+    if (owner == NULL)
+        return true;
+    if (s->opts->identity_policy == MCQ_IDENTITY_REJECT)
+        return false;
+    s->stats->ghosts++;
+    mcq_psock_end(s, owner, MCQ_REASON_REPLACED);
+    return true;
+}
+
 static enum mcq_reason router_attach(struct mcq_psock *s, struct mcq_pipe *p)
 {
     if (p->identity_len == 0)
         generate_identity(s, p);
-    else if (mcq_psock_find(s, mcq_slice_of(p->identity, p->identity_len)) != NULL)
+    else if (!claim_identity(s, p))
         return mcq_psock_refuse(s, MCQ_REASON_IDENTITY);
+    mcq_psock_probe(s, p);
     return mcq_psock_attach(s, p);
 }
 
@@ -39,14 +56,11 @@ static enum mcq_error send_by_identity(struct mcq_psock *s, const struct mcq_msg
     if (m->frame_cnt < 2)
         return MCQ_EINVAL;
     struct mcq_pipe *p = mcq_psock_find(s, mcq_slice_of(m->data, m->len));
-    if (p == NULL) {
-        mcq_psock_drop(s, NULL, MCQ_REASON_NO_PEER, 1);
-        return MCQ_OK;
-    }
-    enum mcq_error err = mcq_pipe_put(p, MCQ_PSOCK_NO_PREFIX, m, 1);
-    if (err != MCQ_EAGAIN)
-        return err;
-    mcq_psock_drop(s, p, MCQ_REASON_HWM, 1);
+    if (p != NULL)
+        return mcq_psock_put(s, p, s->opts->slow, MCQ_PSOCK_NO_PREFIX, m, 1);
+    if (s->opts->router_mandatory)
+        return MCQ_ENOENT;
+    mcq_psock_drop(s, NULL, MCQ_REASON_NO_PEER, 1);
     return MCQ_OK;
 }
 

@@ -52,7 +52,10 @@ static __attribute__((noinline)) enum mcq_error send_bytes_slow(struct mcq_sock 
             return MCQ_OK;
         }
     }
-    return err;
+    if (err != MCQ_EAGAIN || ps->opts->slow == MCQ_SLOW_BLOCK)
+        return err;
+    struct mcq_msg msg = mcq_msg_of(data, len);
+    return send_msg(sock, NULL, &msg);
 }
 
 enum mcq_error mcq_send_bytes(struct mcq_sock *sock, const void *data, size_t len)
@@ -93,6 +96,8 @@ enum mcq_error mcq_tx_reserve(struct mcq_sock *sock, size_t len, void **at)
         err = mcq_pipe_reserve(p, len, at);
     if (err == MCQ_OK)
         sock->reserved = p;
+    else if (err == MCQ_EAGAIN && ps->opts->slow != MCQ_SLOW_BLOCK)
+        err = mcq_psock_again(ps);
     return err;
 }
 
