@@ -41,7 +41,10 @@ void mcq_publication_end(struct mcq_publication *pub)
 
 bool mcq_publication_fits(const struct mcq_publication *pub, struct mcq_pipe *p)
 {
-    return mcq_pipe_has_room(p, pub->len);
+    if (mcq_pipe_has_room(p, pub->len))
+        return true;
+    mcq_psock_refused(pub->s, p);
+    return false;
 }
 
 /* If there is no block for it, each pipe tries for a copy of its own. Blocks of the receive ring
@@ -68,7 +71,7 @@ void mcq_publication_give_slow(struct mcq_publication *pub, struct mcq_pipe *p)
 
 static bool takes(const struct mcq_psock *s, const struct mcq_pipe *p)
 {
-    return p->up || (p->connecting && !s->opts->immediate);
+    return p->up || mcq_psock_keeps(s, p);
 }
 
 static bool all_fit(const struct mcq_publication *pub)

@@ -60,6 +60,16 @@ static void model_push(struct model *m, const struct bytes *msg)
     m->bytes += msg->len;
 }
 
+static void model_push_front(struct model *m, const struct bytes *msg)
+{
+    if (m->cnt == m->cap)
+        model_grow(m);
+    m->first--;
+    m->cnt++;
+    *model_at(m, 0) = *msg;
+    m->bytes += msg->len;
+}
+
 /* Messages [at, at + cnt) are gone: those before them move up. */
 static void model_drop(struct model *m, size_t at, size_t cnt)
 {
@@ -273,6 +283,7 @@ void world_settle(struct world *w, enum mcq_error err, struct bytes *msg)
         free(msg->ptr);
     }
     *msg = (struct bytes){NULL, 0, 0};
+    msgs -= p->probe != NULL ? 1 : 0;
     want(w, p->hwm_msgs == MCQ_UNLIMITED || p->conflates || msgs <= p->hwm_msgs);
 }
 
@@ -443,6 +454,18 @@ void world_rewind(struct world *w)
     w->in_flight = false;
     want(w, w->p.msgs_out == w->m.out && w->p.head_sent == 0);
     want(w, mcq_pipe_at_boundary(&w->p));
+}
+
+void world_probe(struct world *w)
+{
+    bool there = w->p.probe != NULL;
+    struct bytes msg = {NULL, 0, 0};
+    bool ok = mcq_pipe_probe(&w->p);
+    want(w, (w->p.probe != NULL) == ok);
+    if (!ok || there)
+        return;
+    world_add_frame(&msg, false, NULL, 0);
+    model_push_front(&w->m, &msg);
 }
 
 void world_drain(struct world *w)

@@ -84,6 +84,8 @@ void world_reserve(struct world *w);
 void world_gather(struct world *w);
 void world_sent(struct world *w);
 void world_rewind(struct world *w);
+/* A new connection: an empty message goes first. */
+void world_probe(struct world *w);
 /* Sends all there is. */
 void world_drain(struct world *w);
 /* Drops the oldest for a message of `need` stored bytes: exactly as many as that takes. */

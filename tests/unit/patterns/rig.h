@@ -59,6 +59,7 @@ struct rig_peer {
     /* a test's own */
     uint64_t key;
     int ring;
+    bool full;
 };
 
 /* The whole world for one socket of that type, with room for plan's subscriptions. */

@@ -10,13 +10,15 @@
 
 enum { OUT, PENDING, UP }; /* rig_peer.ring: the ring a peer is in, by this model */
 
-/* A second, naive account of the rotation: whoever got its message, or came, longest ago is next.
- */
+/* A second, naive account of the rotation: whoever got its message, or came, longest ago is next;
+ * of those that are full, whoever was found so longest ago is dealt with first. */
 struct model {
     struct rig *r;
     uint64_t now;
     bool waits;
     uint32_t writable;
+    /* what the policies must have counted */
+    uint64_t hwm, slow, conflated, old;
 };
 
 static int active(const struct model *m)
@@ -24,27 +26,49 @@ static int active(const struct model *m)
     return m->r->s.peers_up != 0 ? UP : PENDING;
 }
 
+static bool blocks(const struct model *m)
+{
+    return m->r->opts.slow == MCQ_SLOW_BLOCK;
+}
+
+static bool keeps(const struct model *m, const struct rig_peer *p)
+{
+    return p->pipe.connecting && !m->r->opts.immediate;
+}
+
+static bool is_full(const struct model *m, const struct rig_peer *p)
+{
+    uint64_t max = m->r->opts.slow == MCQ_SLOW_CONFLATE ? 1 : HWM;
+    return mcq_pipe_queued_msgs(&p->pipe) >= max;
+}
+
 static void enter(struct model *m, struct rig_peer *p, int ring)
 {
     p->ring = ring;
+    p->full = false;
     p->key = ++m->now;
 }
 
-static struct rig_peer *oldest(const struct model *m)
+static struct rig_peer *oldest_of(const struct model *m, bool full)
 {
     struct rig_peer *best = NULL;
     for (uint32_t i = 0; i < m->r->peer_cnt; i++) {
         struct rig_peer *p = m->r->peers[i];
-        if (p->ring == active(m) && (best == NULL || p->key < best->key))
+        if (p->ring == active(m) && p->full == full && (best == NULL || p->key < best->key))
             best = p;
     }
     return best;
 }
 
+static struct rig_peer *oldest(const struct model *m)
+{
+    return oldest_of(m, false);
+}
+
 /* A sender that waits hears of it as soon as anybody may have room. */
 static void settle(struct model *m)
 {
-    if (!m->waits || oldest(m) == NULL)
+    if (!m->waits || (oldest(m) == NULL && (blocks(m) || oldest_of(m, true) == NULL)))
         return;
     m->waits = false;
     m->writable++;
@@ -53,26 +77,75 @@ static void settle(struct model *m)
 static struct rig_peer *expected(struct model *m)
 {
     struct rig_peer *p;
-    while ((p = oldest(m)) != NULL && mcq_pipe_queued_msgs(&p->pipe) >= HWM)
-        p->ring = OUT;
+    while ((p = oldest(m)) != NULL && is_full(m, p)) {
+        p->full = true;
+        p->key = ++m->now;
+    }
     return p;
+}
+
+static void detach(struct model *m, struct rig_peer *p);
+
+/* What the policy does with a message that nobody has room for. */
+static void check_full(struct model *m, struct rig_peer *victim, uint64_t before)
+{
+    struct rig *r = m->r;
+    bool ends = false;
+    switch (r->opts.slow) {
+    case MCQ_SLOW_DROP_NEW:
+        m->hwm++;
+        break;
+    case MCQ_SLOW_DROP_OLD:
+        m->old++;
+        break;
+    case MCQ_SLOW_CONFLATE:
+        m->conflated++;
+        break;
+    case MCQ_SLOW_DISCONNECT:
+        ends = victim->pipe.up;
+        m->hwm++;
+        m->slow += ends ? 1 : 0;
+        break;
+    case MCQ_SLOW_DEFAULT:
+    case MCQ_SLOW_BLOCK:
+        cr_assert_fail("taken");
+    }
+    cr_assert_eq(mcq_pipe_queued_msgs(&victim->pipe), before);
+    cr_assert_eq(r->closed[MCQ_REASON_SLOW], m->slow);
+    cr_assert_eq(r->stats.slow_disconnects, m->slow);
+    if (ends)
+        detach(m, victim);
+}
+
+/* As mcq_send_bytes does it. */
+static enum mcq_error pick_and_put(struct model *m, struct rig_peer *want, struct rig_peer *victim)
+{
+    struct rig *r = m->r;
+    enum mcq_error err;
+    enum mcq_slow slow = r->opts.slow;
+    struct mcq_pipe *p = r->s.pattern->pick(&r->s, 1, &err);
+    if (want == NULL && (slow == MCQ_SLOW_DROP_OLD || slow == MCQ_SLOW_CONFLATE))
+        want = victim;
+    cr_assert_eq(p, want != NULL ? &want->pipe : NULL);
+    if (p == NULL)
+        return err == MCQ_EAGAIN && !blocks(m) && victim != NULL ? rig_send(r, NULL, "x") : err;
+    err = mcq_pipe_put_bytes(p, "x", 1);
+    r->s.pattern->chosen(&r->s, p);
+    return err;
 }
 
 static void check_send(struct model *m, uint64_t roll)
 {
     struct rig *r = m->r;
     struct rig_peer *want = expected(m);
-    uint64_t before = want != NULL ? mcq_pipe_queued_msgs(&want->pipe) : 0;
-    enum mcq_error err;
-    if (roll % 2 == 0) {
-        err = rig_send(r, NULL, "x");
-    } else {
-        struct mcq_pipe *p = r->s.pattern->pick(&r->s, 1, &err);
-        cr_assert_eq(p, want != NULL ? &want->pipe : NULL);
-        if (p != NULL) {
-            err = mcq_pipe_put_bytes(p, "x", 1);
-            r->s.pattern->chosen(&r->s, p);
-        }
+    struct rig_peer *victim = want == NULL ? oldest_of(m, true) : NULL;
+    struct rig_peer *to = want != NULL ? want : victim;
+    uint64_t before = to != NULL ? mcq_pipe_queued_msgs(&to->pipe) : 0;
+    enum mcq_error err = roll % 2 == 0 ? rig_send(r, NULL, "x") : pick_and_put(m, want, victim);
+    if (want == NULL && victim != NULL && !blocks(m)) {
+        cr_assert_eq(err, MCQ_OK);
+        check_full(m, victim, before);
+        return;
     }
     if (want == NULL) {
         cr_assert_eq(err, MCQ_EAGAIN);
@@ -90,8 +163,8 @@ static void check_drain(struct model *m, struct rig_peer *p)
     rig_drain(p);
     if (!starved || p->pipe.starved)
         return;
-    if (p->ring == OUT && (p->pipe.up || p->pipe.connecting))
-        enter(m, p, p->pipe.up ? UP : PENDING);
+    if (p->full)
+        enter(m, p, p->ring);
     settle(m);
 }
 
@@ -108,17 +181,14 @@ static void attach(struct model *m, struct rig_peer *p)
 static void detach(struct model *m, struct rig_peer *p)
 {
     rig_detach(p);
-    p->ring = OUT;
-    if (p->pipe.connecting)
-        enter(m, p, PENDING);
+    enter(m, p, keeps(m, p) ? PENDING : OUT);
     settle(m);
 }
 
 static void add(struct model *m, bool connecting)
 {
     struct rig_peer *p = rig_peer_new(m->r, connecting, HWM);
-    if (connecting)
-        enter(m, p, PENDING);
+    enter(m, p, keeps(m, p) ? PENDING : OUT);
     settle(m);
 }
 
@@ -158,20 +228,64 @@ static void step(struct model *m, uint64_t *seed)
     }
 }
 
+/* The one way past the choice leads to the only one that has a turn. */
+static void check_solo(const struct model *m)
+{
+    const struct mcq_pipe *solo = m->r->s.solo;
+    uint32_t turns = 0;
+    for (uint32_t i = 0; i < m->r->peer_cnt; i++) {
+        const struct rig_peer *p = m->r->peers[i];
+        if (p->ring == active(m) && !p->full) {
+            cr_assert(solo == NULL || solo == &p->pipe);
+            turns++;
+        }
+    }
+    cr_assert_eq(solo != NULL, turns == 1);
+}
+
+static void check_counts(const struct model *m)
+{
+    const struct rig *r = m->r;
+    cr_assert_eq(r->stats.drops_hwm, m->hwm);
+    cr_assert_eq(r->stats.drops_old, m->old);
+    cr_assert_eq(r->stats.conflated, m->conflated);
+    cr_assert_eq(r->dropped[MCQ_REASON_HWM] + r->dropped[MCQ_REASON_SLOW], m->hwm + m->old);
+    cr_assert_eq(r->dropped[MCQ_REASON_SLOW], m->slow);
+    cr_assert_eq(r->dropped[MCQ_REASON_CONFLATED], m->conflated);
+    cr_assert_eq(r->slow_cnt, r->stats.slow_enters);
+    cr_assert_eq(r->slow_end_cnt, r->stats.slow_leaves);
+}
+
+static void agree(enum mcq_slow slow, uint64_t run)
+{
+    struct model m = {.r = rig_new(run % 2 == 0 ? MCQ_PUSH : MCQ_DEALER, NULL)};
+    uint64_t seed = run * UINT64_C(0x9e3779b97f4a7c15);
+    m.r->opts.slow = slow;
+    m.r->opts.immediate = run % 3 == 0;
+    for (int i = 0; i < 3000; i++) {
+        step(&m, &seed);
+        cr_assert_eq(m.r->writable_cnt, m.writable, "run %d step %d", (int)run, i);
+        cr_assert_eq(m.r->s.sender_waits, m.waits);
+        check_solo(&m);
+        check_counts(&m);
+    }
+    cr_assert(blocks(&m) || m.hwm + m.old + m.conflated > 50);
+    rig_free(m.r);
+}
+
 /* Random peers come, go, fill up and drain: each message goes to exactly whom the model says, and
  * a refused sender hears of room exactly when there is some. */
 Test(balance, agrees_with_a_naive_model)
 {
-    for (uint64_t run = 1; run <= 20; run++) {
-        struct model m = {.r = rig_new(run % 2 == 0 ? MCQ_PUSH : MCQ_DEALER, NULL)};
-        uint64_t seed = run * UINT64_C(0x9e3779b97f4a7c15);
-        for (int i = 0; i < 3000; i++) {
-            step(&m, &seed);
-            cr_assert_eq(m.r->writable_cnt, m.writable, "run %d step %d", (int)run, i);
-            cr_assert_eq(m.r->s.sender_waits, m.waits);
-        }
-        rig_free(m.r);
-    }
+    for (uint64_t run = 1; run <= 20; run++)
+        agree(MCQ_SLOW_BLOCK, run);
+}
+
+Test(balance, agrees_with_a_naive_model_under_every_policy)
+{
+    for (uint64_t run = 1; run <= 12; run++)
+        for (int slow = MCQ_SLOW_DROP_NEW; slow <= MCQ_SLOW_DISCONNECT; slow++)
+            agree((enum mcq_slow)slow, run);
 }
 
 Test(balance, removing_one_peer_skips_no_other)

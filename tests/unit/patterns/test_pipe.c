@@ -34,6 +34,8 @@ static void end_connection(struct world *w)
     world_rewind(w);
     if (world_below(w, 3) == 0)
         world_fini(w);
+    if (world_below(w, 2) == 0)
+        world_probe(w);
 }
 
 static void step(struct world *w)
