@@ -62,19 +62,13 @@ static struct mcq_pipe *solo_of(const struct mcq_psock *s, const struct mcq_bala
     return alone && s->pattern->pick != NULL ? r->current : NULL;
 }
 
-/* Might a send be taken? */
-static bool takes(const struct mcq_psock *s, const struct mcq_balance_ring *r)
-{
-    return r->current != NULL || (s->opts->slow != MCQ_SLOW_BLOCK && !mcq_list_empty(&r->full));
-}
-
 /* After any change: the right ring is active, and a sender hears of room. */
 static void settle(struct mcq_psock *s)
 {
     struct mcq_balance *b = &s->balance;
     b->active = s->peers_up != 0 ? &b->up : &b->pending;
     s->solo = solo_of(s, b->active);
-    if (takes(s, b->active))
+    if (b->active->current != NULL)
         mcq_psock_wake(s);
 }
 

@@ -193,7 +193,6 @@ uint64_t mcq_pipe_drop_old(struct mcq_pipe *p, size_t need)
         need = SIZE_MAX;
     if (need != SIZE_MAX && !worth_it(p, kept, need))
         return 0;
-    p->reserved = 0;
     uint64_t cnt = drop_sealed(p, kept, need, &gone);
     cnt += drop_open(p, need);
     mcq_pipe_idle(p);

@@ -176,15 +176,8 @@ static enum mcq_error drop_new(struct mcq_psock *s, struct mcq_pipe *p, enum mcq
 static enum mcq_error put_newest(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_slice prefix,
                                  const struct mcq_msg *m, uint32_t first)
 {
-    enum mcq_error err;
-    size_t need = p->at_mark ? mcq_pipe_need(prefix, m, first) : SIZE_MAX;
-    for (;;) {
-        mcq_psock_shed(s, p, need);
-        err = mcq_pipe_put(p, prefix, m, first);
-        if (err != MCQ_EAGAIN || p->at_mark || need == SIZE_MAX)
-            break;
-        need = SIZE_MAX;
-    }
+    mcq_psock_shed(s, p, p->at_mark ? mcq_pipe_need(prefix, m, first) : SIZE_MAX);
+    enum mcq_error err = mcq_pipe_put(p, prefix, m, first);
     return err != MCQ_EAGAIN ? err : drop_new(s, p, MCQ_REASON_HWM);
 }
 

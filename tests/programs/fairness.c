@@ -17,7 +17,10 @@ struct fair {
     struct mcq_diary diary;
     char endpoint[64], other_endpoint[64];
     atomic_ulong ready, subscribed, sent, got, stop, writables, flooded;
+    atomic_ulong quiet_got, got_before_quiet;
     size_t len;
+    enum mcq_sock_type type;
+    const char *peer_type; /* of those who flood */
     const struct mcq_text *flood;
     bool one_byte;
     char *body;
@@ -202,7 +205,7 @@ static void *flood(void *arg)
 {
     struct fair *f = arg;
     static __thread char sink[65536];
-    int fd = mcq_raw_open(f->endpoint, "DEALER");
+    int fd = mcq_raw_open(f->endpoint, f->peer_type);
     size_t at = 0;
     while (f->stop == 0) {
         size_t n = f->one_byte ? 1 : f->flood->len - at;
@@ -238,6 +241,7 @@ static void flooded(const char *name, const struct mcq_text *bytes, bool one_byt
     struct fair *f = calloc(1, sizeof(*f));
     struct mcq_trial trial = {name, mcq_trial_opts(), start_flooded, flood_and_trip, f};
     f->flood = bytes;
+    f->peer_type = "DEALER";
     f->one_byte = one_byte;
     mcq_trial_run(&trial);
     CHECK(f->mid.proto.errors == 0);
@@ -266,6 +270,104 @@ static void floods(void)
     mcq_text_fini(&unknown);
     mcq_text_fini(&empty);
     mcq_text_fini(&frames);
+}
+
+/* --- a quiet peer beside two firehoses ------------------------------------------------------- */
+
+#define QUIET      200u
+#define QUIET_LEN  24u
+#define HOSE_LEN   16u
+#define HOSE_BURST 1000u
+/* Messages of the firehoses that may come before one of the quiet peer's which the kernel has: what
+ * two of them may have received and not delivered, twice over, and the turn that was under way. */
+#define HOSE_MAX (2u * 4u * 262144u / HOSE_LEN)
+
+static enum mcq_flow on_hose(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                             struct mcq_msg *msg)
+{
+    struct fair *f = ctx;
+    bool quiet = mcq_msg_bytes(msg) == QUIET_LEN;
+    (void)from;
+    if (mcq_sock_type(sock) == MCQ_REP) {
+        struct mcq_msg reply = mcq_msg_of("", 0);
+        CHECK(mcq_send(sock, &reply) == MCQ_OK || f->stop != 0);
+    }
+    if (quiet) {
+        f->got_before_quiet = f->got;
+        atomic_fetch_add(&f->quiet_got, 1);
+    } else {
+        atomic_fetch_add(&f->got, 1);
+    }
+    return MCQ_CONTINUE;
+}
+
+static const struct mcq_sock_handlers hosed = {.message = on_hose, .event = on_event};
+
+static int start_hosed(struct mcq_shard *shard, void *arg)
+{
+    struct fair *f = arg;
+    f->sock = open_bound(shard, f, f->type, &hosed, f->endpoint);
+    atomic_store(&f->ready, 1);
+    return 0;
+}
+
+static void put_message(struct mcq_text *out, enum mcq_sock_type type, size_t len)
+{
+    static const char body[QUIET_LEN];
+    if (type == MCQ_REP)
+        mcq_raw_frame(out, MCQ_RAW_MORE, "", 0);
+    mcq_raw_frame(out, 0, body, len);
+}
+
+/* The count is read after the kernel has the message: a pause of this thread's can't spoil it. */
+static void send_quietly(struct fair *f)
+{
+    struct mcq_text out = {NULL, 0, 0};
+    int fd = mcq_raw_open(f->endpoint, f->peer_type);
+    put_message(&out, f->type, QUIET_LEN);
+    for (unsigned long i = 1; i <= QUIET; i++) {
+        if (!CHECK(mcq_raw_write(fd, out.ptr, out.len)))
+            break;
+        unsigned long before = f->got;
+        if (!CHECK(mcq_trial_wait_quick(&f->quiet_got, i)))
+            break;
+        CHECK(f->got_before_quiet < before + HOSE_MAX);
+    }
+    mcq_raw_reset(fd);
+    mcq_text_fini(&out);
+}
+
+static void *hose_and_send(void *arg)
+{
+    struct fair *f = arg;
+    pthread_t threads[2];
+    mcq_trial_wait(&f->ready, 1);
+    for (unsigned i = 0; i < 2; i++)
+        if (pthread_create(&threads[i], NULL, flood, f) != 0)
+            abort();
+    CHECK(mcq_trial_wait(&f->got, 1000));
+    send_quietly(f);
+    atomic_store(&f->stop, 1);
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(mcq_post(f->shard, finish, f) == MCQ_OK);
+    return NULL;
+}
+
+static void beside_firehoses(const char *name, enum mcq_sock_type type, const char *peer_type)
+{
+    struct fair *f = calloc(1, sizeof(*f));
+    struct mcq_text burst = {NULL, 0, 0};
+    struct mcq_trial trial = {name, mcq_trial_opts(), start_hosed, hose_and_send, f};
+    for (unsigned i = 0; i < HOSE_BURST; i++)
+        put_message(&burst, type, HOSE_LEN);
+    f->type = type;
+    f->peer_type = peer_type;
+    f->flood = &burst;
+    mcq_trial_run(&trial);
+    mcq_diary_end(&f->diary);
+    mcq_text_fini(&burst);
+    free(f);
 }
 
 /* --- PING while the other direction is full -------------------------------------------------- */
@@ -348,6 +450,10 @@ int main(void)
     stalled(1000);
     stalled(20000);
     floods();
+    beside_firehoses("PULL beside firehoses", MCQ_PULL, "PUSH");
+    beside_firehoses("DEALER beside firehoses", MCQ_DEALER, "DEALER");
+    beside_firehoses("ROUTER beside firehoses", MCQ_ROUTER, "DEALER");
+    beside_firehoses("REP beside firehoses", MCQ_REP, "REQ");
     full(16);
     full(3000);
     full(1000000);

@@ -505,6 +505,7 @@ void world_drop_old(struct world *w, size_t need)
     size_t from = first_droppable(w);
     size_t cnt = 0;
     uint64_t msgs = mcq_pipe_queued_msgs(p), bytes = mcq_pipe_queued_bytes(p);
+    size_t asked = need;
     if (p->conflates)
         need = SIZE_MAX;
     if (splits(w) && w->m.taken == 0 && w->segs.in_use != w->segs.max)
@@ -516,7 +517,7 @@ void world_drop_old(struct world *w, size_t need)
     }
     if (need != SIZE_MAX && !has_credit(w, msgs, bytes, need))
         cnt = 0; /* all that for nothing */
-    want(w, mcq_pipe_drop_old(p, need) == cnt);
+    want(w, mcq_pipe_drop_old(p, asked) == cnt);
     model_drop(&w->m, from, cnt);
     w->dropped += cnt;
     check_flight(w);

@@ -68,7 +68,7 @@ static struct rig_peer *oldest(const struct model *m)
 /* A sender that waits hears of it as soon as anybody may have room. */
 static void settle(struct model *m)
 {
-    if (!m->waits || (oldest(m) == NULL && (blocks(m) || oldest_of(m, true) == NULL)))
+    if (!m->waits || oldest(m) == NULL)
         return;
     m->waits = false;
     m->writable++;
@@ -321,6 +321,29 @@ Test(balance, queues_before_a_connection_and_follows_whoever_is_up)
     cr_assert_str_eq(rig_got(b), "4");
     rig_detach(b);
     cr_assert_eq(mcq_pipe_queued_msgs(&a->pipe), 1, "kept over everything");
+    rig_free(r);
+}
+
+/* The shard ends the connection later in the turn, and sends may complete until then. */
+Test(balance, one_whose_connection_is_ending_gets_nothing)
+{
+    struct rig *r = rig_new(MCQ_PUSH, NULL);
+    r->opts.slow = MCQ_SLOW_DISCONNECT;
+    struct rig_peer *slow = rig_peer_new(r, false, 1), *other = rig_peer_new(r, false, 1);
+    cr_assert_eq(rig_attach(slow, NULL), MCQ_REASON_NONE);
+    cr_assert_eq(rig_attach(other, NULL), MCQ_REASON_NONE);
+    for (int i = 0; i < 5; i++)
+        cr_assert_eq(rig_send(r, NULL, "x"), MCQ_OK);
+    cr_assert_eq(r->closed_pipe, &slow->pipe);
+    cr_assert_eq(r->closed[MCQ_REASON_SLOW], 1, "not one peer per message");
+    cr_assert_eq(r->dropped[MCQ_REASON_SLOW], 3);
+    cr_assert_eq(rig_drain(slow), 1);
+    cr_assert_eq(rig_drain(other), 1);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(rig_send(r, NULL, "y"), MCQ_OK);
+        cr_assert_eq(rig_drain(other), 1);
+    }
+    cr_assert(mcq_pipe_empty(&slow->pipe));
     rig_free(r);
 }
 

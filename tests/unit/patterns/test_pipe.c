@@ -145,6 +145,7 @@ Test(pipe, random_conflating)
 {
     runs((struct plan){LARGE, NO_MSGS, .conflates = true});
     runs((struct plan){SMALL, NO_BYTES, .conflates = true});
+    runs((struct plan){SMALL, .conflates = true, .hwm_msgs = 1, .hwm_bytes = 1});
 }
 
 Test(pipe, high_water_mark_is_exact)

@@ -329,6 +329,27 @@ Test(psock, conflate_never_touches_what_is_under_way)
     rig_free(r);
 }
 
+/* Values that nobody reads don't eat their way through blocks. */
+Test(psock, conflate_writes_to_the_same_place)
+{
+    struct rig *r = rig_of(MCQ_PUSH, MCQ_SLOW_CONFLATE);
+    struct rig_peer *p = peer_up(r, HWM);
+    struct mcq_slice out[4];
+    uint32_t cnt;
+    cr_assert_eq(rig_send(r, NULL, "0"), MCQ_OK);
+    size_t len = mcq_pipe_gather(&p->pipe, out, 4, 1000, &cnt);
+    cr_assert_eq(rig_send(r, NULL, "1"), MCQ_OK);
+    const uint8_t *at = p->pipe.open;
+    for (int i = 0; i < 10; i++) {
+        cr_assert_eq(rig_send(r, NULL, "2"), MCQ_OK);
+        cr_assert_eq(p->pipe.open, at);
+    }
+    mcq_pipe_sent(&p->pipe, len);
+    expect_text(p, 2);
+    cr_assert_null(rig_got(p));
+    rig_free(r);
+}
+
 Test(psock, what_is_larger_than_the_room_is_dropped_itself)
 {
     static char big[5000];

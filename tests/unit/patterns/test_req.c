@@ -156,6 +156,7 @@ Test(req, a_second_timeout_in_a_row_closes_the_connection)
     }
     cr_assert_eq(r->closed[MCQ_REASON_TIMEOUT], 1);
     cr_assert_eq(r->closed_pipe, &p->pipe);
+    cr_assert_eq(rig_send(r, NULL, "q"), MCQ_EAGAIN, "not over the connection that is ending");
     rig_detach(p);
     cr_assert_eq(rig_attach(p, NULL), MCQ_REASON_NONE);
     cr_assert_eq(rig_send(r, NULL, "q"), MCQ_OK);
