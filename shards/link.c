@@ -256,13 +256,23 @@ static void tell_left(struct mcq_link *link)
                                                 .cnt = link->left_told});
 }
 
+/* No connection inherits what was queued for another one. */
+static void forget_left(struct mcq_link *link)
+{
+    link->shard->stats.pattern.drops_end += mcq_pipe_fini(&link->pipe);
+    link->left_told = 0;
+}
+
 static void session_closed(struct mcq_link *link)
 {
     struct mcq_report report;
+    bool immediate = link->sock->opts.immediate;
     mcq_session_closed(link, &report);
     mcq_sock_tell_due(link);
-    if (was_up(link) && !goes_on(link))
+    if (was_up(link) && (immediate || !goes_on(link)))
         tell_left(link);
+    if (immediate)
+        forget_left(link);
     tell_end(link, &report);
     set_live(link, false);
 }

@@ -280,7 +280,9 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_send_many(struct mcq_sock *sock, struct 
 /* mcq_tx_reserve *gives* room for one frame of up to len bytes (at most 16 KiB) inside the next
  * peer's transmit block; the caller writes there and calls mcq_tx_commit with the bytes used,
  * before any other call on this socket and before returning to the loop; a reservation not
- * committed is forgotten. PUSH, DEALER, PAIR; others MCQ_ENOTSUP. */
+ * committed is forgotten. PUSH, DEALER, PAIR; others MCQ_ENOTSUP.
+ * When nobody has room: with `slow` drop-old or conflate what waits makes room, now; with the
+ * others MCQ_EAGAIN, as with block, for there is no message yet that could be dropped. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_tx_reserve(struct mcq_sock *sock, size_t len, void **at);
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_tx_commit(struct mcq_sock *sock, size_t len);
 
