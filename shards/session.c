@@ -14,7 +14,9 @@ void mcq_session_open(struct mcq_link *link, struct mcq_conn *conn)
         .identity = mcq_slice_of(sock->identity, sock->opts.identity_len),
         .handshake_deadline_ns = now + sock->opts.handshake_ms * 1000000ull,
     };
-    *s = (struct mcq_session){.conn = conn, .msgs_out_base = link->pipe.msgs_out};
+    *s = (struct mcq_session){.conn = conn,
+                              .msgs_out_base = link->pipe.msgs_out,
+                              .msgs_out_counted = link->pipe.msgs_out};
     mcq_zmtp_init(&s->zmtp, &cfg, now);
     link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
     mcq_session_rearm(link);
@@ -77,6 +79,7 @@ void mcq_session_closed(struct mcq_link *link, struct mcq_report *report)
     struct mcq_session *s = &link->session;
     struct mcq_buf_heap *heap = link->shard->heap;
     bool cut = mcq_pipe_rewind(&link->pipe);
+    mcq_session_count_out(link);
     *report = (struct mcq_report){
         .msgs_in = s->msgs_in,
         .msgs_out = link->pipe.msgs_out - s->msgs_out_base,

@@ -62,6 +62,7 @@ struct mcq_session {
     uint64_t msgs_in;
     uint64_t undelivered_bytes;  /* of a window that had to be given up before the end */
     uint64_t msgs_out_base;      /* pipe->msgs_out when this connection came up */
+    uint64_t msgs_out_counted;   /* pipe->msgs_out as the shard's stats know it */
     bool paused;                 /* by the user, until mcq_peer_resume */
     bool refused;                /* by the pattern, until it asks again */
     bool ended;                  /* end was called; waits for CLOSED */
@@ -93,6 +94,8 @@ bool mcq_session_recall(struct mcq_link *link);
 /* Sends control and what the pipe holds, if no send is in flight. true: something was submitted. */
 bool mcq_session_flush(struct mcq_link *link);
 void mcq_session_sent(struct mcq_link *link, uint32_t len);
+/* Messages that have left the pipe are counted; the pipe may find out at any time. */
+void mcq_session_count_out(struct mcq_link *link);
 /* The peer's stream has ended, or an operation failed: what it sent before is delivered first, as
  * far as nobody has it paused. */
 void mcq_session_eof(struct mcq_link *link);

@@ -91,11 +91,17 @@ static void remember_mark(struct mcq_link *link)
         (struct mcq_session_mark){s->conn->bytes_out, link->pipe.msgs_out - s->msgs_out_base};
 }
 
+void mcq_session_count_out(struct mcq_link *link)
+{
+    struct mcq_session *s = &link->session;
+    link->shard->stats.proto.msgs_out += link->pipe.msgs_out - s->msgs_out_counted;
+    s->msgs_out_counted = link->pipe.msgs_out;
+}
+
 void mcq_session_sent(struct mcq_link *link, uint32_t len)
 {
     struct mcq_session *s = &link->session;
     struct mcq_shard *sh = link->shard;
-    uint64_t msgs = link->pipe.msgs_out;
     size_t ctl_len = 0;
     s->sending = false;
     sh->stats.proto.bytes_out += len;
@@ -110,7 +116,7 @@ void mcq_session_sent(struct mcq_link *link, uint32_t len)
     if (s->sending_pipe) {
         s->sending_pipe = false;
         bool room = mcq_pipe_sent(&link->pipe, len - ctl_len);
-        sh->stats.proto.msgs_out += link->pipe.msgs_out - msgs;
+        mcq_session_count_out(link);
         remember_mark(link);
         if (room && link->added)
             link->sock->psock.pattern->writable(&link->sock->psock, &link->pipe);

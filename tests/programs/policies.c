@@ -192,9 +192,9 @@ static unsigned read_numbers(int fd, unsigned most, uint32_t *last, uint32_t *ga
     return cnt;
 }
 
-static uint64_t dropped(const struct policy *p)
+static uint64_t dropped(const struct mcq_shard_stats *stats)
 {
-    const struct mcq_pattern_stats *s = &p->mid.pattern;
+    const struct mcq_pattern_stats *s = &stats->pattern;
     return s->drops_hwm + s->drops_old + s->conflated + s->drops_no_peer;
 }
 
@@ -218,9 +218,10 @@ static void read_to_the_end(struct policy *p, int fd)
         CHECK(mcq_trial_wait(&p->done, 1));
     if (p->again != 0 && !blocks)
         blocks = true; /* reservations of policies that have nothing to drop yet */
-    unsigned cnt = read_numbers(fd, blocks ? MSGS : (unsigned)(MSGS - dropped(p)), &last, &gapless);
+    unsigned cnt =
+        read_numbers(fd, blocks ? MSGS : (unsigned)(MSGS - dropped(&p->mid)), &last, &gapless);
     CHECK(mcq_trial_wait(&p->done, 1));
-    CHECK(cnt + dropped(p) == MSGS);
+    CHECK(cnt + dropped(&p->mid) == MSGS);
     CHECK(last == MSGS - 1 || p->slow == MCQ_SLOW_DROP_NEW);
     CHECK(gapless >= HWM || p->slow == MCQ_SLOW_DROP_OLD || p->slow == MCQ_SLOW_CONFLATE);
     CHECK(!blocks || (cnt == MSGS && p->again != 0));
@@ -306,7 +307,7 @@ static void run(enum mcq_sock_type type, enum mcq_slow slow, enum way way)
     p->way = way;
     struct mcq_trial trial = {name, mcq_trial_opts(), start, stall, p};
     const struct mcq_shard_stats stats = mcq_trial_run(&trial);
-    CHECK(p->taken == stats.proto.msgs_out + dropped(p) + stats.pattern.drops_end);
+    CHECK(p->taken == stats.proto.msgs_out + dropped(&stats) + stats.pattern.drops_end);
     check_told(p, &stats.pattern);
     check_policy(p, &stats.pattern);
     mcq_diary_end(&p->diary);
