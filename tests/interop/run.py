@@ -23,6 +23,7 @@ import many  # noqa: F401
 import flow  # noqa: F401
 import lifecycle  # noqa: F401
 import pubsub  # noqa: F401
+import routing  # noqa: F401
 import refusal  # noqa: F401
 import hostile  # noqa: F401
 import cat_contract  # noqa: F401
