@@ -21,9 +21,9 @@
 #include "patterns/pipe.h"
 
 struct mcq_balance_ring {
+    struct mcq_pipe *current; /* the next to get a message; NULL: the ring is empty */
     struct mcq_list list;     /* by balance_node */
     struct mcq_list full;     /* by balance_node, longest first */
-    struct mcq_pipe *current; /* the next to get a message; NULL: the ring is empty */
 };
 
 struct mcq_balance {

@@ -80,7 +80,6 @@ struct mcq_pipe {
     struct mcq_seg *head, *tail;
     struct mcq_seg *spare;  /* taken in advance, so that sealing can't fail */
     struct mcq_seg *flight; /* first segment in flight */
-    struct mcq_seg *probe;  /* of mcq_pipe_probe, while it is queued */
     uint32_t flight_cnt;    /* segments in flight, from flight on */
     uint64_t head_sent;     /* bytes from head on that the kernel has taken; kept for a rewind */
     uint64_t queued_bytes;  /* all not yet taken by the kernel, the open stretch excluded */
@@ -102,7 +101,8 @@ struct mcq_pipe {
     uint64_t dropped;       /* messages its slowness cost, of this connection */
     uint64_t slow_cnt;      /* times it became slow, of this connection */
     size_t reserved;        /* bytes of tx_reserve and one, 0: none */
-    const uint8_t *reserved_at; /* the cursor then: anything put since ends it */
+    const uint8_t *reserved_at;  /* the cursor then: anything put since ends it */
+    const struct mcq_seg *probe; /* of mcq_pipe_probe, while it is queued */
 
     /* patterns' own */
     struct mcq_node peers_node; /* socket's list of pipes */

@@ -1,4 +1,5 @@
-/* The pipe's inside, shared by pipe.c (putting) and pipe_out.c (sending). */
+/* The pipe's inside, shared by pipe.c and pipe_reserve.c (putting), pipe_drop.c (dropping) and
+ * pipe_out.c (sending). */
 #ifndef MCQ_PATTERNS_PIPE_PRIVATE_H
 #define MCQ_PATTERNS_PIPE_PRIVATE_H
 
@@ -19,8 +20,11 @@ static inline uint32_t mcq_pipe_open_msgs(const struct mcq_pipe *p)
 void mcq_pipe_shut(struct mcq_pipe *p);
 /* Turns the open stretch, whole messages, into a segment; it can't fail. */
 void mcq_pipe_seal(struct mcq_pipe *p);
+void mcq_pipe_seg_append(struct mcq_pipe *p, struct mcq_seg *seg);
 void mcq_pipe_seg_free(struct mcq_pipe *p, struct mcq_seg *seg);
 void mcq_pipe_block_release(struct mcq_pipe *p);
+/* p is about to get something to send: the shard marks it or, if much is `filled`, sends. */
+void mcq_pipe_tell_shard(struct mcq_pipe *p, bool filled);
 /* Gives back the segments whose messages are all with the kernel. */
 void mcq_pipe_release_sent(struct mcq_pipe *p);
 /* Nothing is queued: nothing is held. */
