@@ -61,6 +61,7 @@ struct mcq_control {
 struct mcq_pattern {
     enum mcq_sock_type type;
     uint32_t peer_mask; /* 1 << type of each type it may meet (RFC 28-31) */
+    bool forgets;       /* what is queued is for this connection alone, also on a connect's side */
     /* Slots may be NULL only where said. */
     void (*open)(struct mcq_psock *s); /* NULL: nothing to do */
     /* After every pipe was removed: gives back pool objects. NULL: nothing to do. */

@@ -111,7 +111,7 @@ void mcq_psock_wake(struct mcq_psock *s)
 
 bool mcq_psock_keeps(const struct mcq_psock *s, const struct mcq_pipe *p)
 {
-    return p->connecting && !s->opts->immediate;
+    return p->connecting && !s->opts->immediate && !s->pattern->forgets;
 }
 
 void mcq_psock_probe(struct mcq_psock *s, struct mcq_pipe *p)

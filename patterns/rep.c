@@ -133,6 +133,7 @@ static enum mcq_error rep_send(struct mcq_psock *s, struct mcq_pipe *to, const s
 const struct mcq_pattern mcq_pattern_rep = {
     .type = MCQ_REP,
     .peer_mask = MCQ_PEER(MCQ_REQ) | MCQ_PEER(MCQ_DEALER),
+    .forgets = true,
     .open = rep_open,
     .add = mcq_psock_add,
     .attach = mcq_psock_attach,

@@ -51,6 +51,15 @@ static enum mcq_reason router_attach(struct mcq_psock *s, struct mcq_pipe *p)
     return mcq_psock_attach(s, p);
 }
 
+/* A sender may wait for this very peer: its next send has another answer. */
+static void router_detach(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    bool awaited = p->up && p->starved;
+    mcq_psock_detach(s, p);
+    if (awaited)
+        mcq_psock_wake(s);
+}
+
 static enum mcq_error send_by_identity(struct mcq_psock *s, const struct mcq_msg *m)
 {
     if (m->frame_cnt < 2)
@@ -75,7 +84,7 @@ const struct mcq_pattern mcq_pattern_router = {
     .open = router_open,
     .add = mcq_psock_add,
     .attach = router_attach,
-    .detach = mcq_psock_detach,
+    .detach = router_detach,
     .remove = mcq_psock_remove,
     .receive = mcq_psock_deliver,
     .send = router_send,

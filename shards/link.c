@@ -266,12 +266,12 @@ static void forget_left(struct mcq_link *link)
 static void session_closed(struct mcq_link *link)
 {
     struct mcq_report report;
-    bool immediate = link->sock->opts.immediate;
+    bool keeps = mcq_psock_keeps(&link->sock->psock, &link->pipe);
     mcq_session_closed(link, &report);
     mcq_sock_tell_due(link);
-    if (was_up(link) && (immediate || !goes_on(link)))
+    if (was_up(link) && (!keeps || !goes_on(link)))
         tell_left(link);
-    if (immediate)
+    if (!keeps)
         forget_left(link);
     tell_end(link, &report);
     set_live(link, false);

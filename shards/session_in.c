@@ -398,7 +398,7 @@ static void over(struct mcq_link *link, enum mcq_reason reason, int os_errno, bo
         s->over_reason = reason;
         s->over_errno = os_errno;
     }
-    s->over = all;
+    s->over = s->over || all; /* a reset after the stream's end doesn't take that back */
     end_if_over(link);
 }
 

@@ -118,6 +118,25 @@ Test(router, mandatory_tells_who_is_unknown_or_full)
     rig_free(r);
 }
 
+Test(router, who_waits_for_a_peer_that_goes_is_told)
+{
+    struct rig *r = rig_new(MCQ_ROUTER, NULL);
+    r->opts.router_mandatory = true;
+    r->opts.slow = MCQ_SLOW_BLOCK;
+    struct rig_peer *full = rig_peer_new(r, false, 1);
+    struct rig_peer *other = rig_peer_up(r, "other");
+    cr_assert_eq(rig_attach(full, "full"), MCQ_REASON_NONE);
+    cr_assert_eq(rig_send(r, NULL, "full|1"), MCQ_OK);
+    cr_assert_eq(rig_send(r, NULL, "full|2"), MCQ_EAGAIN);
+    uint32_t told = r->writable_cnt;
+    rig_detach(other); /* not the one that is waited for */
+    cr_assert_eq(r->writable_cnt, told);
+    rig_detach(full);
+    cr_assert_eq(r->writable_cnt, told + 1);
+    cr_assert_eq(rig_send(r, NULL, "full|2"), MCQ_ENOENT);
+    rig_free(r);
+}
+
 /* --- identity policy replace ----------------------------------------------------------------- */
 
 static struct rig *replacing(void)
