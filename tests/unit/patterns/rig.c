@@ -97,8 +97,8 @@ static void on_subscription(void *ctx, struct mcq_peer peer, bool added, struct 
                  added ? '+' : '-', (int)topic.len, (const char *)topic.ptr, peer.bits);
     r->subs_added += added ? 1 : 0;
     r->subs_ended += added ? 0 : 1;
-    if (!added && r->on_sub_ended != NULL)
-        r->on_sub_ended(r);
+    if (r->on_sub != NULL)
+        r->on_sub(r, peer, added, topic);
 }
 
 static void on_slow(void *ctx, struct mcq_pipe *pipe, bool on)

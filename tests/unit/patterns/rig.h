@@ -9,10 +9,13 @@
 #define RIG_TEXT_LEN   4096
 #define RIG_REASON_CNT 32
 
+struct rig;
 struct rig_peer;
 
 /* What the user of the socket does with a message. Returns whether it took it. */
 typedef bool rig_handler(struct rig_peer *from, struct mcq_msg *m);
+/* ... and when a subscription is told. */
+typedef void rig_on_sub(struct rig *r, struct mcq_peer peer, bool added, struct mcq_slice topic);
 
 struct rig {
     struct mcq_psock s;
@@ -37,10 +40,10 @@ struct rig {
     uint32_t closed_cnt;
     bool detach_on_close; /* as the shard does, at once */
     uint32_t subs_added, subs_ended;
-    void (*on_sub_ended)(struct rig *r); /* what the user does then; NULL: nothing */
-    char told[RIG_TEXT_LEN];             /* subscriptions, since rig_told; as far as it has room */
-    rig_handler *handler;                /* NULL: takes everything */
-    size_t refuse_from;                  /* deliver takes no more than so many of one call */
+    rig_on_sub *on_sub;      /* NULL: nothing */
+    char told[RIG_TEXT_LEN]; /* subscriptions, since rig_told; as far as it has room */
+    rig_handler *handler;    /* NULL: takes everything */
+    size_t refuse_from;      /* deliver takes no more than so many of one call */
     uint32_t delivered, deliver_calls;
     char last[RIG_TEXT_LEN]; /* the message delivered last */
 };
