@@ -343,7 +343,6 @@ enum mcq_error mcq_fanout_change_for(struct mcq_psock *s, struct mcq_pipe *p, bo
 
 enum mcq_reason mcq_fanout_attach(struct mcq_psock *s, struct mcq_pipe *p)
 {
-    p->fanout_seq = 0;
     enum mcq_reason reason = mcq_psock_attach(s, p);
     mcq_publication_welcome(s, p);
     return reason;
@@ -353,7 +352,6 @@ void mcq_fanout_detach(struct mcq_psock *s, struct mcq_pipe *p)
 {
     struct mcq_subscriber *who = p->subscriber;
     mcq_psock_detach(s, p);
-    p->fanout_seq = MCQ_FANOUT_CLOSED;
     p->subscriber = NULL;
     mcq_psock_wake(s);
     if (who == NULL)

@@ -42,9 +42,6 @@
 #define MCQ_FANOUT_NEAR_MAX  3u       /* pipes named in the topic itself */
 #define MCQ_FANOUT_SWEEP_MAX 256u     /* subscriptions of peers that went taken back per turn */
 
-/* mcq_pipe.fanout_seq of a pipe that gets nothing more, whatever its subscriptions say. */
-#define MCQ_FANOUT_CLOSED UINT64_MAX
-
 struct mcq_subscriber {
     struct mcq_pipe *pipe; /* NULL: gone */
     struct mcq_peer peer;  /* its name, also then */

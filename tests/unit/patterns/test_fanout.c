@@ -247,6 +247,21 @@ Test(fanout, a_peer_stops_at_its_bytes_and_a_topic_at_its_length)
     rig_free(r);
 }
 
+Test(fanout, what_is_cancelled_counts_no_longer)
+{
+    struct rig *r = rig_new(MCQ_PUB, NULL);
+    struct rig_peer *p = rig_peer_up(r, NULL);
+    static char topic[MCQ_TOPIC_LEN_MAX + 1];
+    memset(topic, 'z', MCQ_TOPIC_LEN_MAX);
+    r->opts.subs_max = 1;
+    for (uint32_t i = 0; i <= MCQ_FANOUT_BYTES_MAX / MCQ_TOPIC_LEN_MAX; i++) {
+        cr_assert_eq(change(p, true, topic), MCQ_REASON_NONE);
+        cr_assert_eq(change(p, true, "another"), MCQ_REASON_LIMIT);
+        cr_assert_eq(change(p, false, topic), MCQ_REASON_NONE);
+    }
+    rig_free(r);
+}
+
 /* Whoever empties the shard's pool is refused; the others' subscriptions work on. */
 Test(fanout, an_empty_pool_refuses_and_changes_nothing)
 {
@@ -308,6 +323,25 @@ Test(fanout, peers_that_meet_in_one_bucket_are_told_apart)
     }
     cr_assert_eq(r->stats.subs_duplicate, 0);
     rig_free(r);
+}
+
+/* ... and so are two connections on one pipe, of which one is not swept yet. */
+Test(fanout, a_predecessors_subscription_in_the_same_bucket_is_not_the_successors)
+{
+    for (uint32_t lives = 8; lives < 40; lives++) {
+        struct mcq_pattern_plan plan = {lives, 16, 1, 1, 1};
+        struct rig *r = rig_new(MCQ_PUB, &plan);
+        struct rig_peer *p = rig_peer_new(r, true, MCQ_UNLIMITED);
+        for (int life = 0; life < 8; life++) {
+            cr_assert_eq(rig_attach(p, NULL), MCQ_REASON_NONE);
+            cr_assert_eq(change(p, true, "s"), MCQ_REASON_NONE);
+            cr_assert_eq(change(p, true, "t"), MCQ_REASON_NONE);
+            cr_assert_eq(subs_of(p), 2);
+            rig_detach(p);
+        }
+        cr_assert_eq(r->stats.subs_duplicate, 0);
+        rig_free(r);
+    }
 }
 
 static void publish_obituary(struct rig *r, struct mcq_peer peer, bool added,
