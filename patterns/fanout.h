@@ -113,8 +113,9 @@ enum mcq_reason mcq_fanout_change(struct mcq_psock *s, struct mcq_pipe *p, bool 
 MCQ_MUST_USE enum mcq_error mcq_fanout_change_for(struct mcq_psock *s, struct mcq_pipe *p, bool add,
                                                   struct mcq_slice topic);
 
-/* Gives m to every pipe that wants it. Errors: MCQ_EAGAIN (block; or from within the free callback
- * of a message that this socket drops while it publishes another: `writable` follows). */
+/* Gives m to every pipe that wants it. Errors: MCQ_ETOOBIG (block), MCQ_EAGAIN (block; or from
+ * within the free callback of a message that this socket drops while it publishes another:
+ * `writable` follows). */
 MCQ_MUST_USE enum mcq_error mcq_fanout_send(struct mcq_psock *s, struct mcq_pipe *to,
                                             const struct mcq_msg *m);
 

@@ -12,6 +12,11 @@ static bool visit_give(struct mcq_publication *pub, struct mcq_pipe *p)
     return true;
 }
 
+static bool visit_give_or_refuse(struct mcq_publication *pub, struct mcq_pipe *p)
+{
+    return mcq_publication_give_or_refuse(pub, p);
+}
+
 static bool visit_fits(struct mcq_publication *pub, struct mcq_pipe *p)
 {
     return mcq_publication_fits(pub, p);
@@ -77,20 +82,30 @@ static bool pass_rest(struct mcq_publication *pub, visit_fn *fn)
     return true;
 }
 
-/* Neither of these is where the time goes: those that left are swept within a few turns, and who
- * wants no message to be lost waits for the slowest anyway. */
+/* All who want it, whether they match or, inverted, don't. */
+static bool pass_all(struct mcq_publication *pub, visit_fn *fn)
+{
+    if (!pub->s->opts->invert_matching)
+        return pass(pub, false, fn);
+    pass(pub, false, visit_mark);
+    return pass_rest(pub, fn);
+}
+
+static enum mcq_error publish_block(struct mcq_publication *pub)
+{
+    if (!pass_all(pub, visit_fits))
+        return mcq_psock_again(pub->s);
+    pass_all(pub, visit_give_or_refuse);
+    return pub->err;
+}
+
+/* Not where the time goes: those that left are swept within a few turns, and who wants no message
+ * to be lost waits for the slowest anyway. */
 static __attribute__((noinline)) enum mcq_error publish_slow(struct mcq_publication *pub)
 {
-    const struct mcq_psock_opts *o = pub->s->opts;
-    if (o->invert_matching)
-        pass(pub, false, visit_mark);
-    if (o->slow == MCQ_SLOW_BLOCK &&
-        !(o->invert_matching ? pass_rest(pub, visit_fits) : pass(pub, false, visit_fits)))
-        return mcq_psock_again(pub->s);
-    if (o->invert_matching)
-        pass_rest(pub, visit_give);
-    else
-        pass(pub, false, visit_give);
+    if (pub->slow == MCQ_SLOW_BLOCK)
+        return publish_block(pub);
+    pass_all(pub, visit_give);
     return MCQ_OK;
 }
 

@@ -12,25 +12,31 @@ static bool worth_sharing(const struct mcq_msg *m)
     return false;
 }
 
-/* Stored bytes of all frames but for one header, which mcq_pipe_has_room adds. */
-static size_t room_len(const struct mcq_msg *m)
+/* Bytes that a queue copies; large bodies are shared. */
+static size_t copy_len(const struct mcq_msg *m, size_t need)
 {
-    return mcq_msg_bytes(m) + (m->frame_cnt - 1) * (size_t)MCQ_FRAME_HEAD_MAX;
+    for (uint32_t i = 0; i < m->frame_cnt; i++) {
+        size_t len = mcq_msg_frame(m, i).len;
+        need -= len >= MCQ_PIPE_SHARE_MIN ? len : 0;
+    }
+    return need;
 }
 
 void mcq_publication_begin(struct mcq_publication *pub, struct mcq_psock *s,
                            const struct mcq_msg *m)
 {
-    enum mcq_slow slow = s->opts->slow;
     bool small = m->frame_cnt == 1 && m->len < MCQ_PIPE_SHARE_MIN;
     *pub = (struct mcq_publication){
         .s = s,
         .m = *m,
-        .slow = slow == MCQ_SLOW_BLOCK ? MCQ_SLOW_DROP_NEW : slow,
-        .small = small && slow != MCQ_SLOW_CONFLATE,
+        .slow = s->opts->slow,
+        .small = small,
         .share = !small && worth_sharing(m),
-        .len = slow == MCQ_SLOW_BLOCK ? room_len(m) : 0,
     };
+    if (MCQ_LIKELY(pub->slow != MCQ_SLOW_BLOCK))
+        return;
+    pub->need = mcq_pipe_need(MCQ_PSOCK_NO_PREFIX, m, 0);
+    pub->copy_len = copy_len(m, pub->need);
 }
 
 void mcq_publication_end(struct mcq_publication *pub)
@@ -39,9 +45,13 @@ void mcq_publication_end(struct mcq_publication *pub)
         mcq_buf_msg_drop(pub->s->env->heap, &pub->m);
 }
 
+/* What has_room and reserve are asked for is without the header that they add themselves. */
 bool mcq_publication_fits(const struct mcq_publication *pub, struct mcq_pipe *p)
 {
-    if (mcq_pipe_has_room(p, pub->len))
+    void *at;
+    size_t copy = mcq_min(pub->copy_len - mcq_frame_head_len(0), MCQ_PIPE_RESERVE_MAX);
+    size_t need = pub->need - mcq_min(pub->need, MCQ_FRAME_HEAD_MAX);
+    if (mcq_pipe_has_room(p, need) && mcq_pipe_reserve(p, copy, &at) == MCQ_OK)
         return true;
     mcq_psock_refused(pub->s, p);
     return false;
@@ -59,12 +69,22 @@ static void share(struct mcq_publication *pub)
     pub->kept = true;
 }
 
-void mcq_publication_give_slow(struct mcq_publication *pub, struct mcq_pipe *p)
+void mcq_publication_put(struct mcq_publication *pub, struct mcq_pipe *p)
 {
     if (pub->share)
         share(pub);
-    if (mcq_psock_put(pub->s, p, pub->slow, MCQ_PSOCK_NO_PREFIX, &pub->m, 0) != MCQ_OK)
-        mcq_psock_drop(pub->s, p, MCQ_REASON_HWM, 1); /* more than any queue has room for */
+    enum mcq_error err = mcq_psock_put(pub->s, p, pub->slow, MCQ_PSOCK_NO_PREFIX, &pub->m, 0);
+    if (pub->slow == MCQ_SLOW_BLOCK)
+        pub->err = err;
+    else if (err != MCQ_OK) /* more than any queue has room for */
+        mcq_psock_drop(pub->s, p, MCQ_REASON_HWM, 1);
+}
+
+bool mcq_publication_give_or_refuse(struct mcq_publication *pub, struct mcq_pipe *p)
+{
+    mcq_publication_give(pub, p);
+    pub->slow = MCQ_SLOW_DROP_NEW;
+    return pub->err == MCQ_OK;
 }
 
 /* --- to all -------------------------------------------------------------------------------- */
@@ -89,17 +109,22 @@ static bool all_fit(const struct mcq_publication *pub)
 enum mcq_error mcq_publication_to_all(struct mcq_psock *s, const struct mcq_msg *m)
 {
     struct mcq_publication pub;
+    bool block = s->opts->slow == MCQ_SLOW_BLOCK;
     mcq_publication_begin(&pub, s, m);
-    if (s->opts->slow == MCQ_SLOW_BLOCK && !all_fit(&pub))
+    if (block && !all_fit(&pub))
         return mcq_psock_again(s);
-    for (struct mcq_node *n = mcq_list_first(&s->pipes); n != NULL;
+    for (struct mcq_node *n = mcq_list_first(&s->pipes); n != NULL && pub.err == MCQ_OK;
          n = mcq_list_next(&s->pipes, n)) {
         struct mcq_pipe *p = MCQ_CONTAINER_OF(n, struct mcq_pipe, peers_node);
-        if (takes(s, p))
+        if (!takes(s, p))
+            continue;
+        if (block)
+            mcq_publication_give_or_refuse(&pub, p);
+        else
             mcq_publication_give(&pub, p);
     }
     mcq_publication_end(&pub);
-    return MCQ_OK;
+    return pub.err;
 }
 
 /* One that has just come up is not slow, whatever its predecessor has left. */

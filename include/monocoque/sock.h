@@ -89,7 +89,7 @@ struct mcq_sock_opts {
     uint32_t reconnect_min_ms;   /* [100]; doubles with jitter up to the maximum */
     uint32_t reconnect_max_ms;   /* [5,000] */
     uint32_t request_timeout_ms; /* REQ: give up waiting, `timeout` handler [none] */
-    uint32_t subs_max;           /* subscriptions one peer may hold on a PUB [10,000] */
+    uint32_t subs_max;           /* subscriptions one peer may hold on a PUB or XPUB [10,000] */
     uint32_t notsent_lowat_bytes; /* TCP_NOTSENT_LOWAT [512 KiB]; MCQ_NONE: leave the system's */
     uint32_t backlog;             /* listen(2) [1,024] */
 
@@ -182,10 +182,13 @@ struct mcq_sock_handlers {
     void (*writable)(void *ctx, struct mcq_sock *sock);
     /* Borrows *event and its strings. */
     void (*event)(void *ctx, struct mcq_sock *sock, const struct mcq_event *event);
-    /* PUB: a peer added (or cancelled) its subscription to topic[0, len): borrowed.
-     * XPUB: the first peer of all subscribed to a topic, or the last one's subscription ended
-     * (verbose, verboser: every one); a peer that goes ends its subscriptions: peer is zero then,
-     * and this comes a few topics per turn. */
+    /* topic[0, len) is borrowed until return.
+     * PUB: a peer added or cancelled its subscription to it.
+     * XPUB: the first peer of all subscribed to it, or the last one's subscription ended; verbose:
+     * every beginning, verboser: every end too; manual: whatever a peer says, repeated or not.
+     * A peer that goes ends its subscriptions, a few per turn: on a PUB it is named as ever, but
+     * may be gone for good (MCQ_ESTALE) by then; on an XPUB peer is zero. What others subscribe to
+     * meanwhile doesn't end. */
     void (*subscription)(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, bool added,
                          const void *topic, size_t len);
     /* REQ: no reply within request_timeout_ms; the socket may send again. */
@@ -259,8 +262,8 @@ MCQ_API uint32_t mcq_sock_peer_cnt(const struct mcq_sock *sock); /* peers that a
  * as it is kept, and zeroed too. On failure nothing changed.
  * Cost: <= 10 ns for small messages; no system call, no allocation. O(subscribers) for PUB.
  * Errors: MCQ_EAGAIN, MCQ_ETOOBIG, MCQ_ESTATE (REQ out of turn, REP without a request),
- * MCQ_ENOENT (router_mandatory), MCQ_ENOTSUP (SUB, PULL), MCQ_EINVAL (no frame, too many),
- * MCQ_ETHREAD. */
+ * MCQ_ENOENT (router_mandatory), MCQ_ENOTSUP (SUB, PULL), MCQ_EINVAL (no frame, too many; XSUB: the
+ * first byte is 0 or 1, which would be a subscription), MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_send(struct mcq_sock *sock, struct mcq_msg *msg);
 
 /* mcq_send_to sends to one peer: ROUTER, PAIR, DEALER, PUSH. `slow` applies, with block as

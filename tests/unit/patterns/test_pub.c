@@ -20,6 +20,11 @@ static struct mcq_psock_opts with_welcome(const char *text)
     return opts;
 }
 
+static uint32_t blocks_in_use(const struct rig *r)
+{
+    return mcq_buf_heap_in_use(r->heap);
+}
+
 static void change(struct rig_peer *p, bool add, const char *topic)
 {
     enum mcq_reason reason =
@@ -225,6 +230,65 @@ Test(pub, block_refuses_for_all_as_soon_as_one_is_full)
     cr_assert_eq(r->writable_cnt, writable + 1);
     cr_assert_eq(r->slow_end_cnt, 1);
     cr_assert_eq(rig_send(r, NULL, "t"), MCQ_OK);
+    cr_assert_eq(r->stats.drops_hwm, 0);
+    rig_free(r);
+}
+
+static struct mcq_buf *hoard[4096];
+
+static uint32_t take_all(struct rig *r)
+{
+    uint32_t cnt = 0;
+    for (size_t len = 4096; len <= MCQ_BUF_RX_LEN; len += MCQ_BUF_RX_LEN - 4096)
+        while ((hoard[cnt] = mcq_buf_take(r->heap, len)) != NULL)
+            cnt++;
+    return cnt;
+}
+
+/* No memory for the last of three: the first two get nothing either, and keep no block for it. */
+Test(pub, block_refuses_for_all_when_memory_is_short)
+{
+    static const size_t lens[] = {10, 8000, 100000}; /* the last is in its own block already */
+    static char body[100000];
+    for (size_t k = 0; k < MCQ_CNT_OF(lens); k++) {
+        struct rig *r = rig_of((struct mcq_psock_opts){.slow = MCQ_SLOW_BLOCK});
+        struct rig_peer *peers[3];
+        struct mcq_msg m;
+        for (int i = 0; i < 3; i++) {
+            peers[i] = rig_peer_up(r, NULL);
+            change(peers[i], true, "");
+        }
+        cr_assert_eq(mcq_buf_msg_external(r->heap, body, lens[k], NULL, NULL, &m), MCQ_OK);
+        uint32_t cnt = take_all(r);
+        uint32_t none = blocks_in_use(r);
+        mcq_buf_unref(r->heap, hoard[--cnt]);
+        mcq_buf_unref(r->heap, hoard[--cnt]);
+        cr_assert_eq(r->s.pattern->send(&r->s, NULL, &m), MCQ_EAGAIN);
+        for (int i = 0; i < 3; i++) {
+            cr_assert(mcq_pipe_empty(&peers[i]->pipe));
+            mcq_pipe_forget(&peers[i]->pipe); /* the turn ends */
+        }
+        cr_assert_eq(blocks_in_use(r), none - 2);
+        while (cnt != 0)
+            mcq_buf_unref(r->heap, hoard[--cnt]);
+        cr_assert_eq(r->s.pattern->send(&r->s, NULL, &m), MCQ_OK);
+        mcq_buf_msg_drop(r->heap, &m);
+        for (int i = 0; i < 3; i++)
+            cr_assert_eq(rig_drain(peers[i]), 1);
+        cr_assert_eq(r->stats.drops_hwm, 0);
+        rig_free(r);
+    }
+}
+
+/* What is never going to fit is not waited for. */
+Test(pub, block_says_what_is_too_big)
+{
+    static char body[20u << 20];
+    struct rig *r = rig_of((struct mcq_psock_opts){.slow = MCQ_SLOW_BLOCK});
+    struct rig_peer *p = rig_peer_up(r, NULL);
+    struct mcq_msg m = mcq_msg_of(body, sizeof body);
+    change(p, true, "");
+    cr_assert_eq(r->s.pattern->send(&r->s, NULL, &m), MCQ_ETOOBIG);
     cr_assert_eq(r->stats.drops_hwm, 0);
     rig_free(r);
 }
