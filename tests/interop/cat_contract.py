@@ -41,7 +41,9 @@ def usage_errors_exit_2(env):
                  ["DEALER", "--bind", ANY, "--identity", "\\x00a"],
                  ["DEALER", "--bind", ANY, "--identity", "x" * 256],
                  ["DEALER", "--bind", ANY, "--identity", "\\q"],
-                 ["XPUB", "--bind", ANY], ["REP", "--bind", "nonsense"], ["REP", "--bind", "udp://127.0.0.1:1"],
+                 ["XPUB", "--bind", ANY, "--echo"], ["XSUB", "--bind", ANY, "--echo"],
+                 ["STREAM", "--bind", ANY], ["XPUB", "--bind", ANY, "--subscribe", "x"],
+                 ["REP", "--bind", "nonsense"], ["REP", "--bind", "udp://127.0.0.1:1"],
                  ["REP", "--connect", "tcp://127.0.0.1"], ["REP", "--connect", "tcp://a:99999"],
                  ["REP", "--bind", ANY, "--idle", "never"]):
         code, out, err = run_cat(env, *args)
@@ -528,3 +530,34 @@ def options_of_every_program(env):
         sock.send(b"x")
         expect(sock.recv() == b"x", "another answer")
         program.expect_exit(0)
+
+
+@testcase()
+def an_xpub_prints_subscriptions(env):
+    """As lines with a sign, which --count counts, in plain and hex."""
+    for args, topic, message in (((), "\\x00a", "up\\x09"), (("--hex",), "0061", "757009")):
+        program = env.cat("XPUB", "--bind", ANY, "--count", "3", *args)
+        sock = env.socket(zmq.XSUB)
+        sock.connect(program.endpoint())
+        sock.send(b"\x01\x00a")
+        expect(program.line() == "+" + topic, "no beginning")
+        sock.send(b"up\t")
+        expect(program.line() == message, "no message")
+        sock.close()
+        expect(program.line() == "-" + topic, "no end")
+        program.expect_exit(0)
+
+
+@testcase()
+def an_xsub_sends_upstream(env):
+    sock = env.socket(zmq.XPUB)
+    program = env.cat("XSUB", "--connect", bind(sock, ANY), "--subscribe", "a", "--count", "1")
+    expect(sock.recv() == b"\x01a", "not subscribed")
+    program.write("up\tstream\n")
+    expect(sock.recv_multipart() == [b"up", b"stream"], "another message")
+    sock.send(b"a1")
+    expect(program.line() == "a1", "another message")
+    program.expect_exit(0)
+    program = env.cat("XSUB", "--connect", bind(sock, ANY))
+    program.write("\\x01a\n")
+    program.expect_exit(1)

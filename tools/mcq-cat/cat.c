@@ -9,7 +9,7 @@
 
 /* However long it takes until all is written: about 24 days. */
 #define LINGER_WRITTEN_MS 0x7fffffffu
-/* Of a PUB, which drops beyond it: all memory there is. */
+/* Of a PUB or XPUB, which drop beyond it: all memory there is. */
 #define PUB_QUEUE_BYTES (1u << 30)
 
 static bool is(const struct cat *cat, enum mcq_sock_type type)
@@ -20,6 +20,11 @@ static bool is(const struct cat *cat, enum mcq_sock_type type)
 static bool send_only(const struct cat *cat)
 {
     return !cat_type_receives(cat->options->type);
+}
+
+static bool publishes(const struct cat *cat)
+{
+    return is(cat, MCQ_PUB) || is(cat, MCQ_XPUB);
 }
 
 static void touch(struct cat *cat)
@@ -252,6 +257,12 @@ static void print(const struct cat *cat, struct mcq_peer from, const struct mcq_
     cat_text_print(stdout, frames, cnt, cat->options->hex);
 }
 
+static void flush(struct cat *cat)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        fail(cat, "stdout", 0, strerror(errno));
+}
+
 /* False: not now, the message has to come again. */
 static bool take_message(struct cat *cat, struct mcq_peer from, struct mcq_msg *msg)
 {
@@ -283,8 +294,7 @@ static size_t on_messages(void *ctx, struct mcq_sock *sock, struct mcq_peer from
         touch(cat);
     if (taken < n)
         pause_peer(cat, from);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        fail(cat, "stdout", 0, strerror(errno));
+    flush(cat);
     end_if_done(cat);
     return taken;
 }
@@ -293,7 +303,7 @@ static size_t on_messages(void *ctx, struct mcq_sock *sock, struct mcq_peer from
 
 static void gather(struct cat *cat)
 {
-    int64_t now = is(cat, MCQ_PUB) ? cat->subscriptions : mcq_sock_peer_cnt(cat->sock);
+    int64_t now = publishes(cat) ? cat->subscriptions : mcq_sock_peer_cnt(cat->sock);
     touch(cat);
     if (cat->gathered || now < cat->options->wait)
         return;
@@ -301,13 +311,27 @@ static void gather(struct cat *cat)
     go_on(cat);
 }
 
+/* What an XPUB is told is something received: a line, +TOPIC or -TOPIC. */
+static void print_subscription(struct cat *cat, bool added, struct mcq_frame topic)
+{
+    if (cat->ending || counted(cat))
+        return;
+    putc_unlocked(added ? '+' : '-', stdout);
+    cat_text_print(stdout, &topic, 1, cat->options->hex);
+    cat->received++;
+    flush(cat);
+}
+
 static void on_subscription(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, bool added,
                             const void *topic, size_t len)
 {
     struct cat *cat = ctx;
-    (void)sock, (void)peer, (void)topic, (void)len;
+    (void)sock, (void)peer;
+    if (is(cat, MCQ_XPUB))
+        print_subscription(cat, added, (struct mcq_frame){topic, len});
     cat->subscriptions += added ? 1 : -1;
     gather(cat);
+    end_if_done(cat);
 }
 
 static void warn(const struct mcq_event *event)
@@ -392,7 +416,7 @@ static enum mcq_error open_socket(struct cat *cat, struct mcq_detail *detail)
     struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
     opts.identity = cat->options->identity.data;
     opts.identity_len = cat->options->identity.len;
-    if (is(cat, MCQ_PUB)) {
+    if (publishes(cat)) {
         opts.send_hwm_msgs = MCQ_UNLIMITED;
         opts.send_hwm_bytes = PUB_QUEUE_BYTES;
     }

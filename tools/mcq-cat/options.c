@@ -14,18 +14,20 @@ static const char usage[] =
     "usage: mcq-cat TYPE (--bind EP | --connect EP)... [options]\n"
     "\n"
     "Any ZeroMQ socket from the shell: a line of stdin is a message, a message received is a line\n"
-    "of stdout, TAB separates frames. TYPE is PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PUSH or\n"
-    "PULL. A ROUTER's first frame is the identity of the peer, in both directions.\n"
+    "of stdout, TAB separates frames. TYPE is PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PUSH,\n"
+    "PULL, XPUB or XSUB. A ROUTER's first frame is the identity of the peer, in both directions.\n"
+    "An XPUB also receives +TOPIC when the first peer subscribes to it, -TOPIC when the last ends\n"
+    "that.\n"
     "\n"
     "  --bind EP           listen at tcp://ADDR:PORT (port 0 or *: any), ipc://PATH, ipc://@NAME;\n"
     "                      prints `bound EP` on stderr\n"
     "  --connect EP        connect there, and again after a loss\n"
-    "  --subscribe PREFIX  SUB: take messages that begin so; \"\" takes all\n"
+    "  --subscribe PREFIX  SUB, XSUB: take messages that begin so; \"\" takes all\n"
     "  --identity ID       what a ROUTER knows this socket by\n"
     "  --opt NAME=VALUE    an option of the socket, as docs/OPTIONS.md has it: slow=drop-old\n"
     "  --echo              send back what arrives instead of printing it\n"
     "  --count N           end after N messages received (sent, for PUB and PUSH)\n"
-    "  --wait N            send nothing until N peers are up (for PUB: N subscriptions)\n"
+    "  --wait N            send nothing until N peers are up (for PUB, XPUB: N subscriptions)\n"
     "  --timeout SECONDS   end with 3 when nothing has happened for so long\n"
     "  --hex               frames are hex; else bytes beyond 0x20-0x7e and \\ are \\xNN\n"
     "\n"
@@ -169,14 +171,20 @@ static void parse_option(struct cat_options *o, int option, char *value, const c
     }
 }
 
+static bool can_answer(enum mcq_sock_type type)
+{
+    return cat_type_sends(type) && cat_type_receives(type) && type != MCQ_REQ && type != MCQ_XPUB &&
+           type != MCQ_XSUB;
+}
+
 /* What can't be meant. */
 static void check(const struct cat_options *o)
 {
     if (o->endpoint_cnt == 0)
         refuse("nowhere to go: --bind or --connect is wanted");
     if (o->prefix_cnt > 0 && o->type != MCQ_SUB && o->type != MCQ_XSUB)
-        refuse("--subscribe is for SUB, this is %s", o->type_name);
-    if (o->echo && (!cat_type_sends(o->type) || !cat_type_receives(o->type) || o->type == MCQ_REQ))
+        refuse("--subscribe is for SUB and XSUB, this is %s", o->type_name);
+    if (o->echo && !can_answer(o->type))
         refuse("--echo is for types that can answer, %s can't", o->type_name);
 }
 

@@ -19,8 +19,8 @@ struct cat_options {
     const char *type_name; /* upper case */
     bool echo;
     bool hex;
-    uint64_t count;      /* messages until the end, 0: no limit */
-    uint32_t wait;       /* peers, or subscriptions for PUB, before the first message is sent */
+    uint64_t count; /* messages until the end, 0: no limit */
+    uint32_t wait;  /* peers, or subscriptions for PUB and XPUB, before the first message is sent */
     uint64_t timeout_ns; /* of nothing happening, 0: none */
     struct mcq_frame identity;
     struct cat_endpoint *endpoints; /* in the order given, at least one */
