@@ -43,6 +43,10 @@ uint64_t mcq_loop_clock(struct mcq_loop *loop)
 void mcq_loop_begin(struct mcq_loop *loop)
 {
     loop->stats->turns++;
+    if (MCQ_UNLIKELY(loop->announced)) {
+        loop->announced = false;
+        (void)loop->on_sleep(loop->on_sleep_ctx, false);
+    }
     loop->now_ns = mcq_clock_now(&loop->clock);
     mcq_clock_sync(&loop->clock, loop->now_ns);
     for (struct mcq_node *n; (n = mcq_list_pop_front(&loop->ended)) != NULL;)
@@ -104,8 +108,7 @@ static void sleep_until(struct mcq_loop *loop, uint64_t deadline_ns)
         return;
     }
     mcq_uring_wait(loop->ring, deadline_ns == UINT64_MAX ? UINT64_MAX : deadline_ns - now_ns);
-    if (loop->on_sleep != NULL)
-        (void)loop->on_sleep(loop->on_sleep_ctx, false);
+    loop->announced = loop->on_sleep != NULL;
     run_rest(loop);
 }
 

@@ -95,8 +95,9 @@ void mcq_loop_end(struct mcq_loop *loop, bool busy, uint64_t next_ns);
 
 /* The eventfd that interrupts a sleep: write 8 bytes from any thread. -1 before init. */
 int mcq_loop_wake_fd(const struct mcq_loop *loop);
-/* True from just before the loop re-checks and sleeps until it is awake: see shards/mailbox. The
- * callback re-checks for work (false: don't sleep) after the flag is visible to other threads. */
+/* True from just before the loop re-checks and sleeps until the next turn begins: see
+ * shards/mailbox. The callback re-checks for work (false: don't sleep) after the flag is visible
+ * to other threads. */
 typedef bool mcq_loop_sleep_fn(void *ctx, bool sleeping);
 void mcq_loop_on_sleep(struct mcq_loop *loop, mcq_loop_sleep_fn *fn, void *ctx);
 

@@ -34,7 +34,8 @@ struct mcq_loop {
     uint64_t batch; /* number of the current reap */
     uint32_t done_pos, done_cnt;
     bool worked; /* this turn told something */
-    bool wake_armed, wake_due, ending;
+    bool wake_armed, ending;
+    bool announced; /* on_sleep was told of a sleep that this turn has ended */
     int wake_fd;
     uint64_t wake_value; /* the eventfd's read */
     struct mcq_list line, due, ended;

@@ -1,6 +1,6 @@
 /* RAW: system calls on sockets; sound because each works on a descriptor its caller owns and on
  * addresses whose length it checks; part of the simulation seam, called by conn, conn_close,
- * listen, loop_init and uring_probe. */
+ * listen, loop_init, uring_probe and the mailbox. */
 #include "runtime/net.h"
 
 #include <errno.h>
@@ -228,4 +228,16 @@ int mcq_net_eventfd(void)
 {
     int fd = eventfd(0, EFD_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+/* The write can only fail because the count is at its maximum, and then it is readable anyway. */
+void mcq_net_wake(int fd)
+{
+    const uint64_t one = 1;
+    int saved = errno;
+    ssize_t n;
+    do
+        n = write(fd, &one, sizeof(one));
+    while (n < 0 && errno == EINTR);
+    errno = saved;
 }

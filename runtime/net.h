@@ -37,5 +37,7 @@ void mcq_net_unlink(const struct mcq_addr *addr);
 
 /* The descriptor that interrupts a loop's sleep. */
 MCQ_MUST_USE int mcq_net_eventfd(void);
+/* Makes it readable. Thread: any; async-signal-safe. */
+void mcq_net_wake(int fd);
 
 #endif

@@ -1,10 +1,10 @@
-/* RAW: atomics, and the write that wakes; sound by the handshake of mailbox.h and by a sequence
+/* RAW: atomics; sound by the handshake of mailbox.h and by a sequence
  * number per cell; mcq_post, the resolver and shards/thread.c call. */
 #include "shards/mailbox.h"
 
-#include <errno.h>
 #include <sched.h>
-#include <unistd.h>
+
+#include "runtime/net.h"
 
 #define CELL_MASK (MCQ_MAILBOX_MAX - 1)
 
@@ -49,22 +49,14 @@ struct mcq_mailbox *mcq_mailbox_init(struct mcq_arena *arena, int wake_fd)
     return m;
 }
 
-/* Async-signal-safe. The write can only fail because the eventfd's count is at its maximum, and
- * then it is readable anyway. */
+/* Async-signal-safe. */
 static void wake(struct mcq_mailbox *m)
 {
-    const uint64_t one = 1;
     if (!__atomic_exchange_n(&m->sleeping, false, __ATOMIC_ACQ_REL))
         return;
     __atomic_fetch_add(&m->wakes, 1, __ATOMIC_RELAXED);
-    if (m->wake_fd < 0)
-        return;
-    int saved = errno;
-    ssize_t n;
-    do
-        n = write(m->wake_fd, &one, sizeof(one));
-    while (n < 0 && errno == EINTR);
-    errno = saved;
+    if (m->wake_fd >= 0)
+        mcq_net_wake(m->wake_fd);
 }
 
 /* A free cell, made ours by moving the tail past it; NULL: none is free. */
