@@ -7,9 +7,16 @@
  * bytes move and time passes only in mcq_sim_advance. Everything is a function of the seed, so a
  * run replays exactly.
  *
- * Thread: one. Errors: a call the real kernel would not forgive (a descriptor used after close, a
- * send buffer changed while in flight, a block returned twice to the ring, two operations with one
- * tag) is a violation: mcq_sim_fail.
+ * A process is *asleep* from a wait that found nothing until it is selected and stepped again. Its
+ * mailbox counts as sleeping for as long: a post from the world, or from another process, writes
+ * its eventfd, and that is what makes it runnable. A lost wake is seen as a process that has posts
+ * and isn't runnable. A process that ended its turn without a wait (busy, or a spinning idle
+ * policy) is awake and therefore runnable: with MCQ_IDLE_SPIN always.
+ *
+ * Thread: one. Errors: a call the real kernel would not forgive (a descriptor used after close, or
+ * closed and reopened between preparing and submitting; a send buffer changed while in flight; a
+ * block given twice to the ring; two operations with one tag; a ring closed over operations) is a
+ * violation: mcq_sim_fail.
  */
 #ifndef MCQ_TESTS_SIM_KERNEL_H
 #define MCQ_TESTS_SIM_KERNEL_H
@@ -41,6 +48,16 @@ struct mcq_sim_faults {
     uint32_t socket_buffer_bytes; /* of each stream and direction; 0: 64 KiB */
 };
 
+/* How often something happened on this machine: a fault that never happens tests nothing. */
+struct mcq_sim_seen {
+    uint64_t enters, dones, events, bytes; /* enters of a ring, completions, events, bytes moved */
+    uint64_t connects, accepts, refusals;
+    uint64_t short_reads, short_writes, resets, half_opens, delays, inlines, reorders;
+    uint64_t enobufs, cq_overflows, shot_ends, emfiles, refuseds, connects_lost;
+    uint64_t cancels, cancels_late, clock_steps, timeouts,
+        aborts; /* RST for unread or late bytes */
+};
+
 /* Starts a machine; there is one at a time. */
 void mcq_sim_open(uint64_t seed, const struct mcq_sim_faults *faults);
 void mcq_sim_close(void);
@@ -48,24 +65,33 @@ void mcq_sim_close(void);
 void mcq_sim_set_faults(const struct mcq_sim_faults *faults);
 
 void mcq_sim_select(uint32_t process);
+/* Called by select, if set: for what the world keeps per thread (mcq_shard_here). */
+extern void (*mcq_sim_on_select)(uint32_t process);
 uint64_t mcq_sim_now_ns(void);
 /* The machine's own random numbers, for the scenario too: one stream, one seed. */
 uint64_t mcq_sim_random(void);
 bool mcq_sim_chance(uint32_t in_10000);
 
 /* True if a step of the process would find a completion, deferred work, or a deadline passed of its
- * last wait. */
+ * last wait; or if it is awake. False without a ring. */
 bool mcq_sim_runnable(uint32_t process);
-/* Lets bytes, operations and time go on: by one event of the network, or, if there is none, to the
- * earliest wait's deadline. Returns false if nothing at all would ever happen again. */
+/* Lets bytes, operations and time go on: by one event of the network, or, if none is earlier, to
+ * the earliest wait's deadline. While a process is runnable time goes on in small steps. Returns
+ * false if nothing at all would ever happen again. */
 bool mcq_sim_advance(void);
 
 /* Ends a process as kill -9 does: its descriptors are closed by the kernel (unread data makes that
  * a reset), its ring vanishes. Its memory is the caller's. */
 void mcq_sim_kill(uint32_t process);
 
-/* Resources of a process, for checks at the end. */
+/* Resources of a process, for checks at the end: descriptors with the ring's own and the eventfd's;
+ * operations that were submitted and have no completion yet. */
 uint32_t mcq_sim_open_fds(uint32_t process);
+uint32_t mcq_sim_in_flight(uint32_t process);
+
+const struct mcq_sim_seen *mcq_sim_seen(void);
+/* A hash of every completion and event so far: the same seed gives the same. */
+uint64_t mcq_sim_trace(void);
 
 /* A violation: prints the seed, the virtual time and the text, and ends the run of this seed. */
 void mcq_sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
