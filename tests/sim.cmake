@@ -1,0 +1,24 @@
+# The simulator: mcq_simkernel stands in for mcq_kernel. Of tests/sim/*.c, the kernel's nouns are
+# listed, test_*.c are its own unit tests, and all others are the simulator's program.
+set(simkernel_nouns blocks clock event file kernel net op place probe random ring socket stream
+    transfer)
+set(sim_dir ${CMAKE_CURRENT_SOURCE_DIR}/sim)
+file(GLOB sim_all CONFIGURE_DEPENDS ${sim_dir}/*.c)
+set(sim_tests ${sim_all})
+list(FILTER sim_tests INCLUDE REGEX "/test_[a-z_]+\\.c$")
+set(sim_kernel "")
+foreach(noun IN LISTS simkernel_nouns)
+    list(APPEND sim_kernel ${sim_dir}/${noun}.c)
+endforeach()
+set(sim_program ${sim_all})
+list(REMOVE_ITEM sim_program ${sim_kernel} ${sim_tests})
+
+add_library(mcq_simkernel OBJECT ${sim_kernel})
+target_link_libraries(mcq_simkernel PUBLIC mcq_test_base)
+# Whatever asks the host for its caches is answered by the simulated machine.
+target_link_options(mcq_simkernel INTERFACE -Wl,--wrap=sysconf)
+set(MCQ_SIM_ROOMS mcq_mem mcq_proto mcq_patterns mcq_runtime mcq_shards mcq_simkernel)
+
+if(COMMAND mcq_add_unit)
+    mcq_add_unit(sim SOURCES ${sim_tests} LINK ${MCQ_SIM_ROOMS})
+endif()

@@ -1,0 +1,23 @@
+/* Place: who listens at which address of the one network. A unix path stays as a stale file when
+ * its listener has gone, until somebody unlinks it or listens there again. */
+#ifndef MCQ_TESTS_SIM_PLACE_H
+#define MCQ_TESTS_SIM_PLACE_H
+
+#include "runtime/conn.h"
+
+struct mcq_sim_file;
+
+#define MCQ_SIM_PLACES_MAX 512u
+
+void mcq_sim_place_reset(void);
+/* Gives the listener an address, *bound: with the port that was chosen. 0 or -errno. */
+int mcq_sim_place_add(const struct mcq_addr *addr, struct mcq_sim_file *listener,
+                      struct mcq_addr *bound);
+void mcq_sim_place_leave(const struct mcq_sim_file *listener);
+/* Who answers a connect to addr: NULL: nobody, *err is the negative errno. */
+struct mcq_sim_file *mcq_sim_place_find(const struct mcq_addr *addr, int *err);
+void mcq_sim_place_unlink(const struct mcq_addr *addr);
+/* A local address for a connection to addr. */
+void mcq_sim_place_source(const struct mcq_addr *addr, struct mcq_addr *source);
+
+#endif

@@ -1,0 +1,55 @@
+/* Ring: a process's io_uring, the kernel's half: what was prepared, work that waits for the next
+ * enter, and completions. struct mcq_uring (ring.c) is only the process's handle of it.
+ *
+ * Kernels differ; each ring draws which one it has (the fields under "which kernel").
+ */
+#ifndef MCQ_TESTS_SIM_RING_H
+#define MCQ_TESTS_SIM_RING_H
+
+#include "mem/list.h"
+#include "runtime/uring.h"
+#include "tests/sim/blocks.h"
+#include "tests/sim/op.h"
+
+struct mcq_sim_dones {
+    struct mcq_sim_cqe *at;
+    uint32_t head, tail, cap;
+};
+
+struct mcq_sim_cqe {
+    struct mcq_done done;
+    uint32_t file_id; /* 0: a cancel's */
+};
+
+struct mcq_sim_ring {
+    bool open;
+    struct mcq_loop_stats *stats; /* the process's */
+    struct mcq_sim_op *sq[MCQ_URING_SQ_CNT];
+    uint32_t sq_cnt, sq_max;
+    struct mcq_sim_dones cq;   /* at most cq_max */
+    struct mcq_sim_dones held; /* overflowed */
+    uint32_t cq_max;
+    struct mcq_list work, ops; /* ops by `work`, and all in flight by `on_ring` */
+    uint32_t in_flight, selecting;
+    bool asleep;
+    uint64_t deadline_ns; /* of the sleep */
+    /* --- which kernel --- */
+    uint32_t work_max;  /* deferred operations of one enter: 20 since 6.13 */
+    bool eager_enobufs; /* a multishot without blocks ends although there are no bytes either */
+    bool block_at_end;  /* the end of a stream comes with a block that was not used */
+    struct mcq_sim_blocks blocks;
+};
+
+void mcq_sim_ring_reset(struct mcq_sim_ring *r);
+/* The process is gone. */
+void mcq_sim_ring_kill(struct mcq_sim_ring *r);
+/* An operation's work for the next enter; taking it back. */
+void mcq_sim_ring_work(struct mcq_sim_ring *r, struct mcq_sim_op *op);
+void mcq_sim_ring_unwork(struct mcq_sim_ring *r, struct mcq_sim_op *op);
+/* Whether a completion would be seen, not held back: decides for a multishot. */
+bool mcq_sim_ring_has_room(struct mcq_sim_ring *r);
+void mcq_sim_ring_post(struct mcq_sim_ring *r, const struct mcq_done *done, uint32_t file_id);
+/* Whether the process would find something to do. */
+bool mcq_sim_ring_runnable(const struct mcq_sim_ring *r);
+
+#endif

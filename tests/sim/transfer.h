@@ -1,0 +1,17 @@
+/* Transfer: what an operation does once its file is ready: accepting, receiving, sending, reading.
+ * Here are most of the faults. */
+#ifndef MCQ_TESTS_SIM_TRANSFER_H
+#define MCQ_TESTS_SIM_TRANSFER_H
+
+#include "tests/sim/op.h"
+
+/* Whether poll would wake it. */
+bool mcq_sim_transfer_ready(const struct mcq_sim_op *op);
+/* Whether it could do something: a send can before poll would say so. */
+bool mcq_sim_transfer_possible(const struct mcq_sim_op *op);
+/* Goes as far as possible; true: op has ended and is free. */
+bool mcq_sim_transfer_try(struct mcq_sim_op *op);
+/* A checksum over what a send will take: of long pieces only samples. */
+uint64_t mcq_sim_transfer_sum(const struct mcq_sim_op *op);
+
+#endif
