@@ -64,6 +64,8 @@ void mcq_net_apply(int fd, const struct mcq_sockopts *so, bool *unix_domain)
 {
     struct mcq_sim_file *f = mcq_sim_fd_socket(fd, "setsockopt");
     f->opts = *so;
+    if (f->stream != NULL)
+        mcq_sim_stream_watch(f);
     *unix_domain = f->local.ss.ss_family == AF_UNIX;
 }
 

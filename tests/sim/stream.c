@@ -64,6 +64,7 @@ static void init_dir(struct mcq_sim_stream *s, uint32_t from)
     memset(d, 0, sizeof(*d));
     d->stream = s;
     d->from = from;
+    d->progress_ns = mcq_sim.now_ns;
     d->send_max = half;
     d->recv_max = s->local ? 2 * half : half;
     d->class = 4;
@@ -139,10 +140,9 @@ static void reset_end(struct mcq_sim_file *f, int error)
     f->error = error;
     f->recv_shut = true;
     f->send_shut = true;
-    for (uint32_t i = 0; i < 2; i++) {
-        mcq_sim_event_disarm(&f->stream->dir[i].deliver);
-        mcq_sim_event_disarm(&f->stream->dir[i].stall);
-    }
+    mcq_sim_event_disarm(&out_of(f)->deliver);
+    mcq_sim_event_disarm(&out_of(f)->stall);
+    mcq_sim_event_disarm(&into(f)->deliver);
     wake(f);
 }
 
@@ -243,6 +243,11 @@ static void watch(struct mcq_sim_dir *d)
     uint64_t patience = patience_ns(d);
     if (patience != 0)
         mcq_sim_event_arm(&d->stall, d->progress_ns + patience, on_stall);
+}
+
+void mcq_sim_stream_watch(struct mcq_sim_file *f)
+{
+    watch(out_of(f));
 }
 
 static void die(struct mcq_sim_stream *s)

@@ -56,6 +56,8 @@ size_t mcq_sim_stream_room(const struct mcq_sim_file *f);
 bool mcq_sim_stream_roomy(const struct mcq_sim_file *f);
 void mcq_sim_stream_write(struct mcq_sim_file *f, const void *ptr, size_t len);
 void mcq_sim_stream_shut(struct mcq_sim_file *f, bool both);
+/* f's socket options have changed. */
+void mcq_sim_stream_watch(struct mcq_sim_file *f);
 /* What the far kernel has not acknowledged; a FIN counts one. */
 uint64_t mcq_sim_stream_unacked(const struct mcq_sim_file *f);
 /* What is on its way to f arrives now. */

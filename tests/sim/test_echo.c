@@ -337,3 +337,34 @@ Test(echo, what_a_kernel_may_do_loses_nothing)
         run_all(seed, &MILD, true);
     }
 }
+
+Test(echo, what_arrives_is_right_whatever_ends)
+{
+    struct mcq_sim_faults wild = MILD;
+    wild.reset = 20;
+    wild.half_open = 10;
+    wild.refused = 500;
+    wild.connect_lost = 300;
+    for (uint64_t seed = 100; seed < 110; seed++) {
+        run_all(seed, &wild, false);
+        run_all(seed, &wild, true);
+    }
+}
+
+/* Under every fault at once, and every one of them happened. */
+Test(echo, the_same_seed_does_the_same)
+{
+    struct mcq_sim_faults wild = MILD;
+    wild.reset = 20;
+    wild.half_open = 10;
+    struct mcq_sim_seen first, again;
+    uint64_t last = 0;
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        struct plan p = {FEATURES[seed % MCQ_CNT_OF(FEATURES)], MCQ_IDLE_BLOCK, false, wild};
+        uint64_t trace = run(seed, &p, &first);
+        cr_assert_eq(run(seed, &p, &again), trace, "seed %llu", (unsigned long long)seed);
+        cr_assert_eq(memcmp(&first, &again, sizeof(first)), 0);
+        cr_assert_neq(trace, last);
+        last = trace;
+    }
+}
