@@ -2,6 +2,7 @@
  * and the same seed does the same. */
 #include <string.h>
 
+#include "tests/sim/test_bare.h"
 #include "tests/sim/test_rig.h"
 
 #define PAIRS_MAX 8u
@@ -241,7 +242,7 @@ struct plan {
 static void open_world(struct world *w, uint64_t seed, const struct plan *p)
 {
     struct mcq_detail d;
-    struct mcq_addr at = p->local ? rig_unix("/tmp/sim") : rig_tcp4(0);
+    struct mcq_addr at = p->local ? bare_unix("/tmp/sim") : bare_tcp4(0);
     memset(w, 0, sizeof(*w));
     mcq_sim_open(seed, &p->faults);
     rig_node_open(&w->node[0], 0, p->features, p->idle, 64);

@@ -1,9 +1,6 @@
 #include "tests/sim/test_rig.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/un.h>
 
 void rig_node_open(struct rig_node *n, uint32_t process, const char *features, enum mcq_idle idle,
                    uint32_t blocks)
@@ -71,28 +68,4 @@ bool rig_step(struct rig_node *nodes, uint32_t cnt)
             return true;
         }
     return mcq_sim_advance();
-}
-
-struct mcq_addr rig_tcp4(uint16_t port)
-{
-    struct mcq_addr a = {.len = sizeof(struct sockaddr_in)};
-    struct sockaddr_in *in = (struct sockaddr_in *)&a.ss;
-    in->sin_family = AF_INET;
-    in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    in->sin_port = htons(port);
-    return a;
-}
-
-struct mcq_addr rig_unix(const char *path)
-{
-    struct mcq_addr a = {.len = sizeof(struct sockaddr_un)};
-    struct sockaddr_un *un = (struct sockaddr_un *)&a.ss;
-    size_t len = strlen(path);
-    un->sun_family = AF_UNIX;
-    memcpy(un->sun_path, path, len);
-    if (path[0] == '@') {
-        un->sun_path[0] = '\0';
-        a.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
-    }
-    return a;
 }

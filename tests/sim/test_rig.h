@@ -37,7 +37,4 @@ void rig_node_turn(struct rig_node *n);
 /* One step of the world: a turn of a runnable node, or an advance. False: nothing will happen. */
 bool rig_step(struct rig_node *nodes, uint32_t cnt);
 
-struct mcq_addr rig_tcp4(uint16_t port);
-struct mcq_addr rig_unix(const char *path); /* "@name" is abstract */
-
 #endif
