@@ -19,9 +19,11 @@ static int open_fd(struct mcq_sim_file *f)
 
 /* --- listening ----------------------------------------------------------------------------- */
 
-int mcq_net_listen(const struct mcq_addr *addr, uint32_t backlog, struct mcq_addr *bound)
+int mcq_net_listen(const struct mcq_addr *addr, const struct mcq_sockopts *so, uint32_t backlog,
+                   struct mcq_addr *bound)
 {
     struct mcq_sim_file *f = mcq_sim_socket_take(addr->ss.ss_family);
+    f->opts = *so;
     int fd = open_fd(f);
     if (fd < 0)
         return fd;
@@ -39,11 +41,17 @@ void mcq_net_unlink(const struct mcq_addr *addr)
 
 /* --- connections --------------------------------------------------------------------------- */
 
-int mcq_net_socket(const struct mcq_addr *addr, const struct mcq_sockopts *so)
+int mcq_net_socket(const struct mcq_addr *addr, const struct mcq_addr *src,
+                   const struct mcq_sockopts *so)
 {
     struct mcq_sim_file *f = mcq_sim_socket_take(addr->ss.ss_family);
     f->opts = *so;
-    return open_fd(f);
+    int fd = open_fd(f);
+    int err = fd < 0 || src == NULL ? 0 : mcq_sim_socket_bind(f, src);
+    if (err == 0)
+        return fd;
+    mcq_sim_fd_close(mcq_sim.selected, fd);
+    return err;
 }
 
 int mcq_net_pair(int fd[2])

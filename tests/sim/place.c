@@ -189,11 +189,17 @@ struct mcq_sim_file *mcq_sim_place_find(const struct mcq_addr *addr, int *err)
     return NULL;
 }
 
-void mcq_sim_place_source(const struct mcq_addr *addr, struct mcq_addr *source)
+bool mcq_sim_place_free(const struct mcq_addr *source)
 {
-    *source = *addr;
+    return port_of(source) == 0 || conflict(source) == NULL;
+}
+
+void mcq_sim_place_source(const struct mcq_addr *addr, bool bound, struct mcq_addr *source)
+{
+    if (!bound)
+        *source = *addr;
     if (addr->ss.ss_family == AF_UNIX)
         source->len = sizeof(sa_family_t);
-    else
-        set_port(source, free_port(addr));
+    else if (!bound || port_of(source) == 0)
+        set_port(source, free_port(source));
 }

@@ -17,7 +17,9 @@ void mcq_sim_place_leave(const struct mcq_sim_file *listener);
 /* Who answers a connect to addr: NULL: nobody, *err is the negative errno. */
 struct mcq_sim_file *mcq_sim_place_find(const struct mcq_addr *addr, int *err);
 void mcq_sim_place_unlink(const struct mcq_addr *addr);
-/* A local address for a connection to addr. */
-void mcq_sim_place_source(const struct mcq_addr *addr, struct mcq_addr *source);
+/* Whether a connection may come from there: no listener has the port. */
+bool mcq_sim_place_free(const struct mcq_addr *source);
+/* A local address for a connection to addr; bound: *source is one already, but for its port. */
+void mcq_sim_place_source(const struct mcq_addr *addr, bool bound, struct mcq_addr *source);
 
 #endif

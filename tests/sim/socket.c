@@ -19,6 +19,15 @@ struct mcq_sim_file *mcq_sim_socket_take(int domain)
     return f;
 }
 
+int mcq_sim_socket_bind(struct mcq_sim_file *f, const struct mcq_addr *src)
+{
+    if (!mcq_sim_place_free(src))
+        return -EADDRINUSE;
+    f->local = *src;
+    f->bound = true;
+    return 0;
+}
+
 static bool is_local(const struct mcq_sim_file *f)
 {
     return f->local.ss.ss_family == AF_UNIX;
@@ -88,8 +97,9 @@ static void establish(struct mcq_sim_op *op, struct mcq_sim_file *listener)
 {
     struct mcq_sim_file *f = op->file;
     struct mcq_sim_file *child = mcq_sim_socket_take(f->local.ss.ss_family);
-    mcq_sim_place_source(&op->addr, &f->local);
+    mcq_sim_place_source(&op->addr, f->bound, &f->local);
     f->peer = op->addr;
+    child->opts = listener->opts;
     child->local = op->addr;
     child->peer = f->local;
     mcq_sim_stream_open(f, child);

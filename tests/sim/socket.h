@@ -8,6 +8,8 @@ struct mcq_sim_op;
 
 /* A fresh socket with one reference. */
 struct mcq_sim_file *mcq_sim_socket_take(int domain);
+/* The near end of a connect to come. 0 or -errno. */
+int mcq_sim_socket_bind(struct mcq_sim_file *f, const struct mcq_addr *src);
 /* 0 or -errno; *bound: where really. */
 int mcq_sim_socket_listen(struct mcq_sim_file *f, const struct mcq_addr *addr, uint32_t backlog,
                           struct mcq_addr *bound);

@@ -11,7 +11,11 @@
 /* After so long without an answer Linux gives a connection up (tcp_retries2). */
 #define GIVE_UP_NS 924600000000ull
 #define SECOND_NS  1000000000ull
-#define MS_NS      1000000ull
+/* Its own keepalive, where only a part is set. */
+#define KEEP_IDLE_S     7200u
+#define KEEP_INTERVAL_S 75u
+#define KEEP_CNT        9u
+#define MS_NS           1000000ull
 
 static struct mcq_sim_stream pool[MCQ_SIM_STREAMS_MAX];
 static uint32_t pool_used;
@@ -202,6 +206,22 @@ static bool is_waiting(const struct mcq_sim_dir *d)
     return d->written != d->arrived || (d->fin && !d->fin_arrived);
 }
 
+static uint64_t or_else(uint32_t value, uint32_t other)
+{
+    return value == 0 ? other : value;
+}
+
+/* 0: it isn't on. */
+static uint64_t keepalive_ns(const struct mcq_sockopts *o)
+{
+    if ((o->keepalive_idle_s | o->keepalive_interval_s | o->keepalive_cnt) == 0)
+        return 0;
+    return (or_else(o->keepalive_idle_s, KEEP_IDLE_S) +
+            or_else(o->keepalive_interval_s, KEEP_INTERVAL_S) *
+                or_else(o->keepalive_cnt, KEEP_CNT)) *
+           SECOND_NS;
+}
+
 /* How long the sending socket waits for progress; 0: for ever. */
 static uint64_t patience_ns(const struct mcq_sim_dir *d)
 {
@@ -210,10 +230,7 @@ static uint64_t patience_ns(const struct mcq_sim_dir *d)
         return o->user_timeout_ms != 0 ? o->user_timeout_ms * MS_NS
                : d->stream->dead       ? GIVE_UP_NS
                                        : 0;
-    uint64_t idle_s = o->keepalive_idle_s;
-    return !d->stream->dead || idle_s == 0
-               ? 0
-               : (idle_s + (uint64_t)o->keepalive_interval_s * o->keepalive_cnt) * SECOND_NS;
+    return d->stream->dead ? keepalive_ns(o) : 0;
 }
 
 static void watch(struct mcq_sim_dir *d);

@@ -50,5 +50,6 @@ struct mcq_addr bare_tcp4(uint16_t port);
 struct mcq_addr bare_unix(const char *path); /* "@name" is abstract */
 
 extern const struct mcq_sim_faults bare_no_faults;
+extern const struct mcq_sockopts bare_so; /* none set */
 
 #endif

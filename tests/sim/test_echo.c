@@ -226,7 +226,7 @@ static void client_connect(struct world *w, uint32_t idx)
     struct mcq_detail d;
     k->idx = idx;
     mcq_sim_select(1);
-    cr_assert_eq(mcq_conn_connect(w->node[1].loop, &w->addr, &so, k, &k->c, &d), MCQ_OK, "%s",
+    cr_assert_eq(mcq_conn_connect(w->node[1].loop, &w->addr, NULL, &so, k, &k->c, &d), MCQ_OK, "%s",
                  d.text);
 }
 
@@ -252,8 +252,8 @@ static void open_world(struct world *w, uint64_t seed, const struct plan *p)
     w->node[0].on_event = on_server;
     w->node[1].on_event = on_client;
     mcq_sim_select(0);
-    cr_assert_eq(mcq_conn_listen(w->node[0].loop, &at, 4, w, &w->listener, &w->addr, &d), MCQ_OK,
-                 "%s", d.text);
+    cr_assert_eq(mcq_conn_listen(w->node[0].loop, &at, &bare_so, 4, w, &w->listener, &w->addr, &d),
+                 MCQ_OK, "%s", d.text);
     w->pairs = PAIRS_MAX;
     for (uint32_t i = 0; i < w->pairs; i++)
         client_connect(w, i);

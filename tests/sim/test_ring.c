@@ -306,10 +306,9 @@ static void reopen_before_submit(void *arg)
 {
     (void)arg;
     struct mcq_addr at = bare_tcp4(0);
-    struct mcq_sockopts so = {0};
     mcq_uring_send(a.u, 1, fd[0], "x", 1);
     mcq_net_close(fd[0]);
-    cr_assert_eq(mcq_net_socket(&at, &so), fd[0], "descriptors are given lowest first");
+    cr_assert_eq(mcq_net_socket(&at, NULL, &bare_so), fd[0], "descriptors are given lowest first");
     mcq_uring_submit(a.u);
 }
 

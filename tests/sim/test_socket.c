@@ -7,7 +7,6 @@
 #include "tests/sim/test_bare.h"
 
 static struct bare a, b;
-static const struct mcq_sockopts SO;
 
 static void open_both(void)
 {
@@ -21,13 +20,13 @@ TestSuite(socket, .init = open_both, .fini = mcq_sim_close);
 static int listen_b(const struct mcq_addr *addr, uint32_t backlog, struct mcq_addr *at)
 {
     mcq_sim_select(1);
-    return mcq_net_listen(addr, backlog, at);
+    return mcq_net_listen(addr, &bare_so, backlog, at);
 }
 
 static int connect_a(uint64_t tag, const struct mcq_addr *at)
 {
     mcq_sim_select(0);
-    int fd = mcq_net_socket(at, &SO);
+    int fd = mcq_net_socket(at, NULL, &bare_so);
     mcq_uring_connect(a.u, tag, fd, (const void *)&at->ss, at->len);
     return fd;
 }
@@ -94,13 +93,13 @@ Test(socket, descriptors_are_reused_lowest_first)
     cr_assert_eq(mcq_sim_open_fds(0), 1, "the ring's");
     int fd[4];
     for (unsigned i = 0; i < 4; i++)
-        fd[i] = mcq_net_socket(&at, &SO);
+        fd[i] = mcq_net_socket(&at, NULL, &bare_so);
     for (unsigned i = 1; i < 4; i++)
         cr_assert_eq(fd[i], fd[0] + (int)i);
     mcq_net_close(fd[2]);
     mcq_net_close(fd[0]);
-    cr_assert_eq(mcq_net_socket(&at, &SO), fd[0]);
-    cr_assert_eq(mcq_net_socket(&at, &SO), fd[2]);
+    cr_assert_eq(mcq_net_socket(&at, NULL, &bare_so), fd[0]);
+    cr_assert_eq(mcq_net_socket(&at, NULL, &bare_so), fd[2]);
     cr_assert_eq(mcq_sim_open_fds(0), 5);
 }
 
@@ -108,7 +107,7 @@ Test(socket, no_descriptor_is_left)
 {
     struct mcq_addr any = bare_tcp4(0), at;
     int listener = listen_b(&any, 8, &at), fd = 0, last = -1;
-    for (; fd >= 0; fd = mcq_net_socket(&any, &SO))
+    for (; fd >= 0; fd = mcq_net_socket(&any, NULL, &bare_so))
         last = fd;
     cr_assert_eq(fd, -EMFILE);
     (void)connect_a(1, &at);
@@ -140,6 +139,22 @@ Test(socket, paths_go_stale)
     mcq_net_close(listener);
     mcq_net_unlink(&path);
     cr_assert_eq(connected_a(&path), -ENOENT);
+}
+
+Test(socket, the_near_end_is_chosen)
+{
+    struct mcq_addr any = bare_tcp4(0), near = bare_tcp4(7000), at, peer;
+    int listener = listen_b(&any, 8, &at);
+    mcq_sim_select(0);
+    cr_assert_eq(mcq_net_socket(&at, &at, &bare_so), -EADDRINUSE);
+    int fd = mcq_net_socket(&at, &near, &bare_so);
+    mcq_uring_connect(a.u, 1, fd, (const void *)&at.ss, at.len);
+    bare_enter(&a);
+    mcq_sim_select(1);
+    mcq_uring_accept(b.u, 2, listener, false);
+    bare_await(&b, 2);
+    mcq_net_peer(b.last[2].res, &peer);
+    cr_assert_eq(memcmp(&peer.ss, &near.ss, near.len), 0);
 }
 
 Test(socket, an_aborted_connect_completes)
