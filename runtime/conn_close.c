@@ -13,6 +13,8 @@ static void cancel(struct mcq_loop *loop, struct mcq_conn *c, enum mcq_op_kind k
 static void finish(struct mcq_loop *loop, struct mcq_conn *c)
 {
     c->unacked_known = mcq_conn_unacked(c, &c->unacked);
+    /* Of a connect that failed Linux counts what was never a byte. */
+    c->unacked = mcq_min_u64(c->unacked, c->bytes_out);
     mcq_net_close(c->fd);
     if (c->listener)
         mcq_net_unlink(&c->addr);

@@ -233,6 +233,7 @@ RIG_MASKS(connect, refused)
     rig_await(&r, MCQ_IO_CONNECT_FAILED, 1);
     cr_assert_eq(r.rec.last[MCQ_IO_CONNECT_FAILED].os_errno, ECONNREFUSED);
     end(c);
+    cr_assert_eq(c->unacked, 0, "nothing was ever sent");
     cr_assert_eq(mcq_conn_connect(r.loop, &gone, NULL, &so, NULL, &c, NULL), MCQ_OK);
     rig_await(&r, MCQ_IO_CONNECT_FAILED, 2);
     cr_assert_eq(r.rec.last[MCQ_IO_CONNECT_FAILED].os_errno, ENOENT);
@@ -258,6 +259,7 @@ RIG_MASKS(connect, aborted)
     cr_assert_eq(r.rec.cnt[MCQ_IO_CONNECTED] + r.rec.cnt[MCQ_IO_CONNECT_FAILED], 0);
     end(c);
     cr_assert_eq(r.rec.cnt[MCQ_IO_CONNECTED] + r.rec.cnt[MCQ_IO_CONNECT_FAILED], 0);
+    cr_assert_eq(c->unacked, 0, "nothing was ever sent");
     for (unsigned i = 0; i < 8; i++)
         close(filler[i]);
     close(listener);
