@@ -39,6 +39,7 @@ struct mcq_sim_file {
     struct mcq_addr local, peer;
     struct mcq_sim_stream *stream;
     uint32_t side; /* which end of the stream */
+    uint32_t outq; /* what SIOCOUTQ says of a connect that failed */
     struct mcq_sockopts opts;
     /* --- listeners --- */
     struct mcq_sim_file *first, *last;

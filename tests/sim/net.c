@@ -112,7 +112,7 @@ bool mcq_net_shutdown_both(int fd)
 uint64_t mcq_net_unacked(int fd)
 {
     const struct mcq_sim_file *f = mcq_sim_fd_socket(fd, "SIOCOUTQ");
-    return f->stream == NULL ? 0 : mcq_sim_stream_unacked(f);
+    return f->stream == NULL ? f->outq : mcq_sim_stream_unacked(f);
 }
 
 void mcq_net_close(int fd)

@@ -216,7 +216,7 @@ static int32_t cancel(struct mcq_sim_op *target)
     if (target == NULL)
         return -ENOENT;
     if (target->cancelled)
-        return -EALREADY;
+        return 0;
     if (mcq_sim_strikes(mcq_sim.faults.cancel_late, &mcq_sim.seen.cancels_late)) {
         if (overtaken(target))
             return -ENOENT;

@@ -77,6 +77,7 @@ static void draw_kernel(struct mcq_sim_ring *r)
     r->work_max = draw & 1 ? WORK_MAX : UINT32_MAX;
     r->eager_enobufs = (draw & 2) != 0;
     r->block_at_end = (draw & 4) != 0;
+    r->strict_limit = (draw & 24) == 0;
 }
 
 size_t mcq_uring_footprint(void)

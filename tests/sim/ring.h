@@ -36,6 +36,7 @@ struct mcq_sim_ring {
     /* --- which kernel --- */
     uint32_t work_max;  /* deferred operations of one enter: 20 since 6.13 */
     bool eager_enobufs; /* a multishot without blocks ends although there are no bytes either */
+    bool strict_limit;  /* of a multishot: no byte more; 6.18 isn't so */
     bool block_at_end;  /* the end of a stream comes with a block that was not used */
     struct mcq_sim_blocks blocks;
 };

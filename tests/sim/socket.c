@@ -11,6 +11,10 @@
 #define LOST_NS    (127 * SECOND_NS) /* when Linux gives up a connect that isn't answered */
 #define BACKLOG_NS 1000000ull        /* until a unix connect looks again for room */
 
+/* Sequence numbers that stand for no byte, which Linux counts as unacknowledged (seen on 6.18). */
+#define OUTQ_REFUSED    1u
+#define OUTQ_TAKEN_BACK 3u
+
 struct mcq_sim_file *mcq_sim_socket_take(int domain)
 {
     struct mcq_sim_file *f = mcq_sim_file_take(MCQ_SIM_SOCKET);
@@ -85,8 +89,10 @@ static void end_listener(struct mcq_sim_file *f)
 static void answer(struct mcq_sim_op *op, int res)
 {
     struct mcq_sim_file *f = op->file;
-    if (res != 0 && f->state == MCQ_SIM_CONNECTING)
+    if (res != 0 && f->state == MCQ_SIM_CONNECTING) {
         f->state = MCQ_SIM_CLOSED;
+        f->outq = OUTQ_REFUSED;
+    }
     op->res = res;
     op->answered = true;
     mcq_sim.seen.refusals += res != 0;
@@ -167,6 +173,7 @@ static void disconnect(struct mcq_sim_file *f)
 {
     f->state = MCQ_SIM_CLOSED;
     f->error = ECONNRESET;
+    f->outq = OUTQ_TAKEN_BACK;
     for (struct mcq_node *n = mcq_list_first(&f->ops); n != NULL; n = mcq_list_next(&f->ops, n)) {
         struct mcq_sim_op *op = MCQ_CONTAINER_OF(n, struct mcq_sim_op, on_file);
         if (op->kind != MCQ_SIM_CONNECT || op->answered)

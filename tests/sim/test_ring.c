@@ -7,15 +7,22 @@
 
 static struct bare a, b;
 static int fd[2];
+static uint64_t seed = 11;
 
 static void open_both(const struct mcq_sim_faults *faults)
 {
-    mcq_sim_open(11, &bare_no_faults);
+    mcq_sim_open(seed, &bare_no_faults);
     bare_open(&a, 0);
     bare_open(&b, 1);
     bare_connect(&a, &b, fd);
     mcq_sim_set_faults(faults);
     mcq_sim_select(a.process);
+}
+
+static void forget_both(void)
+{
+    mcq_arena_fini(&a.arena);
+    mcq_arena_fini(&b.arena);
 }
 
 TestSuite(ring, .fini = mcq_sim_close);
@@ -129,19 +136,31 @@ static void receives(struct bare *r, uint64_t tag, int32_t res, uint16_t bid, un
     cr_assert_eq(r->last[tag].flags, flags, "%#x", r->last[tag].flags);
 }
 
+/* The last receive may go past it, on most kernels: seen on 6.18. */
 Test(ring, a_shot_ends_with_its_limit)
 {
-    open_both(&bare_no_faults);
-    bare_blocks(&b, 8, false);
-    mcq_uring_recv_shot(b.u, 1, fd[1], 10);
-    bare_enter(&b);
-    bare_send(&a, fd[0], "abcd", 4);
-    receives(&b, 1, 4, 0, MCQ_DONE_BUFFER | MCQ_DONE_MORE);
-    bare_send(&a, fd[0], "efghijkl", 8);
-    receives(&b, 1, 6, 1, MCQ_DONE_BUFFER | MCQ_DONE_NONEMPTY);
-    cr_assert_eq(memcmp(b.block[0], "abcd", 4), 0);
-    cr_assert_eq(memcmp(b.block[1], "efghij", 6), 0);
-    cr_assert_eq(mcq_sim_in_flight(1), 0);
+    unsigned strict = 0, other = 0;
+    for (seed = 0; seed < 32; seed++) {
+        open_both(&bare_no_faults);
+        bare_blocks(&b, 8, false);
+        mcq_uring_recv_shot(b.u, 1, fd[1], 10);
+        bare_enter(&b);
+        bare_send(&a, fd[0], "abcd", 4);
+        receives(&b, 1, 4, 0, MCQ_DONE_BUFFER | MCQ_DONE_MORE);
+        bare_send(&a, fd[0], "efghijkl", 8);
+        bare_await(&b, 1);
+        if (b.last[1].res == 6)
+            strict++;
+        else
+            other++;
+        cr_assert_eq(b.last[1].res, b.last[1].flags & MCQ_DONE_NONEMPTY ? 6 : 8);
+        cr_assert_not(b.last[1].flags & MCQ_DONE_MORE);
+        cr_assert_eq(memcmp(b.block[0], "abcd", 4), 0);
+        cr_assert_eq(memcmp(b.block[1], "efghij", 6), 0);
+        cr_assert_eq(mcq_sim_in_flight(1), 0);
+        forget_both();
+    }
+    cr_assert(strict != 0 && other > strict);
 }
 
 Test(ring, incremental_blocks_are_filled_piece_by_piece)
@@ -212,13 +231,10 @@ Test(ring, a_late_cancel_finds_it_done)
 {
     struct mcq_sim_faults late = {.cancel_late = 10000};
     unsigned done = 0, cancelled = 0, running = 0;
-    for (uint64_t seed = 0; seed < 200; seed++) {
+    for (seed = 0; seed < 200; seed++) {
         uint8_t got[8];
         open_both(&late);
         bare_enter(&a);
-        mcq_sim_random();
-        for (uint64_t i = 0; i < seed; i++)
-            (void)mcq_sim_random();
         mcq_sim_select(1);
         mcq_uring_send(b.u, 1, fd[1], "abc", 3);
         if (seed % 2 == 0) /* else it is still in the sender's ring */
@@ -237,10 +253,7 @@ Test(ring, a_late_cancel_finds_it_done)
         cr_assert_eq(a.last[1].res == 3, a.last[2].res == -ENOENT);
         bare_settle(&a, 1000000);
         cr_assert_eq(a.cnt[1], 1);
-        mcq_sim_kill(0);
-        mcq_sim_kill(1);
-        mcq_arena_fini(&a.arena);
-        mcq_arena_fini(&b.arena);
+        forget_both();
     }
     cr_assert(done == 100 && running > 20 && cancelled > 20, "%u %u %u", done, running, cancelled);
 }
@@ -390,7 +403,6 @@ Test(ring, misuse_is_found)
     for (size_t i = 0; i < MCQ_CNT_OF(CASES); i++) {
         open_both(&bare_no_faults);
         cr_assert(bare_fails(CASES[i].fn, CASES[i].arg), "case %zu", i);
-        mcq_arena_fini(&a.arena);
-        mcq_arena_fini(&b.arena);
+        forget_both();
     }
 }

@@ -42,7 +42,8 @@ static int32_t connected_a(const struct mcq_addr *at)
 Test(socket, who_listens_is_reached)
 {
     struct mcq_addr any = bare_tcp4(0), at, to, peer;
-    cr_assert_eq(connected_a(&(struct mcq_addr[]){bare_tcp4(5000)}[0]), -ECONNREFUSED);
+    to = bare_tcp4(5000);
+    cr_assert_eq(connected_a(&to), -ECONNREFUSED);
     ((struct sockaddr_in *)&any.ss)->sin_addr.s_addr = htonl(INADDR_ANY);
     int listener = listen_b(&any, 8, &at);
     uint16_t port = ntohs(((struct sockaddr_in *)&at.ss)->sin_port);

@@ -146,20 +146,23 @@ static bool recv_into(struct mcq_sim_op *op)
     return true;
 }
 
-/* Into a block. False: it is a shot that goes on. */
+/* Into a block. False: it is a shot that goes on. Its last receive may bring more than was left of
+ * its limit: Linux looks at it behind each receive. */
 static bool recv_block(struct mcq_sim_op *op)
 {
-    struct mcq_sim_blocks *b = &mcq_sim_process(op->process)->ring.blocks;
+    struct mcq_sim_ring *ring = &mcq_sim_process(op->process)->ring;
+    struct mcq_sim_blocks *b = &ring->blocks;
     size_t room;
     uint8_t *to = mcq_sim_blocks_peek(b, &room);
-    size_t len = recv_some(op, to, mcq_min(op->len, room));
+    size_t max = op->shot && !ring->strict_limit ? room : mcq_min(op->len, room);
+    size_t len = recv_some(op, to, max);
     uint16_t bid;
     unsigned flags = MCQ_DONE_BUFFER;
     if (mcq_sim_blocks_commit(b, len, &bid))
         flags |= MCQ_DONE_BUF_MORE;
     if (mcq_sim_stream_readable(op->file) != 0)
         flags |= MCQ_DONE_NONEMPTY;
-    op->len -= op->shot ? len : 0;
+    op->len -= op->shot ? mcq_min(len, op->len) : 0;
     bool last = !op->shot || op->len == 0 ||
                 mcq_sim_strikes(mcq_sim.faults.shot_end, &mcq_sim.seen.shot_ends);
     if (!last)
