@@ -120,6 +120,11 @@ void mcq_sim_kill(uint32_t process)
     mcq_sim_fd_close_all(process);
 }
 
+void mcq_sim_stop(uint32_t process, uint64_t until_ns)
+{
+    process_of(process)->ring.stopped_until_ns = until_ns;
+}
+
 uint32_t mcq_sim_open_fds(uint32_t process)
 {
     const struct mcq_sim_fds *fds = &process_of(process)->fds;
@@ -150,7 +155,7 @@ static uint64_t first_deadline(bool *runnable)
         if (mcq_sim_ring_runnable(r))
             *runnable = true;
         else
-            first = mcq_min_u64(first, r->deadline_ns);
+            first = mcq_min_u64(first, mcq_sim_ring_next_ns(r));
     }
     return first;
 }

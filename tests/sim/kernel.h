@@ -84,6 +84,10 @@ bool mcq_sim_advance(void);
  * a reset), its ring vanishes. Its memory is the caller's. */
 void mcq_sim_kill(uint32_t process);
 
+/* Stops it until then, as SIGSTOP does: it isn't runnable, and time goes on without it. It is for
+ * the world not to step it. */
+void mcq_sim_stop(uint32_t process, uint64_t until_ns);
+
 /* Resources of a process, for checks at the end: descriptors with the ring's own and the eventfd's;
  * operations that were submitted and have no completion yet. */
 uint32_t mcq_sim_open_fds(uint32_t process);

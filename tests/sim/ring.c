@@ -59,6 +59,7 @@ void mcq_sim_ring_reset(struct mcq_sim_ring *r)
     r->in_flight = 0;
     r->selecting = 0;
     r->asleep = false;
+    r->stopped_until_ns = 0;
     r->blocks.open = false;
 }
 
@@ -229,10 +230,15 @@ uint32_t mcq_uring_ready(const struct mcq_uring *u)
 
 bool mcq_sim_ring_runnable(const struct mcq_sim_ring *r)
 {
-    if (!r->open)
+    if (!r->open || mcq_sim.now_ns < r->stopped_until_ns)
         return false;
     return !r->asleep || dones_cnt(&r->cq) != 0 || dones_cnt(&r->held) != 0 ||
            !mcq_list_empty(&r->work) || mcq_sim.now_ns >= r->deadline_ns;
+}
+
+uint64_t mcq_sim_ring_next_ns(const struct mcq_sim_ring *r)
+{
+    return mcq_sim.now_ns < r->stopped_until_ns ? r->stopped_until_ns : r->deadline_ns;
 }
 
 static void submit(struct mcq_sim_ring *r)

@@ -7,7 +7,8 @@
 #include "tests/sim/machine.h"
 #include "tests/sim/raw.h"
 
-#define CLASSES_MAX 32u
+#define CLASSES_MAX     32u
+#define ACK_LATE_ONE_IN 8u
 /* After so long without an answer Linux gives a connection up (tcp_retries2). */
 #define GIVE_UP_NS 924600000000ull
 #define SECOND_NS  1000000000ull
@@ -104,6 +105,7 @@ void mcq_sim_stream_open(struct mcq_sim_file *a, struct mcq_sim_file *b)
 static void end_dir(struct mcq_sim_dir *d)
 {
     mcq_sim_event_disarm(&d->deliver);
+    mcq_sim_event_disarm(&d->ack);
     mcq_sim_event_disarm(&d->stall);
     mcq_sim_event_disarm(&d->reset);
     give_bytes(d);
@@ -145,6 +147,7 @@ static void reset_end(struct mcq_sim_file *f, int error)
     f->recv_shut = true;
     f->send_shut = true;
     mcq_sim_event_disarm(&out_of(f)->deliver);
+    mcq_sim_event_disarm(&out_of(f)->ack);
     mcq_sim_event_disarm(&out_of(f)->stall);
     mcq_sim_event_disarm(&into(f)->deliver);
     wake(f);
@@ -158,10 +161,7 @@ static uint64_t on_way(const struct mcq_sim_dir *d)
 static void move(struct mcq_sim_dir *d)
 {
     uint64_t room = d->recv_max - (d->arrived - d->read);
-    uint64_t len = mcq_min_u64(on_way(d), room);
-    d->arrived += len;
-    if (len != 0)
-        d->progress_ns = mcq_sim.now_ns;
+    d->arrived += mcq_min_u64(on_way(d), room);
 }
 
 static void on_reset(struct mcq_sim_event *e)
@@ -203,7 +203,7 @@ static void cut(struct mcq_sim_stream *s, uint32_t first)
 
 static bool is_waiting(const struct mcq_sim_dir *d)
 {
-    return d->written != d->arrived || (d->fin && !d->fin_arrived);
+    return d->written != d->acked || d->fin != d->fin_acked;
 }
 
 static uint64_t or_else(uint32_t value, uint32_t other)
@@ -272,12 +272,36 @@ static void die(struct mcq_sim_stream *s)
     s->dead = true;
     for (uint32_t i = 0; i < 2; i++) {
         mcq_sim_event_disarm(&s->dir[i].deliver);
+        mcq_sim_event_disarm(&s->dir[i].ack);
         mcq_sim_event_disarm(&s->dir[i].stall);
         watch(&s->dir[i]);
     }
 }
 
 /* --- delivery ------------------------------------------------------------------------------ */
+
+/* The sender learns what has arrived. */
+static void acknowledge(struct mcq_sim_dir *d)
+{
+    d->acked = d->arrived;
+    d->fin_acked = d->fin_arrived;
+    d->progress_ns = mcq_sim.now_ns;
+    wake(d->stream->end[d->from]);
+}
+
+static void on_ack(struct mcq_sim_event *e)
+{
+    acknowledge(MCQ_CONTAINER_OF(e, struct mcq_sim_dir, ack));
+}
+
+/* Most acknowledgements are as good as there with what they are for. */
+static void answer(struct mcq_sim_dir *d)
+{
+    if (d->stream->local || mcq_sim_below(ACK_LATE_ONE_IN) != 0)
+        acknowledge(d);
+    else if (!mcq_sim_event_armed(&d->ack))
+        mcq_sim_event_arm(&d->ack, mcq_sim.now_ns + mcq_sim_hop(), on_ack);
+}
 
 /* Nobody is there any more. */
 static void arrive_nowhere(struct mcq_sim_dir *d)
@@ -287,6 +311,7 @@ static void arrive_nowhere(struct mcq_sim_dir *d)
         send_reset(d->stream, 1 - d->from);
     } else if (d->fin) {
         d->fin_arrived = true;
+        answer(d);
     }
 }
 
@@ -294,7 +319,6 @@ static void arrive_fin(struct mcq_sim_dir *d)
 {
     struct mcq_sim_stream *s = d->stream;
     d->fin_arrived = true;
-    d->progress_ns = mcq_sim.now_ns;
     if (s->local || !s->dir[1 - d->from].fin_arrived)
         return;
     for (uint32_t i = 0; i < 2; i++)
@@ -321,7 +345,7 @@ static void arrive(struct mcq_sim_dir *d)
     if (d->fin && !d->fin_arrived && on_way(d) == 0)
         arrive_fin(d);
     wake(to);
-    wake(s->end[d->from]);
+    answer(d);
 }
 
 static void on_deliver(struct mcq_sim_event *e)
@@ -397,7 +421,7 @@ size_t mcq_sim_stream_room(const struct mcq_sim_file *f)
 {
     const struct mcq_sim_dir *d = out_of(f);
     return d->stream->local ? d->recv_max - (d->written - d->read)
-                            : d->send_max - (d->written - d->arrived);
+                            : d->send_max - (d->written - d->acked);
 }
 
 bool mcq_sim_stream_roomy(const struct mcq_sim_file *f)
@@ -445,7 +469,7 @@ void mcq_sim_stream_shut(struct mcq_sim_file *f, bool both)
 uint64_t mcq_sim_stream_unacked(const struct mcq_sim_file *f)
 {
     const struct mcq_sim_dir *d = out_of(f);
-    return d->written - d->arrived + (d->fin && !d->fin_arrived);
+    return d->written - d->acked + (d->fin && !d->fin_acked);
 }
 
 void mcq_sim_stream_abort(struct mcq_sim_file *f)

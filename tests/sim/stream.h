@@ -3,7 +3,9 @@
  *      written ----- in the sender's kernel ----- arrived ----- in the receiver's ----- read
  *
  * A direction's bytes arrive by events, in order; at most as many wait on each side as its buffer
- * has room for. FIN comes behind the last byte. RST overtakes part of what is on its way; what has
+ * has room for. That they have arrived is sometimes known to the sender only later (`acked`); its
+ * buffer is free, and they aren't counted as unacknowledged, from then on. FIN comes behind the
+ * last byte. RST overtakes part of what is on its way; what has
  * arrived can still be read. A dead stream (a peer that vanished) moves nothing any more, not even
  * an end. Local streams have no way between: what is written has arrived.
  *
@@ -26,11 +28,11 @@ struct mcq_sim_dir {
     uint32_t class; /* of the buffer's length */
     uint32_t mask, send_max, recv_max;
     uint32_t from; /* side */
-    bool fin, fin_arrived;
-    uint64_t written, arrived, read;
+    bool fin, fin_arrived, fin_acked;
+    uint64_t written, arrived, acked, read;
     uint64_t lost;        /* the last of written: a reset overtook them */
     uint64_t progress_ns; /* when something last arrived, or the first waiting byte was written */
-    struct mcq_sim_event deliver, stall, reset;
+    struct mcq_sim_event deliver, ack, stall, reset;
 };
 
 struct mcq_sim_stream {

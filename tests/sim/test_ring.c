@@ -70,6 +70,20 @@ Test(ring, a_wait_ends_at_its_time)
     cr_assert_not(mcq_sim_advance(), "nobody will ever do anything");
 }
 
+Test(ring, time_goes_on_without_a_stopped_process)
+{
+    open_both(&bare_no_faults);
+    bare_enter(&b);
+    mcq_sim_select(0);
+    cr_assert(mcq_sim_runnable(0));
+    uint64_t now_ns = mcq_sim_now_ns();
+    mcq_sim_stop(0, now_ns + 5000000000);
+    cr_assert_not(mcq_sim_runnable(0));
+    cr_assert(mcq_sim_advance());
+    cr_assert_eq(mcq_sim_now_ns(), now_ns + 5000000000);
+    cr_assert(mcq_sim_runnable(0));
+}
+
 Test(ring, inline_or_later)
 {
     struct mcq_sim_faults at_once = {.inline_done = 10000};
