@@ -89,13 +89,12 @@ bool mcq_sim_blocks_empty(const struct mcq_sim_blocks *b)
     return b->head == b->published;
 }
 
-static struct mcq_sim_block *first(const struct mcq_sim_blocks *b)
+static struct mcq_sim_block *first(struct mcq_sim_blocks *b)
 {
-    uint16_t bid = b->queue[b->head & (b->cnt - 1)];
-    return (struct mcq_sim_block *)(uintptr_t)&b->block[bid];
+    return &b->block[b->queue[b->head & (b->cnt - 1)]];
 }
 
-uint8_t *mcq_sim_blocks_peek(const struct mcq_sim_blocks *b, size_t *room)
+uint8_t *mcq_sim_blocks_peek(struct mcq_sim_blocks *b, size_t *room)
 {
     const struct mcq_sim_block *block = first(b);
     *room = block->len - block->off;

@@ -35,7 +35,7 @@ void mcq_sim_blocks_add(struct mcq_sim_blocks *b, void *base, uint32_t len, uint
 void mcq_sim_blocks_publish(struct mcq_sim_blocks *b);
 bool mcq_sim_blocks_empty(const struct mcq_sim_blocks *b);
 /* Where the next receive writes, up to *room bytes. Not when empty. */
-uint8_t *mcq_sim_blocks_peek(const struct mcq_sim_blocks *b, size_t *room);
+uint8_t *mcq_sim_blocks_peek(struct mcq_sim_blocks *b, size_t *room);
 /* len bytes were written there. True: the kernel keeps the rest of the block. */
 bool mcq_sim_blocks_commit(struct mcq_sim_blocks *b, size_t len, uint16_t *bid);
 /* A receive without bytes took a block: given back, or, incremental, not really taken. */

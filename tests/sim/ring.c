@@ -7,6 +7,9 @@
 #include "runtime/uring.h"
 #include "tests/sim/machine.h"
 
+#define SQ_SHORT      4u
+#define CQ_SHORT      16u
+#define CQ_SHORTS     10u /* doublings */
 #define WORK_MAX      20u
 #define HELD_MAX      65536u
 #define DONES_AT_ONCE 256u /* what a queue of completions starts with */
@@ -79,6 +82,11 @@ static void draw_kernel(struct mcq_sim_ring *r)
     r->eager_enobufs = (draw & 2) != 0;
     r->block_at_end = (draw & 4) != 0;
     r->strict_limit = (draw & 24) == 0;
+    /* Short queues do nothing else than long ones, only sooner. */
+    if ((draw & 0xe0) == 0)
+        r->sq_max = SQ_SHORT;
+    if (mcq_sim.faults.cq_overflow != 0)
+        r->cq_max = CQ_SHORT << mcq_sim_below(CQ_SHORTS);
 }
 
 size_t mcq_uring_footprint(void)
@@ -96,11 +104,11 @@ int mcq_uring_init(struct mcq_arena *arena, const struct mcq_uring_opts *opts,
     if (r->open || opts->sq_cnt > MCQ_URING_SQ_CNT)
         mcq_sim_fail("process %u: a second ring", mcq_sim.selected);
     mcq_sim_ring_reset(r);
-    draw_kernel(r);
     r->open = true;
     r->stats = opts->stats;
     r->sq_max = opts->sq_cnt;
     r->cq_max = opts->cq_cnt;
+    draw_kernel(r);
     u->process = mcq_sim.selected;
     u->ring_fd = opts->ring_fd;
     u->fd = mcq_sim_fd_open(u->process, mcq_sim_file_take(MCQ_SIM_RING));
@@ -167,8 +175,12 @@ static void run_work(struct mcq_sim_ring *r)
 /* An overflow stays one until an enter has looked after it. */
 bool mcq_sim_ring_has_room(struct mcq_sim_ring *r)
 {
-    if (dones_cnt(&r->held) != 0 || dones_cnt(&r->cq) >= r->cq_max)
+    if (dones_cnt(&r->held) != 0)
         return false;
+    if (dones_cnt(&r->cq) >= r->cq_max) {
+        mcq_sim.seen.cq_overflows++;
+        return false;
+    }
     return !mcq_sim_strikes(mcq_sim.faults.cq_overflow, &mcq_sim.seen.cq_overflows);
 }
 
