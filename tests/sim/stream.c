@@ -21,6 +21,7 @@
 static struct mcq_sim_stream pool[MCQ_SIM_STREAMS_MAX];
 static uint32_t pool_used;
 static struct mcq_sim_stream *pool_free;
+static uint64_t number_last;
 
 /* Buffers outlive machines. A free one begins with the next one's address. */
 static void *spare[CLASSES_MAX];
@@ -56,6 +57,7 @@ void mcq_sim_stream_reset(void)
     }
     pool_used = 0;
     pool_free = NULL;
+    number_last = 0;
 }
 
 /* --- life ---------------------------------------------------------------------------------- */
@@ -98,6 +100,7 @@ void mcq_sim_stream_open(struct mcq_sim_file *a, struct mcq_sim_file *b)
         mcq_sim_fail("the simulation has more than %u streams", MCQ_SIM_STREAMS_MAX);
     s->local = a->local.ss.ss_family == AF_UNIX;
     s->dead = false;
+    s->number = ++number_last;
     join(s, 0, a);
     join(s, 1, b);
 }
