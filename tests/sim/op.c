@@ -248,8 +248,6 @@ static void attach(struct mcq_sim_op *op)
     ring_of(op)->in_flight++;
     ring_of(op)->selecting += op->select;
     op->state = MCQ_SIM_ARMED;
-    if (op->kind == MCQ_SIM_SEND)
-        op->sum = mcq_sim_transfer_sum(op);
 }
 
 void mcq_sim_op_submit(struct mcq_sim_op *op)
@@ -262,13 +260,20 @@ void mcq_sim_op_submit(struct mcq_sim_op *op)
     attach(op);
     if (op->kind == MCQ_SIM_CONNECT) {
         mcq_sim_socket_connect(op);
-    } else if (op->no_wait) {
+        return;
+    }
+    if (op->no_wait) {
         if (!mcq_sim_transfer_try(op))
             mcq_sim_op_end(op, -EAGAIN, 0, 0);
-    } else if (mcq_sim_transfer_possible(op)) {
-        if (mcq_sim_strikes(mcq_sim.faults.inline_done, &mcq_sim.seen.inlines))
-            try(op);
-        else
-            go_on_later(op);
+        return;
     }
+    bool possible = mcq_sim_transfer_possible(op);
+    if (possible && mcq_sim_strikes(mcq_sim.faults.inline_done, &mcq_sim.seen.inlines)) {
+        try(op);
+        return;
+    }
+    if (op->kind == MCQ_SIM_SEND)
+        mcq_sim_transfer_watch(op);
+    if (possible)
+        go_on_later(op);
 }

@@ -42,8 +42,9 @@ struct mcq_sim_op {
     void *ptr;
     const void *source;
     const struct msghdr *msg;
-    size_t len;   /* of a multishot receive: what is left of its limit */
-    uint64_t sum; /* of what is sent, when it was submitted */
+    size_t len; /* of a multishot receive: what is left of its limit */
+    bool watched;
+    uint64_t sum; /* of what is sent, when it was submitted, if watched */
     int32_t res;  /* of a connect that was answered; of a late cancel */
     uint32_t tries;
     struct mcq_addr addr;

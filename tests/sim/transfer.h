@@ -11,7 +11,8 @@ bool mcq_sim_transfer_ready(const struct mcq_sim_op *op);
 bool mcq_sim_transfer_possible(const struct mcq_sim_op *op);
 /* Goes as far as possible; true: op has ended and is free. */
 bool mcq_sim_transfer_try(struct mcq_sim_op *op);
-/* A checksum over what a send will take: of long pieces only samples. */
-uint64_t mcq_sim_transfer_sum(const struct mcq_sim_op *op);
+/* Remembers what a send will take, to see that it doesn't change: samples of long pieces, and only
+ * some sends of many. */
+void mcq_sim_transfer_watch(struct mcq_sim_op *op);
 
 #endif
