@@ -391,5 +391,7 @@ bool mcq_fanout_sweep(struct mcq_psock *s)
             return false;
         sweep_one(s, MCQ_CONTAINER_OF(n, struct mcq_subscriber, gone_node));
     }
-    return !mcq_list_empty(&s->pub.gone);
+    bool more = !mcq_list_empty(&s->pub.gone);
+    s->stats->sweeps_limited += more;
+    return more;
 }

@@ -25,12 +25,12 @@ struct mcq_pattern_shared *mcq_pattern_shared_init(struct mcq_arena *arena,
     struct mcq_pattern_shared *shared = mcq_arena_carve(arena, sizeof(*shared), MCQ_CACHE_LINE);
     if (shared == NULL)
         return NULL;
-    bool ok = mcq_registry_init(&shared->registry, arena, plan->connections_max, plan->hash_seed) &&
-              mcq_prefix_table_init(&shared->prefixes, arena, heap, prefixes_max(plan),
-                                    plan->long_topics_max, plan->hash_seed) &&
-              mcq_fanout_pools_init(&shared->fanout, arena, plan->peer_subs_max,
-                                    plan->connections_max) &&
-              mcq_pool_init(&shared->own_subs, "own subscriptions", arena,
-                            sizeof(struct mcq_own_sub), plan->own_subs_max);
+    bool ok =
+        mcq_registry_init(&shared->registry, arena, plan->connections_max, plan->hash_seed) &&
+        mcq_prefix_table_init(&shared->prefixes, arena, heap, prefixes_max(plan),
+                              plan->long_topics_max, plan->hash_seed) &&
+        mcq_fanout_pools_init(&shared->fanout, arena, plan->peer_subs_max, plan->connections_max) &&
+        mcq_pool_init(&shared->own_subs, "own subscriptions", arena, sizeof(struct mcq_own_sub),
+                      plan->own_subs_max);
     return ok ? shared : NULL;
 }

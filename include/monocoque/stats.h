@@ -63,6 +63,7 @@ struct mcq_pattern_stats {
     uint64_t ghosts; /* identity policy replace: older connections ended */
     uint64_t again;  /* sends refused with MCQ_EAGAIN */
     uint64_t subs_now, subs_peak, subs_duplicate, subs_refused;
+    uint64_t sweeps_limited; /* turns that left subscriptions of peers that went to the next */
     uint64_t peers_now, peers_refused;
     uint64_t pauses, resumes;
 };

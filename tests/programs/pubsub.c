@@ -319,7 +319,7 @@ static void *read_with_one_stalled(void *arg)
     mcq_trial_wait(&s->ready, 1);
     for (unsigned i = 0; i < READERS; i++) {
         bool stalls = i == READERS - 1;
-        int fd = mcq_raw_connect(s->endpoint, stalls ? 4096 : 0);
+        int fd = mcq_raw_connect(s->endpoint, stalls ? 65536 : 0);
         readers[i] = (struct reader){s, fd, &s->read[i], 0};
         CHECK(mcq_raw_hello(fd, "SUB", NULL));
         subscribe(fd, true, "");
@@ -343,8 +343,7 @@ static struct mcq_shard_stats run_slow(struct stage *s, const char *name)
 {
     s->opts.verbose = s->type == MCQ_XPUB; /* else the third subscription isn't told */
     s->opts.send_hwm_bytes = 64u << 20;
-    s->opts.notsent_lowat_bytes = 16384;
-    s->opts.send_buffer_bytes = 16384;
+    s->opts.notsent_lowat_bytes = 65536;
     s->len = 8000;
     struct mcq_shard_stats stats = run(s, name, start_numbers, read_with_one_stalled);
     for (unsigned i = 0; i < READERS - 1; i++)

@@ -312,23 +312,18 @@ static void gather(struct cat *cat)
 }
 
 /* What an XPUB is told is something received: a line, +TOPIC or -TOPIC. */
-static void print_subscription(struct cat *cat, bool added, struct mcq_frame topic)
-{
-    if (cat->ending || counted(cat))
-        return;
-    putc_unlocked(added ? '+' : '-', stdout);
-    cat_text_print(stdout, &topic, 1, cat->options->hex);
-    cat->received++;
-    flush(cat);
-}
-
 static void on_subscription(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, bool added,
                             const void *topic, size_t len)
 {
     struct cat *cat = ctx;
+    struct mcq_frame frame = {topic, len};
     (void)sock, (void)peer;
-    if (is(cat, MCQ_XPUB))
-        print_subscription(cat, added, (struct mcq_frame){topic, len});
+    if (is(cat, MCQ_XPUB) && !cat->ending && !counted(cat)) {
+        putc_unlocked(added ? '+' : '-', stdout);
+        cat_text_print(stdout, &frame, 1, cat->options->hex);
+        cat->received++;
+        flush(cat);
+    }
     cat->subscriptions += added ? 1 : -1;
     gather(cat);
     end_if_done(cat);

@@ -86,6 +86,7 @@ Test(pub, a_peer_with_many_subscriptions_goes_a_few_per_turn)
     }
     cr_assert_eq(r->subs_ended, MANY);
     cr_assert_eq(turns, (MANY + MCQ_FANOUT_SWEEP_MAX - 1) / MCQ_FANOUT_SWEEP_MAX);
+    cr_assert_eq(r->stats.sweeps_limited, turns - 1);
     cr_assert_eq(r->stats.subs_now, 1);
     cr_assert_not(r->s.pattern->sweep(&r->s));
     rig_free(r);
