@@ -277,11 +277,23 @@ static void session_closed(struct mcq_link *link)
     set_live(link, false);
 }
 
+/* Is a closing link's time over? Then what is left ends for that. */
+static bool is_late(struct mcq_link *link)
+{
+    if (mcq_shard_now_ns(link->shard) < link->linger_deadline_ns)
+        return false;
+    if (!mcq_pipe_empty(&link->pipe))
+        link->close_reason = link->late_reason;
+    return true;
+}
+
 /* The connection is closed for good: what now? */
 static void conn_closed(struct mcq_link *link)
 {
     if (!link->closing || link->session.reason == MCQ_REASON_KILLED)
         link->close_reason = link->session.reason;
+    else
+        (void)is_late(link);
     if (link->state == MCQ_LINK_CONNECTING)
         mcq_target_failed(link);
     else
@@ -340,9 +352,7 @@ void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
 /* Nothing is left to send, or it is too late: end the connection, if there is one. */
 static void finish(struct mcq_link *link)
 {
-    bool late = mcq_shard_now_ns(link->shard) >= link->linger_deadline_ns;
-    if (late && !mcq_pipe_empty(&link->pipe))
-        link->close_reason = link->late_reason;
+    bool late = is_late(link);
     if (link->state == MCQ_LINK_CONNECTING)
         mcq_target_fail(link, MCQ_REASON_LOCAL, 0);
     else if (link->session.conn == NULL)

@@ -55,6 +55,7 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
     struct peers *p = ctx;
     if (event->kind == MCQ_EVENT_UP)
         p->peer = event->peer;
+    CHECK(event->endpoint[0] != '\0'); /* every peer here has an address, and is named by it */
     if (CHECK(p->event_cnt < EVENTS))
         p->events[p->event_cnt++] = *event;
     mcq_diary_add(&p->diary, event);
@@ -323,7 +324,7 @@ static void killed_with_a_queue(void)
     CHECK(s->queued_bytes >= s->queued_msgs * p->len - p->len && !s->paused && !s->slow);
     CHECK(s->bytes_out >= s->msgs_out * p->len && s->msgs_in == 0 && s->waiting_bytes == 0);
     CHECK(ev->reason == MCQ_REASON_KILLED && ev->report.msgs_out >= s->msgs_out);
-    CHECK(drop < ev && drop->reason == MCQ_REASON_KILLED && drop->endpoint != NULL);
+    CHECK(drop < ev && drop->reason == MCQ_REASON_KILLED);
     CHECK(mcq_peer_equal(drop->peer, ev->peer));
     CHECK(drop->cnt + ev->report.msgs_out == p->msgs && drop->cnt == stats.pattern.drops_end);
     CHECK(ev->report.unacked_known && ev->report.unacked_bytes != 0);
@@ -558,7 +559,7 @@ static void check_slowness(const struct peers *p)
         if (ev->kind == MCQ_EVENT_SLOW || ev->kind == MCQ_EVENT_SLOW_END) {
             CHECK(up && slow == (ev->kind == MCQ_EVENT_SLOW_END));
             slow = !slow;
-            CHECK(mcq_peer_equal(ev->peer, p->peer) && ev->endpoint[0] != '\0');
+            CHECK(mcq_peer_equal(ev->peer, p->peer));
             CHECK(ev->cnt == (slow ? p->opts.send_hwm_msgs : 0));
         }
         if (ev->kind == MCQ_EVENT_DROPPED && ev->reason == MCQ_REASON_HWM)
