@@ -1,11 +1,12 @@
 /* Machine: what the files of the simulated kernel share: the one machine, its processes and its
  * dice. Private to them; scenarios include kernel.h.
  *
- *      kernel   the machine as scenarios see it        event    what happens when
- *      file     descriptors and what is behind them    stream   two directions of bytes
- *      place    who listens where                      op       an operation's life, and cancel
- *      socket   connecting, accepting, moving bytes    blocks   the buffer ring
- *      ring     submission, deferred work, completions net, clock, random, probe: the seam's rest
+ *      kernel    the machine as scenarios see it       event    what happens when
+ *      file      descriptors and what is behind them   stream   two directions of bytes
+ *      place     who listens where                     socket   how connections begin and end
+ *      op        an operation's life, and cancel       transfer what it does once it can
+ *      ring      submission, work, completions         blocks   the buffer ring
+ *      net, clock, random, probe: the seam's rest
  *
  * All objects come from pools that grow by use and are emptied by mcq_sim_open, so that a machine
  * costs what is used of it.
