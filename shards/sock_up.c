@@ -228,15 +228,34 @@ void mcq_sock_tell_drops(struct mcq_sock *sock)
     tell_drops(sock, &sock->drops, &(struct mcq_event){.kind = MCQ_EVENT_DROPPED});
 }
 
-void mcq_sock_run_due(struct mcq_shard *sh)
+/* Those that were due when the turn came to them, at most MCQ_SHARD_DUE_MAX: what a handler adds is
+ * told in the next. */
+static void run_links(struct mcq_shard *sh)
 {
-    struct mcq_node *n;
-    for (uint32_t i = 0; i < MCQ_SHARD_DUE_MAX; i++) {
-        if ((n = mcq_list_first(&sh->due)) != NULL)
+    struct mcq_node *n, *last = mcq_list_last(&sh->due);
+    for (uint32_t i = 0; i < MCQ_SHARD_DUE_MAX && last != NULL; i++) {
+        if ((n = mcq_list_first(&sh->due)) == last || n == NULL)
+            last = NULL;
+        if (n != NULL)
             mcq_sock_tell_due(MCQ_CONTAINER_OF(n, struct mcq_link, due_node));
-        if ((n = mcq_list_first(&sh->sock_drops)) != NULL)
+    }
+}
+
+static void run_socks(struct mcq_shard *sh)
+{
+    struct mcq_node *n, *last = mcq_list_last(&sh->sock_drops);
+    for (uint32_t i = 0; i < MCQ_SHARD_DUE_MAX && last != NULL; i++) {
+        if ((n = mcq_list_first(&sh->sock_drops)) == last || n == NULL)
+            last = NULL;
+        if (n != NULL)
             mcq_sock_tell_drops(MCQ_CONTAINER_OF(n, struct mcq_sock, drop_node));
     }
+}
+
+void mcq_sock_run_due(struct mcq_shard *sh)
+{
+    run_links(sh);
+    run_socks(sh);
 }
 
 static void sweep(struct mcq_sock *sock)
