@@ -11,7 +11,7 @@ function(mcq_objects target)
         return()
     endif()
     add_library(${target} OBJECT ${arg_SOURCES})
-    target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+    target_include_directories(${target} PUBLIC ${MCQ_ROOMS_DIR} ${MCQ_ROOMS_DIR}/include)
     # Empty, as a file that defines it itself would write it.
     target_compile_definitions(${target} PUBLIC _GNU_SOURCE=)
     # initial-exec: thread-local reads cost one instruction, also inside the shared library, which
@@ -24,7 +24,7 @@ function(mcq_objects target)
 endfunction()
 
 foreach(room IN ITEMS mem proto patterns runtime shards)
-    file(GLOB MCQ_${room}_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${room}/*.c)
+    file(GLOB MCQ_${room}_SOURCES CONFIGURE_DEPENDS ${MCQ_ROOMS_DIR}/${room}/*.c)
     list(FILTER MCQ_${room}_SOURCES EXCLUDE REGEX "\\.bpf\\.c$")
 endforeach()
 

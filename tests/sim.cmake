@@ -22,3 +22,23 @@ set(MCQ_SIM_ROOMS mcq_mem mcq_proto mcq_patterns mcq_runtime mcq_shards mcq_simk
 if(COMMAND mcq_add_unit)
     mcq_add_unit(sim SOURCES ${sim_tests} LINK ${MCQ_SIM_ROOMS})
 endif()
+
+# The program: the world over the simulated kernel. Its arenas are its own (sim/memory.c).
+list(FILTER sim_program EXCLUDE REGEX "/(main|ghosts)\\.c$")
+add_library(mcq_simworld OBJECT ${sim_program})
+target_link_libraries(mcq_simworld PUBLIC mcq_test_base)
+
+function(mcq_add_sim name main)
+    add_executable(${name} ${main}
+        $<TARGET_OBJECTS:mcq_simworld>
+        $<TARGET_OBJECTS:mcq_simkernel>
+        $<FILTER:$<TARGET_OBJECTS:mcq_mem>,EXCLUDE,/os_mem\\.c\\.o$>
+        $<TARGET_OBJECTS:mcq_proto>
+        $<TARGET_OBJECTS:mcq_patterns>
+        $<TARGET_OBJECTS:mcq_runtime>
+        $<TARGET_OBJECTS:mcq_shards>)
+    target_link_libraries(${name} PRIVATE mcq_test_base)
+    target_link_options(${name} PRIVATE -Wl,--wrap=sysconf)
+endfunction()
+
+mcq_add_sim(sim ${sim_dir}/main.c)
