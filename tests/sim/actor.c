@@ -353,6 +353,15 @@ bool mcq_actor_may_miss(const struct mcq_actor *a, const struct mcq_parcel *p)
     return a->cast->type == MCQ_PUB || (a->cast->type == MCQ_REP && p->library);
 }
 
+/* Without numbers on the wire nobody can tell what a queue has kept from another connection, and
+ * replies are counted. */
+void mcq_actor_missed(struct mcq_actor *a, const struct mcq_end *from, const struct mcq_parcel *p)
+{
+    if (a->cast->type == MCQ_REQ && !a->cast->opts.req_correlate && !p->library &&
+        p->sent_seq < from->since) /* TEMP && a->cast->far == MCQ_ROUTER */
+        a->confused = true;
+}
+
 static bool anybody_there(const struct mcq_actor *a)
 {
     return mcq_ledger_any(a, 0) != NULL;

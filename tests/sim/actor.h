@@ -95,6 +95,9 @@ void mcq_actor_kill(struct mcq_actor *a);
 /* May a, as a receiver, be spared this parcel by its own filter or state? */
 bool mcq_actor_may_miss(const struct mcq_actor *a, const struct mcq_parcel *p);
 
+/* It was. */
+void mcq_actor_missed(struct mcq_actor *a, const struct mcq_end *from, const struct mcq_parcel *p);
+
 /* Those who are or were on stage; NULL behind the last. */
 struct mcq_actor *mcq_actor_at(uint32_t idx);
 void mcq_actor_reset(void);

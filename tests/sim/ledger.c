@@ -121,6 +121,7 @@ void mcq_ledger_look(struct mcq_actor *a)
     mcq_ledger_glance(a);
     for (uint32_t i = 0; i < mcq_ledger.link_cnt; i++) {
         mcq_ledger.queue_of[i]->up = mcq_ledger.links[i].up;
+        mcq_ledger.queue_of[i]->dropped = mcq_ledger.links[i].dropped;
         mcq_queue_check(a, mcq_ledger.queue_of[i], 0);
     }
 }

@@ -54,7 +54,6 @@ static void enter(struct mcq_actor *a, uint32_t i, const struct mcq_parcel *p, b
     if (took && !expected)
         mcq_sim_fail("%s: #%u went to a peer that it is not for", mcq_world_name(a), p->number);
     q->total = total;
-    q->dropped = l->dropped;
     o->due += expected;
     o->hits += took;
     o->missed += !took && lost != 0;
@@ -161,7 +160,6 @@ void mcq_ledger_up(struct mcq_actor *a, struct mcq_peer peer)
     uint64_t base = q->lossy ? mcq_queue_floor(q) : q->tail - q->queued;
     *end = (struct mcq_end){
         .state = MCQ_END_UP, .actor = a, .peer = peer, .queue = q, .since = mcq_world_calls(), .base = base, .pos = base};
-    q->dropped = l->dropped;
     q->conns++;
     c->used = mcq_world_calls();
 }
@@ -286,9 +284,11 @@ _Noreturn static void explain(const struct mcq_actor *a, const struct mcq_end *f
 {
     const struct mcq_parcel *due =
         from->pos < from->queue->tail ? mcq_queue_parcel(from->queue, from->pos) : NULL;
-    mcq_world_trace("due: #%ld of %lu put, message of %u frames, %zu bytes came",
+    const uint8_t *head = m->data;
+    mcq_world_trace("due: #%ld of %lu put, message of %u frames, %zu bytes came, %02x %02x %02x %02x ...",
                     due == NULL ? -1l : (long)due->number, (unsigned long)from->queue->tail,
-                    mcq_msg_frame_cnt(m), mcq_msg_bytes(m));
+                    mcq_msg_frame_cnt(m), mcq_msg_bytes(m), m->len < 4 ? 0 : head[0],
+                    m->len < 4 ? 0 : head[1], m->len < 4 ? 0 : head[2], m->len < 4 ? 0 : head[3]);
     for (uint32_t i = 0; i < mcq_ledger.queues_used; i++) {
         struct mcq_queue *q = &mcq_ledger.queues[i];
         uint64_t start = q->tail < MCQ_LEDGER_RING ? 0 : q->tail - MCQ_LEDGER_RING;
@@ -340,8 +340,11 @@ const struct mcq_parcel *mcq_ledger_take(struct mcq_actor *a, struct mcq_peer pe
         mcq_sim_fail("%s: a message from a peer that did not come up over there",
                      mcq_world_name(a));
     bool library = mcq_msg_frame_cnt(m) == 1 && m->len == 0;
+    uint64_t pos = from->pos;
     *first = library ? 0 : envelope_cnt(a, from->actor, m);
     struct mcq_parcel *p = find_due(a, from, m, *first);
+    for (; pos + 1 < from->pos; pos++)
+        mcq_actor_missed(a, from, mcq_queue_parcel(from->queue, pos));
     if (p->library)
         *first = 0;
     p->taken = true;
