@@ -67,8 +67,10 @@ void mcq_actor_drop_kept(struct mcq_actor *a, struct mcq_kept *k)
 static void owe(struct mcq_actor *a, struct mcq_peer from, const struct mcq_msg *m,
                 const struct mcq_parcel *p, uint32_t first)
 {
-    if (a->debt_cnt == MCQ_ACTOR_DEBTS_MAX)
+    if (a->debt_cnt == MCQ_ACTOR_DEBTS_MAX) { /* it answers no more than so many */
+        mcq_ledger_far(mcq_ledger_end(a, from))->actor->excused = true;
         return;
+    }
     struct mcq_debt *d = &a->debts[a->debt_cnt++];
     *d = (struct mcq_debt){.to = from, .number = p->number};
     if (a->cast->type == MCQ_ROUTER && first == 2) {
