@@ -170,8 +170,11 @@ static void sub_enter(struct mcq_psock *s, struct mcq_topic *t, struct mcq_subsc
     *bucket = mcq_pool_idx(&pools->subs, sub) + 1;
     mcq_list_push_back(&who->subs, &sub->who_node);
     t->sub_cnt++;
+    size_t len = mcq_prefix_key(&t->prefix).len;
     who->cnt++;
-    who->bytes += mcq_prefix_key(&t->prefix).len;
+    who->bytes += len;
+    s->pub.subs_cnt++;
+    s->pub.subs_bytes += len;
     if (++s->stats->subs_now > s->stats->subs_peak)
         s->stats->subs_peak = s->stats->subs_now;
 }
@@ -187,8 +190,11 @@ static void sub_leave(struct mcq_psock *s, struct mcq_sub *sub)
         topic_leave(sub->topic, sub);
     mcq_node_unlink(&sub->who_node);
     sub->topic->sub_cnt--;
+    size_t len = mcq_prefix_key(&sub->topic->prefix).len;
     sub->who->cnt--;
-    sub->who->bytes -= mcq_prefix_key(&sub->topic->prefix).len;
+    sub->who->bytes -= len;
+    s->pub.subs_cnt--;
+    s->pub.subs_bytes -= len;
     s->stats->subs_now--;
     mcq_pool_give(&pools->subs, sub);
 }
@@ -196,8 +202,10 @@ static void sub_leave(struct mcq_psock *s, struct mcq_sub *sub)
 static bool fits(const struct mcq_psock *s, const struct mcq_pipe *p, struct mcq_slice name)
 {
     const struct mcq_subscriber *who = p->subscriber;
-    return name.len <= MCQ_TOPIC_LEN_MAX && who->cnt < s->opts->subs_max &&
-           who->bytes + name.len <= MCQ_FANOUT_BYTES_MAX;
+    const struct mcq_psock_opts *o = s->opts;
+    return name.len <= MCQ_TOPIC_LEN_MAX && who->cnt < o->subs_max &&
+           who->bytes + name.len <= o->subs_max_bytes && s->pub.subs_cnt < o->subs_sock_max &&
+           s->pub.subs_bytes + name.len <= o->subs_sock_max_bytes;
 }
 
 /* A subscription of p's to a held topic, neither asked for nor real yet. NULL: more than p or the

@@ -27,7 +27,7 @@
  * Manual: what a peer asks for and what it gets are two bits of one subscription; it is there as
  * long as either is set, and counts against the peer's limits.
  *
- * Limits: subscriptions per peer and their bytes (MCQ_FANOUT_BYTES_MAX), the shard's pools.
+ * Limits: subscriptions and their bytes per peer and per socket (options), the shard's pools.
  * Thread: the shard's. Pipes are borrowed until forget. Cost: publish O(matches + their pipes);
  * a change O(1); forget O(1), and the sweep O(the peer's subscriptions).
  */
@@ -38,9 +38,8 @@
 #include "patterns/pipe.h"
 #include "patterns/prefix.h"
 
-#define MCQ_FANOUT_BYTES_MAX 1048576u /* bytes of topics one peer may have subscribed to */
-#define MCQ_FANOUT_NEAR_MAX  3u       /* pipes named in the topic itself */
-#define MCQ_FANOUT_SWEEP_MAX 256u     /* subscriptions of peers that went taken back per turn */
+#define MCQ_FANOUT_NEAR_MAX  3u   /* pipes named in the topic itself */
+#define MCQ_FANOUT_SWEEP_MAX 256u /* subscriptions of peers that went taken back per turn */
 
 struct mcq_subscriber {
     struct mcq_pipe *pipe; /* NULL: gone */
@@ -89,10 +88,12 @@ MCQ_MUST_USE bool mcq_fanout_pools_init(struct mcq_fanout_pools *pools, struct m
 struct mcq_fanout {
     struct mcq_prefix_set topics; /* of struct mcq_topic */
     struct mcq_list gone;         /* of struct mcq_subscriber, to be swept */
-    uint64_t seq;                 /* number of the pass over subscribers begun last */
-    bool plain;                   /* neither block nor invert_matching: one pass gives */
-    bool busy;                    /* a message is being given */
-    bool refused;                 /* another one came meanwhile */
+    uint32_t subs_cnt;            /* of all peers, gone ones not yet swept included */
+    uint64_t subs_bytes;
+    uint64_t seq; /* number of the pass over subscribers begun last */
+    bool plain;   /* neither block nor invert_matching: one pass gives */
+    bool busy;    /* a message is being given */
+    bool refused; /* another one came meanwhile */
 };
 
 /* Slots of PUB and XPUB. close: nothing is left to sweep. */

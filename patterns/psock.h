@@ -37,8 +37,9 @@ struct mcq_router {
 
 /* Those of the socket's options that patterns look at, checked and with their defaults. */
 struct mcq_psock_opts {
-    uint32_t subs_max;     /* subscriptions of one peer */
-    enum mcq_slow slow;    /* never DEFAULT */
+    uint32_t subs_max, subs_max_bytes;           /* subscriptions of one peer */
+    uint32_t subs_sock_max, subs_sock_max_bytes; /* ... of all */
+    enum mcq_slow slow;                          /* never DEFAULT */
     enum mcq_slow slow_to; /* the same for mcq_send_to: block where the user chose nothing */
     bool immediate;
     bool req_correlate, req_relaxed;

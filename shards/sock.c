@@ -50,6 +50,9 @@ static void take_opts(struct mcq_sock *sock, const struct mcq_sock_opts *o, bool
     sock->opts.welcome = sock->pattern_opts.welcome;
     sock->pattern_opts = (struct mcq_psock_opts){
         .subs_max = o->subs_max,
+        .subs_max_bytes = o->subs_max_bytes,
+        .subs_sock_max = o->subs_sock_max,
+        .subs_sock_max_bytes = o->subs_sock_max_bytes,
         .slow = o->slow,
         .slow_to = slow_set ? o->slow : MCQ_SLOW_BLOCK,
         .immediate = o->immediate,

@@ -100,6 +100,12 @@ struct mcq_sock_opts {
     bool immediate;         /* connects: only peers that are up are sent to; what waits for one ends
                                with its connection, as for accepted ones (libzmq's IMMEDIATE) */
 
+    /* --- limits on what peers subscribe to (PUB, XPUB), beside subs_max; a peer that goes beyond
+     * one loses its connection, MCQ_REASON_LIMIT */
+    uint32_t subs_max_bytes;      /* of topics, per peer [1 MiB] */
+    uint32_t subs_sock_max;       /* of all peers of this socket [what the shard has room for] */
+    uint32_t subs_sock_max_bytes; /* the same in bytes [64 MiB] */
+
     /* --- connections */
     uint32_t connect_timeout_ms;   /* until the transport is up [handshake_ms] */
     bool stop_on_refused;          /* a connect that is refused is not tried again: its link ends */

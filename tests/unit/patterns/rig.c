@@ -173,6 +173,9 @@ static struct mcq_psock_opts usual_opts(enum mcq_sock_type type)
                  type == MCQ_ROUTER;
     return (struct mcq_psock_opts){
         .subs_max = 10000,
+        .subs_max_bytes = 1u << 20,
+        .subs_sock_max = UINT32_MAX,
+        .subs_sock_max_bytes = UINT32_MAX,
         .slow = drops ? MCQ_SLOW_DROP_NEW : MCQ_SLOW_BLOCK,
         .slow_to = MCQ_SLOW_BLOCK,
     };

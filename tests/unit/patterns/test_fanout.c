@@ -242,8 +242,29 @@ Test(fanout, a_peer_stops_at_its_bytes_and_a_topic_at_its_length)
         reason =
             r->s.pattern->subscribed(&r->s, &p->pipe, true, mcq_slice_of(topic, MCQ_TOPIC_LEN_MAX));
     } while (reason == MCQ_REASON_NONE && ++cnt < 4096);
-    cr_assert_eq(cnt, MCQ_FANOUT_BYTES_MAX / MCQ_TOPIC_LEN_MAX);
-    cr_assert_eq(p->pipe.subscriber->bytes, MCQ_FANOUT_BYTES_MAX);
+    cr_assert_eq(cnt, r->opts.subs_max_bytes / MCQ_TOPIC_LEN_MAX);
+    cr_assert_eq(p->pipe.subscriber->bytes, r->opts.subs_max_bytes);
+    rig_free(r);
+}
+
+Test(fanout, a_socket_stops_at_what_all_its_peers_may_have)
+{
+    struct rig *r = rig_new(MCQ_PUB, NULL);
+    struct rig_peer *p = rig_peer_up(r, NULL), *q = rig_peer_up(r, NULL);
+    r->opts.subs_sock_max = 3;
+    r->opts.subs_sock_max_bytes = 6;
+    cr_assert_eq(change(p, true, "a"), MCQ_REASON_NONE);
+    cr_assert_eq(change(q, true, "a"), MCQ_REASON_NONE);
+    cr_assert_eq(change(q, true, "bcdef"), MCQ_REASON_LIMIT, "bytes");
+    cr_assert_eq(change(q, true, "b"), MCQ_REASON_NONE);
+    cr_assert_eq(change(p, true, "c"), MCQ_REASON_LIMIT, "number");
+    cr_assert_eq(change(q, false, "b"), MCQ_REASON_NONE);
+    cr_assert_eq(change(p, true, "cdef"), MCQ_REASON_NONE);
+    rig_peer_free(p);
+    while (r->s.pattern->sweep(&r->s)) {
+    }
+    cr_assert_eq(r->s.pub.subs_cnt, 1);
+    cr_assert_eq(r->s.pub.subs_bytes, 1);
     rig_free(r);
 }
 
@@ -254,7 +275,7 @@ Test(fanout, what_is_cancelled_counts_no_longer)
     static char topic[MCQ_TOPIC_LEN_MAX + 1];
     memset(topic, 'z', MCQ_TOPIC_LEN_MAX);
     r->opts.subs_max = 1;
-    for (uint32_t i = 0; i <= MCQ_FANOUT_BYTES_MAX / MCQ_TOPIC_LEN_MAX; i++) {
+    for (uint32_t i = 0; i <= r->opts.subs_max_bytes / MCQ_TOPIC_LEN_MAX; i++) {
         cr_assert_eq(change(p, true, topic), MCQ_REASON_NONE);
         cr_assert_eq(change(p, true, "another"), MCQ_REASON_LIMIT);
         cr_assert_eq(change(p, false, topic), MCQ_REASON_NONE);

@@ -421,6 +421,9 @@ static void walk_all_policies(enum mcq_sock_type type, struct mcq_psock_opts opt
     static const enum mcq_slow policies[] = {MCQ_SLOW_BLOCK, MCQ_SLOW_DROP_NEW, MCQ_SLOW_DROP_OLD,
                                              MCQ_SLOW_CONFLATE, MCQ_SLOW_DISCONNECT};
     opts.subs_max = TOPICS;
+    opts.subs_max_bytes = 1u << 20;
+    opts.subs_sock_max = UINT32_MAX;
+    opts.subs_sock_max_bytes = UINT32_MAX;
     for (size_t i = 0; i < MCQ_CNT_OF(policies); i++) {
         opts.slow = policies[i];
         walk(type, &opts, 11 + i);

@@ -9,6 +9,9 @@
 static struct rig *rig_of(struct mcq_psock_opts opts)
 {
     opts.subs_max = 10000;
+    opts.subs_max_bytes = 1u << 20;
+    opts.subs_sock_max = UINT32_MAX;
+    opts.subs_sock_max_bytes = UINT32_MAX;
     opts.slow = opts.slow == MCQ_SLOW_DEFAULT ? MCQ_SLOW_DROP_NEW : opts.slow;
     return rig_new_opts(MCQ_PUB, NULL, &opts);
 }
