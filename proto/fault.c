@@ -10,18 +10,20 @@ struct meaning {
 static const struct meaning meanings[] = {
     [MCQ_FAULT_NONE] = {MCQ_REASON_NONE, ""},
     [MCQ_FAULT_SIGNATURE] = {MCQ_REASON_PROTOCOL,
-                             "not a ZMTP greeting: its first byte is not 0xff (ZMTP 1.0 is not "
-                             "spoken either)"},
+                             "not a ZMTP greeting, nor the identity that ZMTP 1.0 begins with"},
     [MCQ_FAULT_SIGNATURE_END] = {MCQ_REASON_PROTOCOL,
                                  "not a ZMTP greeting: its tenth byte is not 0x7f"},
     [MCQ_FAULT_VERSION_1] = {MCQ_REASON_INCOMPATIBLE,
-                             "the peer speaks ZMTP 1.0, at least 3.0 is needed"},
+                             "the peer speaks ZMTP 1.0, which the option zmtp_min refuses"},
     [MCQ_FAULT_VERSION_2] = {MCQ_REASON_INCOMPATIBLE,
-                             "the peer speaks ZMTP 2.0, at least 3.0 is needed"},
+                             "the peer speaks ZMTP 2.0, which the option zmtp_min refuses"},
     [MCQ_FAULT_MECHANISM] = {MCQ_REASON_INCOMPATIBLE, "the peer's security mechanism is not NULL"},
+    [MCQ_FAULT_IDENTITY_MORE] = {MCQ_REASON_PROTOCOL, "the identity's frame has the MORE flag set"},
     [MCQ_FAULT_RESERVED] = {MCQ_REASON_PROTOCOL, "a frame has reserved flag bits set"},
     [MCQ_FAULT_COMMAND_MORE] = {MCQ_REASON_PROTOCOL, "a command has the MORE flag set"},
     [MCQ_FAULT_SIZE] = {MCQ_REASON_PROTOCOL, "a frame's size is above 2^63 - 1"},
+    [MCQ_FAULT_LENGTH_ZERO] = {MCQ_REASON_PROTOCOL,
+                               "a frame's length is zero, though it counts the flags (ZMTP 1.0)"},
     [MCQ_FAULT_COMMAND_INSIDE] = {MCQ_REASON_PROTOCOL,
                                   "a command stands between the frames of a message"},
     [MCQ_FAULT_COMMAND_LEN] = {MCQ_REASON_LIMIT, "a command is longer than 8192 bytes"},
@@ -47,6 +49,8 @@ static const struct meaning meanings[] = {
     [MCQ_FAULT_HANDSHAKE_LATE] = {MCQ_REASON_HANDSHAKE, "the handshake was not completed in time"},
     [MCQ_FAULT_SILENT] = {MCQ_REASON_HEARTBEAT,
                           "nothing came within the time to live of the peer's last PING"},
+    [MCQ_FAULT_UNANSWERED] = {MCQ_REASON_HEARTBEAT,
+                              "nothing came within heartbeat_timeout_ms of our PING"},
     [MCQ_FAULT_CALLER] = {MCQ_REASON_NONE, ""},
 };
 

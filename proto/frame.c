@@ -1,7 +1,5 @@
 #include "proto/frame.h"
 
-#define SIZE_MAX_LEGAL (UINT64_MAX >> 1)
-
 static enum mcq_fault check_flags(uint8_t flags)
 {
     if ((flags & MCQ_FRAME_RESERVED) != 0)
@@ -28,7 +26,7 @@ enum mcq_fault mcq_frame_head_read(struct mcq_slice s, struct mcq_frame_head *he
     head->need = 0;
     size_t len = mcq_frame_head_get(s, &head->flags, &head->body_len);
     MCQ_DASSERT(len == head->len);
-    return head->body_len <= SIZE_MAX_LEGAL ? MCQ_FAULT_NONE : MCQ_FAULT_SIZE;
+    return head->body_len <= MCQ_FRAME_SIZE_MAX ? MCQ_FAULT_NONE : MCQ_FAULT_SIZE;
 }
 
 bool mcq_frame_head_write(struct mcq_writer *w, unsigned flags, size_t body_len)

@@ -14,6 +14,7 @@
 #include "proto/fault.h"
 
 #define MCQ_FRAME_HEAD_MIN 2u
+#define MCQ_FRAME_SIZE_MAX (UINT64_MAX >> 1) /* RFC 37: the highest bit is zero */
 
 struct mcq_frame_head {
     uint64_t body_len; /* valid if need is 0 */

@@ -14,7 +14,7 @@ static struct mcq_slice name_identity(void)
     return mcq_slice_of_text("Identity");
 }
 
-static enum mcq_fault check_identity(struct mcq_slice identity)
+enum mcq_fault mcq_mech_null_check_identity(struct mcq_slice identity)
 {
     if (identity.len > MCQ_IDENTITY_LEN_MAX)
         return MCQ_FAULT_IDENTITY_LEN;
@@ -45,7 +45,7 @@ enum mcq_fault mcq_mech_null_read(struct mcq_slice data, struct mcq_ready *ready
         return MCQ_FAULT_TYPE_MISSING;
     ready->type = mcq_zmtp_type_of(type);
     ready->identity = identity;
-    return check_identity(identity);
+    return mcq_mech_null_check_identity(identity);
 }
 
 static bool has_identity(enum mcq_sock_type type)

@@ -21,6 +21,9 @@ struct mcq_ready {
  * and without it the matrix of types can't be enforced. */
 enum mcq_fault mcq_mech_null_read(struct mcq_slice data, struct mcq_ready *ready);
 
+/* Of any version: RFC 23 and before keep the first byte 0 for what sockets make up. */
+enum mcq_fault mcq_mech_null_check_identity(struct mcq_slice identity);
+
 /* Appends our READY; false: no room, nothing written. Identity only for the types whose peers may
  * route by it (REQ, DEALER, ROUTER), as libzmq does. */
 bool mcq_mech_null_put(struct mcq_writer *w, enum mcq_sock_type type, struct mcq_slice identity);

@@ -1,49 +1,60 @@
 #include "proto/zmtp.h"
 
 #include "proto/command.h"
-#include "proto/fault.h"
 #include "proto/frame.h"
 #include "proto/greeting.h"
 #include "proto/mech_null.h"
-#include "proto/output.h"
+#include "proto/old.h"
+#include "proto/zmtp_private.h"
 
 _Static_assert(sizeof(struct mcq_zmtp) <= 512, "a session's protocol state is copied whole");
 
-/* One call of mcq_zmtp_next: its arguments. */
-struct call {
-    struct mcq_zmtp *z;
-    struct mcq_reader *in;
-    struct mcq_frame *frames;
-    struct mcq_zmtp_event *ev;
-    struct mcq_proto_stats *stats;
-    uint64_t now_ns;
-};
+/* The peer's greeting is whole, or it has none. */
+static bool is_greeted(const struct mcq_zmtp *z)
+{
+    if (z->peer_major == MCQ_OLD_1 && z->greeting_in_len == 0)
+        return true;
+    return z->peer_major != 0 && z->greeting_in_len == mcq_greeting_len(z->peer_major);
+}
+
+static bool scan_holds(const struct mcq_zmtp *z)
+{
+    return z->scan_frames <= z->limits.frames_max && z->scan_len <= z->limits.msg_max &&
+           (z->scan_frames == 0) == (z->scan_len == 0) &&
+           (z->scan_frames == 0 || z->state == MCQ_ZMTP_TRAFFIC);
+}
+
+/* What is due, and was said, in this state. */
+static bool output_holds(const struct mcq_zmtp *z)
+{
+    bool traffic = z->state == MCQ_ZMTP_TRAFFIC;
+    bool ready_sent = (z->flags & MCQ_ZMTP_READY_SENT) != 0;
+    size_t out_max = mcq_greeting_out_max(z->greeting_in_len, z->peer_major);
+    if (z->greeting_out_len > out_max || (ready_sent && z->greeting_out_len != out_max))
+        return false;
+    if (!traffic && ((z->flags & MCQ_ZMTP_PONG_DUE) != 0 || z->ping != MCQ_ZMTP_PING_NONE))
+        return false;
+    if (z->ping != MCQ_ZMTP_PING_NONE && z->heartbeat_ms == 0)
+        return false;
+    return (z->flags & MCQ_ZMTP_ERROR_DUE) == 0 ||
+           (z->state == MCQ_ZMTP_CLOSED && is_greeted(z) && z->peer_major >= MCQ_OLD_END);
+}
 
 bool mcq_zmtp_invariants(const struct mcq_zmtp *z)
 {
-    bool greeted = z->greeting_in_len == MCQ_GREETING_LEN;
-    bool ready_sent = (z->flags & MCQ_OUTPUT_READY_SENT) != 0;
+    bool met = (z->flags & MCQ_ZMTP_MET) != 0;
     if (z->state > MCQ_ZMTP_CLOSED || z->type == 0 || z->type >= MCQ_ZMTP_TYPE_CNT ||
-        z->peer_type >= MCQ_ZMTP_TYPE_CNT || (z->flags & ~MCQ_OUTPUT_ALL) != 0)
+        z->peer_type >= MCQ_ZMTP_TYPE_CNT || (z->flags & ~MCQ_ZMTP_FLAGS) != 0)
         return false;
-    if (z->greeting_out_len > mcq_greeting_out_max(z->greeting_in_len) || z->need == 0)
+    if (z->need == 0 || z->pong_len > MCQ_ZMTP_PONG_CTX_MAX || !scan_holds(z) || !output_holds(z))
         return false;
-    if (z->pong_len > MCQ_ZMTP_PONG_CTX_MAX || z->scan_frames > z->limits.frames_max ||
-        z->scan_len > z->limits.msg_max || (z->scan_frames == 0) != (z->scan_len == 0))
+    if (met && ((z->peer_type == 0 && !mcq_zmtp_is_ungreeted(z)) || z->peer_major == 0 ||
+                (z->flags & MCQ_ZMTP_READY_SENT) == 0))
         return false;
-    bool traffic = z->state == MCQ_ZMTP_TRAFFIC;
-    bool closed = z->state == MCQ_ZMTP_CLOSED;
-    if (!closed && (greeted != (z->state > MCQ_ZMTP_GREETING) || z->reason != 0 || z->fault != 0))
-        return false;
-    if (closed && (z->reason == 0 || z->fault == 0 || z->scan_frames != 0))
-        return false;
-    if (traffic && (z->peer_type == 0 || !ready_sent))
-        return false;
-    if (ready_sent && z->greeting_out_len != MCQ_GREETING_LEN)
-        return false;
-    if (!traffic && ((z->flags & MCQ_OUTPUT_PONG) != 0 || z->scan_frames != 0))
-        return false;
-    return (z->flags & MCQ_OUTPUT_ERROR) == 0 || (closed && greeted);
+    if (z->state == MCQ_ZMTP_CLOSED)
+        return z->reason != 0 && z->fault != 0;
+    return is_greeted(z) == (z->state > MCQ_ZMTP_GREETING) &&
+           met == (z->state == MCQ_ZMTP_TRAFFIC) && z->reason == 0 && z->fault == 0;
 }
 
 void mcq_zmtp_init(struct mcq_zmtp *z, const struct mcq_zmtp_config *cfg, uint64_t now_ns)
@@ -51,17 +62,24 @@ void mcq_zmtp_init(struct mcq_zmtp *z, const struct mcq_zmtp_config *cfg, uint64
     MCQ_ASSERT(cfg->type >= MCQ_PAIR && cfg->type < MCQ_ZMTP_TYPE_CNT);
     MCQ_ASSERT(cfg->identity.len <= MCQ_IDENTITY_LEN_MAX);
     MCQ_ASSERT(cfg->limits.frames_max > 0 && cfg->limits.frames_max <= MCQ_FRAME_CNT_MAX);
+    MCQ_ASSERT(cfg->version_min <= MCQ_ZMTP_3_0);
+    uint32_t timeout_ms = cfg->heartbeat_timeout_ms;
     *z = (struct mcq_zmtp){
         .state = MCQ_ZMTP_GREETING,
         .type = (uint8_t)cfg->type,
-        .slow = cfg->type == MCQ_PUB || cfg->type == MCQ_XPUB,
         .peer_mask = cfg->peer_mask,
         .need = 1,
         .limits = cfg->limits,
         .deadline_ns = cfg->handshake_deadline_ns,
         .last_rx_ns = now_ns,
+        .last_tx_ns = now_ns,
+        .heartbeat_ms = cfg->heartbeat_ms,
+        .heartbeat_timeout_ms = timeout_ms != 0 ? timeout_ms : cfg->heartbeat_ms,
+        .heartbeat_ttl_ms = cfg->heartbeat_ttl_ms,
+        .version_min = (uint8_t)(cfg->version_min != 0 ? cfg->version_min : MCQ_ZMTP_2_0),
         .identity_len = (uint8_t)cfg->identity.len,
     };
+    z->slow = mcq_zmtp_publishes(z);
     mcq_bytes_copy(z->identity, cfg->identity.ptr, cfg->identity.len);
     MCQ_DASSERT(mcq_zmtp_invariants(z));
 }
@@ -70,9 +88,11 @@ void mcq_zmtp_init(struct mcq_zmtp *z, const struct mcq_zmtp_config *cfg, uint64
 
 static void close_with(struct mcq_zmtp *z, enum mcq_fault fault, enum mcq_reason reason)
 {
-    if (z->state == MCQ_ZMTP_HANDSHAKE && reason == MCQ_REASON_INCOMPATIBLE)
-        z->flags |= MCQ_OUTPUT_ERROR;
-    z->flags &= (uint8_t)~MCQ_OUTPUT_PONG;
+    if (z->state == MCQ_ZMTP_HANDSHAKE && reason == MCQ_REASON_INCOMPATIBLE &&
+        z->peer_major >= MCQ_OLD_END)
+        z->flags |= MCQ_ZMTP_ERROR_DUE;
+    z->flags &= (uint8_t) ~(MCQ_ZMTP_PONG_DUE | MCQ_ZMTP_ALL_DUE);
+    z->ping = MCQ_ZMTP_PING_NONE;
     z->state = MCQ_ZMTP_CLOSED;
     z->fault = (uint8_t)fault;
     z->reason = (uint8_t)reason;
@@ -82,73 +102,18 @@ static void close_with(struct mcq_zmtp *z, enum mcq_fault fault, enum mcq_reason
     z->need = 1;
 }
 
-static void count_end(const struct mcq_zmtp *z, enum mcq_fault fault, struct mcq_proto_stats *stats)
+void mcq_zmtp_close(struct mcq_zmtp *z, enum mcq_fault fault, struct mcq_proto_stats *stats)
 {
+    enum mcq_reason reason = mcq_fault_reason(fault);
     if (z->state == MCQ_ZMTP_GREETING || z->state == MCQ_ZMTP_HANDSHAKE)
         stats->handshakes_failed++;
     if (fault == MCQ_FAULT_HANDSHAKE_LATE)
         stats->handshakes_expired++;
-    if (mcq_fault_reason(fault) == MCQ_REASON_PROTOCOL)
+    if (reason == MCQ_REASON_PROTOCOL)
         stats->errors++;
-}
-
-/* These end one step of next: true, there is an event to return. */
-static bool die(struct call *c, enum mcq_fault fault)
-{
-    count_end(c->z, fault, c->stats);
-    close_with(c->z, fault, mcq_fault_reason(fault));
-    c->ev->kind = MCQ_ZMTP_DEAD;
-    return true;
-}
-
-static bool more(struct call *c, uint64_t need)
-{
-    c->z->need = need;
-    c->ev->kind = MCQ_ZMTP_MORE;
-    return true;
-}
-
-static bool event(struct call *c, enum mcq_zmtp_kind kind)
-{
-    c->ev->kind = kind;
-    return true;
-}
-
-static void consume(struct call *c, uint64_t len)
-{
-    struct mcq_slice taken;
-    bool ok = mcq_reader_take(c->in, len, &taken);
-    MCQ_ASSERT(ok);
-    c->z->offset += len;
-    c->stats->bytes_in += len;
-}
-
-/* --- greeting ----------------------------------------------------------------------------- */
-
-static bool step_greeting(struct call *c)
-{
-    struct mcq_zmtp *z = c->z;
-    size_t in_len = z->greeting_in_len;
-    size_t unit_len = mcq_greeting_unit_len(in_len);
-    struct mcq_slice unit = mcq_reader_rest(c->in);
-    unit.len = mcq_min(unit.len, unit_len);
-    enum mcq_fault fault = mcq_greeting_check(in_len, unit);
-    if (fault != MCQ_FAULT_NONE)
-        return die(c, fault);
-    if (unit.len < unit_len)
-        return more(c, unit_len - unit.len);
-    if (in_len == MCQ_GREETING_MAJOR_AT)
-        z->peer_major = unit.ptr[0];
-    if (in_len == MCQ_GREETING_MINOR_AT)
-        z->peer_minor = z->peer_major > 3 || unit.ptr[0] > 0;
-    size_t out_max = mcq_greeting_out_max(in_len);
-    consume(c, unit_len);
-    z->greeting_in_len = (uint8_t)(in_len + unit_len);
-    if (z->greeting_in_len == MCQ_GREETING_LEN)
-        z->state = MCQ_ZMTP_HANDSHAKE;
-    if (z->state == MCQ_ZMTP_HANDSHAKE || mcq_greeting_out_max(z->greeting_in_len) > out_max)
-        return event(c, MCQ_ZMTP_WROTE);
-    return false;
+    if (reason == MCQ_REASON_HEARTBEAT)
+        stats->heartbeats_expired++;
+    close_with(z, fault, reason);
 }
 
 /* --- commands ----------------------------------------------------------------------------- */
@@ -169,25 +134,19 @@ static enum mcq_fault on_error(struct mcq_zmtp *z, struct mcq_slice data)
     return MCQ_FAULT_PEER_ERROR;
 }
 
-static enum mcq_fault on_ready(struct call *c, struct mcq_slice data)
+static enum mcq_fault on_ready(struct mcq_zmtp_call *c, struct mcq_slice data)
 {
-    struct mcq_zmtp *z = c->z;
     struct mcq_ready ready;
     enum mcq_fault fault = mcq_mech_null_read(data, &ready);
     if (fault != MCQ_FAULT_NONE)
         return fault;
-    if (ready.type == 0 || (z->peer_mask & (1u << ready.type)) == 0)
+    if (ready.type == 0 || (c->z->peer_mask & (1u << ready.type)) == 0)
         return MCQ_FAULT_TYPE;
-    z->peer_type = (uint8_t)ready.type;
-    z->identity_len = (uint8_t)ready.identity.len;
-    mcq_bytes_copy(z->identity, ready.identity.ptr, ready.identity.len);
-    z->state = MCQ_ZMTP_TRAFFIC;
-    c->stats->handshakes++;
-    c->ev->kind = MCQ_ZMTP_HANDSHAKE_DONE;
+    mcq_zmtp_meet(c, ready.type, ready.identity);
     return MCQ_FAULT_NONE;
 }
 
-static enum mcq_fault on_ping(struct call *c, struct mcq_slice data)
+static enum mcq_fault on_ping(struct mcq_zmtp_call *c, struct mcq_slice data)
 {
     struct mcq_zmtp *z = c->z;
     struct mcq_slice context;
@@ -197,13 +156,13 @@ static enum mcq_fault on_ping(struct call *c, struct mcq_slice data)
     z->last_rx_ns = c->now_ns;
     z->pong_len = (uint8_t)mcq_min(context.len, MCQ_ZMTP_PONG_CTX_MAX);
     mcq_bytes_copy(z->pong_ctx, context.ptr, z->pong_len);
-    z->flags |= MCQ_OUTPUT_PONG;
+    z->flags |= MCQ_ZMTP_PONG_DUE;
     c->stats->pings_in++;
     c->ev->kind = MCQ_ZMTP_WROTE;
     return MCQ_FAULT_NONE;
 }
 
-static enum mcq_fault on_topic(struct call *c, bool add, struct mcq_slice topic)
+static enum mcq_fault on_topic(struct mcq_zmtp_call *c, bool add, struct mcq_slice topic)
 {
     if (topic.len > MCQ_TOPIC_LEN_MAX)
         return MCQ_FAULT_TOPIC_LEN;
@@ -212,7 +171,7 @@ static enum mcq_fault on_topic(struct call *c, bool add, struct mcq_slice topic)
     return MCQ_FAULT_NONE;
 }
 
-static enum mcq_fault handshake_command(struct call *c, const struct mcq_command *cmd)
+static enum mcq_fault handshake_command(struct mcq_zmtp_call *c, const struct mcq_command *cmd)
 {
     switch (cmd->id) {
     case MCQ_COMMAND_READY:
@@ -229,17 +188,18 @@ static enum mcq_fault handshake_command(struct call *c, const struct mcq_command
     return MCQ_FAULT_COMMAND_EARLY;
 }
 
-static enum mcq_fault traffic_command(struct call *c, const struct mcq_command *cmd)
+static enum mcq_fault traffic_command(struct mcq_zmtp_call *c, const struct mcq_command *cmd)
 {
     switch (cmd->id) {
     case MCQ_COMMAND_SUBSCRIBE:
     case MCQ_COMMAND_CANCEL:
-        if (c->z->slow)
+        if (mcq_zmtp_publishes(c->z))
             return on_topic(c, cmd->id == MCQ_COMMAND_SUBSCRIBE, cmd->data);
         break;
     case MCQ_COMMAND_PING:
         return on_ping(c, cmd->data);
     case MCQ_COMMAND_PONG:
+        c->z->last_rx_ns = c->now_ns;
         return MCQ_FAULT_NONE;
     case MCQ_COMMAND_ERROR:
         return on_error(c->z, cmd->data);
@@ -253,7 +213,7 @@ static enum mcq_fault traffic_command(struct call *c, const struct mcq_command *
 }
 
 /* A whole command is at the front. true: an event. */
-static bool step_command(struct call *c, const struct mcq_frame_head *head)
+static bool step_command(struct mcq_zmtp_call *c, const struct mcq_frame_head *head)
 {
     struct mcq_reader r = *c->in;
     struct mcq_slice skipped, body;
@@ -266,9 +226,9 @@ static bool step_command(struct call *c, const struct mcq_frame_head *head)
         fault = c->z->state == MCQ_ZMTP_HANDSHAKE ? handshake_command(c, &cmd)
                                                   : traffic_command(c, &cmd);
     if (fault != MCQ_FAULT_NONE)
-        return die(c, fault);
+        return mcq_zmtp_die(c, fault);
     c->stats->commands_in++;
-    consume(c, head->len + head->body_len);
+    mcq_zmtp_consume(c, head->len + head->body_len);
     return c->ev->kind != MCQ_ZMTP_MORE;
 }
 
@@ -294,25 +254,33 @@ static enum mcq_fault check_frame(const struct mcq_zmtp *z, const struct mcq_fra
     return z->scan_frames < z->limits.frames_max ? MCQ_FAULT_NONE : MCQ_FAULT_FRAME_CNT;
 }
 
+static enum mcq_fault read_head(const struct mcq_zmtp *z, struct mcq_slice s,
+                                struct mcq_frame_head *head)
+{
+    if (MCQ_UNLIKELY(z->peer_major < MCQ_OLD_END))
+        return mcq_old_head_read(z->peer_major, s, head);
+    return mcq_frame_head_read(s, head);
+}
+
 /* Judges the frame behind the scanned ones. true: an event; false: it is whole. */
-static bool scan_frame(struct call *c, struct mcq_frame_head *head)
+static bool scan_frame(struct mcq_zmtp_call *c, struct mcq_frame_head *head)
 {
     struct mcq_zmtp *z = c->z;
     MCQ_ASSERT(mcq_reader_left(c->in) >= z->scan_len);
     struct mcq_slice rest = mcq_reader_rest(c->in);
     size_t window_len = rest.len;
     rest = mcq_slice_of(rest.ptr + z->scan_len, window_len - (size_t)z->scan_len);
-    enum mcq_fault fault = mcq_frame_head_read(rest, head);
+    enum mcq_fault fault = read_head(z, rest, head);
     if (fault == MCQ_FAULT_NONE && head->need == 0)
         fault = check_frame(z, head);
     if (MCQ_UNLIKELY(fault != MCQ_FAULT_NONE))
-        return die(c, fault);
+        return mcq_zmtp_die(c, fault);
     if (head->need > 0)
-        return more(c, head->need);
+        return mcq_zmtp_more(c, head->need);
     uint64_t have = rest.len - head->len;
     if (MCQ_LIKELY(have >= head->body_len))
         return false;
-    more(c, head->body_len - have);
+    mcq_zmtp_more(c, head->body_len - have);
     if (z->need >= MCQ_ZMTP_BODY_MIN) {
         c->ev->kind = MCQ_ZMTP_NEED_BODY;
         c->ev->window_len = window_len;
@@ -321,16 +289,28 @@ static bool scan_frame(struct call *c, struct mcq_frame_head *head)
     return true;
 }
 
+/* Length of the header at the front of s, which was judged before, and of its body. */
+static size_t head_len_of(const struct mcq_zmtp *z, struct mcq_slice s, uint64_t *body_len)
+{
+    uint8_t flags;
+    struct mcq_frame_head head;
+    if (MCQ_LIKELY(!mcq_zmtp_is_v1(z)))
+        return mcq_frame_head_get(s, &flags, body_len);
+    enum mcq_fault fault = mcq_frame_v1_head_read(s, &head);
+    MCQ_ASSERT(fault == MCQ_FAULT_NONE && head.need == 0);
+    *body_len = head.body_len;
+    return head.len;
+}
+
 /* All frames of the message at the front are whole and legal: views of them. */
-static void fill_frames(struct call *c)
+static void fill_frames(struct mcq_zmtp_call *c)
 {
     struct mcq_reader r = *c->in;
     uint32_t cnt = c->z->scan_frames;
     for (uint32_t i = 0; i < cnt; i++) {
         struct mcq_slice head, body;
-        uint8_t flags;
         uint64_t len = 0;
-        size_t head_len = mcq_frame_head_get(mcq_reader_rest(&r), &flags, &len);
+        size_t head_len = head_len_of(c->z, mcq_reader_rest(&r), &len);
         bool whole = mcq_reader_take(&r, head_len, &head) && mcq_reader_take(&r, len, &body);
         MCQ_ASSERT(whole);
         c->frames[i].data = body.ptr;
@@ -339,13 +319,13 @@ static void fill_frames(struct call *c)
     c->ev->frame_cnt = cnt;
 }
 
-/* The 3.0 form of a subscription; XPUB must take it from anyone. */
+/* The form of a subscription before 3.1; XPUB must take it from anyone. */
 static bool is_subscription(const struct mcq_zmtp *z, struct mcq_slice body)
 {
-    return z->slow && body.len > 0 && body.ptr[0] <= MCQ_OUTPUT_SUBSCRIBE;
+    return mcq_zmtp_publishes(z) && body.len > 0 && body.ptr[0] <= MCQ_ZMTP_BYTE_SUBSCRIBE;
 }
 
-static bool give_message(struct call *c)
+static bool give_message(struct mcq_zmtp_call *c)
 {
     struct mcq_zmtp *z = c->z;
     fill_frames(c);
@@ -356,24 +336,24 @@ static bool give_message(struct call *c)
         uint64_t len = z->scan_len;
         z->scan_frames = 0;
         z->scan_len = 0;
-        enum mcq_fault fault = on_topic(c, first.ptr[0] == MCQ_OUTPUT_SUBSCRIBE, topic);
+        enum mcq_fault fault = on_topic(c, first.ptr[0] == MCQ_ZMTP_BYTE_SUBSCRIBE, topic);
         if (fault != MCQ_FAULT_NONE)
-            return die(c, fault);
+            return mcq_zmtp_die(c, fault);
         c->stats->commands_in++;
-        consume(c, len);
+        mcq_zmtp_consume(c, len);
         return true;
     }
     c->stats->msgs_in++;
     c->stats->frames_in += z->scan_frames;
     c->ev->window_len = (size_t)z->scan_len;
-    consume(c, z->scan_len);
+    mcq_zmtp_consume(c, z->scan_len);
     z->scan_frames = 0;
     z->scan_len = 0;
-    return event(c, MCQ_ZMTP_MESSAGE);
+    return mcq_zmtp_tell(c, MCQ_ZMTP_MESSAGE);
 }
 
 /* Takes frames up to the end of a message or a command; true: an event. */
-static bool step_frames(struct call *c)
+static bool step_frames(struct mcq_zmtp_call *c)
 {
     struct mcq_zmtp *z = c->z;
     struct mcq_frame_head head;
@@ -388,24 +368,34 @@ static bool step_frames(struct call *c)
     return give_message(c);
 }
 
-static bool step_handshake(struct call *c)
+static bool step_handshake(struct mcq_zmtp_call *c)
 {
-    if ((c->z->flags & MCQ_OUTPUT_READY_SENT) == 0)
-        return event(c, MCQ_ZMTP_WROTE);
+    if ((c->z->flags & MCQ_ZMTP_READY_SENT) == 0)
+        return mcq_zmtp_tell(c, MCQ_ZMTP_WROTE);
+    return c->z->peer_major < MCQ_OLD_END ? mcq_zmtp_identify(c) : step_frames(c);
+}
+
+static bool step_traffic(struct mcq_zmtp_call *c)
+{
+    if (c->z->slow && MCQ_UNLIKELY((c->z->flags & MCQ_ZMTP_ALL_DUE) != 0)) {
+        c->z->flags &= (uint8_t)~MCQ_ZMTP_ALL_DUE;
+        c->ev->topic = mcq_slice_of(c->in->ptr + c->in->pos, 0);
+        return mcq_zmtp_tell(c, MCQ_ZMTP_SUBSCRIBE);
+    }
     return step_frames(c);
 }
 
-static bool step(struct call *c)
+static bool step(struct mcq_zmtp_call *c)
 {
     switch ((enum mcq_zmtp_state)c->z->state) {
     case MCQ_ZMTP_GREETING:
-        return step_greeting(c);
+        return mcq_zmtp_greet(c);
     case MCQ_ZMTP_HANDSHAKE:
         return step_handshake(c);
     case MCQ_ZMTP_TRAFFIC:
-        return step_frames(c);
+        return step_traffic(c);
     case MCQ_ZMTP_CLOSED:
-        return event(c, MCQ_ZMTP_DEAD);
+        return mcq_zmtp_tell(c, MCQ_ZMTP_DEAD);
     }
     mcq_assert_fail("a known state", __FILE__, __LINE__);
 }
@@ -415,39 +405,18 @@ void mcq_zmtp_next(struct mcq_zmtp *z, struct mcq_reader *in, uint64_t now_ns,
                    struct mcq_proto_stats *stats)
 {
     MCQ_DASSERT(mcq_zmtp_invariants(z));
-    struct call c = {z, in, frames, ev, stats, now_ns};
+    struct mcq_zmtp_call c = {z, in, frames, ev, stats, now_ns};
     *ev = (struct mcq_zmtp_event){.kind = MCQ_ZMTP_MORE};
     while (!step(&c))
         continue;
     MCQ_DASSERT(mcq_zmtp_invariants(z));
 }
 
-/* --- time and the end ------------------------------------------------------------------------ */
+/* --- what the caller may know and do ------------------------------------------------------- */
 
-uint64_t mcq_zmtp_expiry(const struct mcq_zmtp *z)
+bool mcq_zmtp_has_event(const struct mcq_zmtp *z)
 {
-    switch ((enum mcq_zmtp_state)z->state) {
-    case MCQ_ZMTP_GREETING:
-    case MCQ_ZMTP_HANDSHAKE:
-        return z->deadline_ns;
-    case MCQ_ZMTP_TRAFFIC:
-        return z->peer_ttl_ms == 0 ? 0 : z->last_rx_ns + z->peer_ttl_ms * UINT64_C(1000000);
-    case MCQ_ZMTP_CLOSED:
-        return 0;
-    }
-    mcq_assert_fail("a known state", __FILE__, __LINE__);
-}
-
-bool mcq_zmtp_expire(struct mcq_zmtp *z, uint64_t now_ns, struct mcq_proto_stats *stats)
-{
-    uint64_t expiry = mcq_zmtp_expiry(z);
-    if (expiry == 0 || now_ns < expiry)
-        return false;
-    bool traffic = z->state == MCQ_ZMTP_TRAFFIC;
-    enum mcq_fault fault = traffic ? MCQ_FAULT_SILENT : MCQ_FAULT_HANDSHAKE_LATE;
-    count_end(z, fault, stats);
-    close_with(z, fault, mcq_fault_reason(fault));
-    return true;
+    return (z->flags & MCQ_ZMTP_ALL_DUE) != 0;
 }
 
 void mcq_zmtp_fail(struct mcq_zmtp *z, enum mcq_reason reason)
@@ -471,5 +440,5 @@ const char *mcq_zmtp_detail(const struct mcq_zmtp *z)
 
 struct mcq_slice mcq_zmtp_peer_identity(const struct mcq_zmtp *z)
 {
-    return mcq_slice_of(z->identity, z->peer_type == 0 ? 0 : z->identity_len);
+    return mcq_slice_of(z->identity, (z->flags & MCQ_ZMTP_MET) == 0 ? 0 : z->identity_len);
 }

@@ -1,12 +1,18 @@
-/* ZMTP: one end of one stream, as a pure state machine (RFC 37 ZMTP 3.1, RFC 23 ZMTP 3.0, NULL).
+/* ZMTP: one end of one stream, as a pure state machine (RFC 37 ZMTP 3.1, RFC 23 ZMTP 3.0, NULL;
+ * RFC 15 ZMTP 2.0; RFC 13 ZMTP 1.0).
  *
  * Pull, not callbacks: bytes, time and randomness are arguments, everything learnt is a return
  * value. No socket, clock, thread or allocation; struct mcq_zmtp is a flat value without pointers,
  * so a session can move at any byte.
  *
- *      GREETING --10 bytes, 1, 53--> HANDSHAKE --READY both ways--> TRAFFIC
- *          |                            |                             |
- *          +------------- any fault, ERROR, limit, deadline ----------+--> CLOSED (sticky)
+ *      GREETING ---- 10 bytes, major 3 and above, 53 ----> HANDSHAKE --READY both ways---+
+ *       |  |  |                                                                          v
+ *       |  |  +----- 10 bytes, major 1 or 2, type -------> HANDSHAKE --identity frame--> TRAFFIC
+ *       |  |                                                   ^           both ways     |
+ *       |  +------- a frame instead of a signature: 1.0 -------+                         |
+ *       |                                  |                                             |
+ *       +-- any fault, ERROR, limit, deadline, version below the minimum, silence -------+-->
+ * CLOSED (sticky)
  *
  * Input. The caller holds the undelivered bytes as one contiguous window and gives a reader over
  * it; next and next_batch consume whole units only, so what they leave must stay contiguous, with
@@ -16,20 +22,36 @@
  * the caller moves the window into a block with room for all of it, or waits, or closes.
  *
  * Output. mcq_zmtp_drain writes what the state machine itself has to say (greeting in stages,
- * READY, ERROR, one pending PONG); it may be called at any message boundary of the stream.
- * The peer's READY is not taken before ours is drained (one array serves both identities): until
- * then next answers WROTE. One drain with room for MCQ_ZMTP_DRAIN_MAX says all that is due.
+ * READY or identity, ERROR, one pending PONG, one PING); it may be called at any message boundary
+ * of the stream. The peer's READY or identity is not taken before ours is drained (one array serves
+ * both identities): until then next answers WROTE. One drain with room for MCQ_ZMTP_DRAIN_MAX says
+ * all that is due.
  *
  * Pause. mcq_zmtp_give_back un-decodes what the user refused.
  *
- * Versions. 3.1 and 3.0 are spoken; higher majors are treated as 3.1 (RFC 37), lower ones refused
- * as INCOMPATIBLE with a sentence that names them. Mechanism NULL only.
+ * Versions. 3.1 and 3.0 are spoken; higher majors are treated as 3.1 (RFC 37); 2.0 and 1.0 down to
+ * version_min, below it refused as INCOMPATIBLE with a sentence that names them. Mechanism NULL
+ * only. A 1.0 peer says no socket type: peer_type stays 0, and any may meet. Its messages travel in
+ * frames of their own (mcq_zmtp_is_v1): next decodes them, proto/reframe encodes them. A SUB of
+ * 1.0 tells its publisher nothing and expects everything, so a PUB or XPUB learns a SUBSCRIBE to
+ * the empty topic behind its HANDSHAKE_DONE, without input for it (mcq_zmtp_has_event). Ours tells
+ * its subscriptions to such a publisher nonetheless, as libzmq's does: those of libzmq 3.0 and 3.1
+ * spoke 1.0 and waited for them.
  *
  * Strictness. What RFC 37 forbids ends the stream: reserved flags, MORE on a command, a command
- * between the frames of a message, malformed READY, ERROR or PING, a second READY. Unknown
- * commands and properties, and any PONG, are swallowed. A READY without Socket-Type is refused
- * as INCOMPATIBLE (libzmq takes it, but always sends one). A PING's context beyond 16 bytes is
- * cut, as libzmq does.
+ * between the frames of a message, malformed READY, ERROR or PING, a second READY; so do commands
+ * of a 2.0 peer, and an identity's frame with MORE. Unknown commands and properties, and any PONG,
+ * are swallowed. A READY without Socket-Type is refused as INCOMPATIBLE (libzmq takes it, but
+ * always sends one). A PING's context beyond 16 bytes is cut, as libzmq does.
+ *
+ * Heartbeats (3.x). A PING is due heartbeat_ms after the last input or the last output, whichever
+ * is older: silence of the peer asks whether it lives, silence of ours tells it that we do, as the
+ * TTL of an earlier PING promised. One is under way at a time. Any byte answers it, also of a frame
+ * that isn't whole; the next one asks anew. Unanswered for heartbeat_timeout_ms since it was given
+ * to the kernel, the stream ends. As long as it can't be said, because a message is being sent
+ * whose bytes still leave, its time doesn't begin; once they don't, it runs out. A caller that
+ * doesn't listen (paused by its user) calls mcq_zmtp_alive before mcq_zmtp_expire: that silence is
+ * its own.
  *
  * Thread: none of its own; one stream, one caller at a time. Errors: sticky, after DEAD only close
  * is legal; offset then is where in the peer's stream the frame (or greeting field) at fault
@@ -72,20 +94,28 @@ struct mcq_zmtp_config {
     struct mcq_zmtp_limits limits;
     struct mcq_slice identity;      /* borrowed during init; <= 255 bytes */
     uint64_t handshake_deadline_ns; /* absolute; 0: none */
-    uint32_t version_min;           /* MCQ_ZMTP_1_0 ... 3_0 */
+    uint32_t version_min;           /* MCQ_ZMTP_1_0 ... 3_0; 0: MCQ_ZMTP_2_0 */
     /* ZMTP 3: a PING after so long without input or output, 0: none; no input for so long since:
-     * HEARTBEAT; the TTL it carries, 0: none. */
+     * HEARTBEAT, 0: heartbeat_ms; the TTL it carries, 0: none, in steps of 100 ms, rounded up. */
     uint32_t heartbeat_ms, heartbeat_timeout_ms, heartbeat_ttl_ms;
+};
+
+/* Our own PING. */
+enum mcq_zmtp_ping {
+    MCQ_ZMTP_PING_NONE = 0,
+    MCQ_ZMTP_PING_ASKED, /* the kernel has it; answered by input since ping_ns */
+    MCQ_ZMTP_PING_DUE,   /* for drain */
+    MCQ_ZMTP_PING_SAID   /* drained, not yet given to the kernel */
 };
 
 struct mcq_zmtp {
     /* proto/'s own; <= 512 bytes, no pointers; what a batch reads is the first cache line */
     uint8_t state;            /* enum mcq_zmtp_state */
     uint8_t type;             /* own enum mcq_sock_type */
-    uint8_t peer_type;        /* enum mcq_sock_type, 0 before HANDSHAKE_DONE */
-    uint8_t peer_major;       /* as announced */
+    uint8_t peer_type;        /* enum mcq_sock_type; 0: not known yet, or never (1.0) */
+    uint8_t peer_major;       /* 0: not known yet; 1, 2: ZMTP 1.0, 2.0; above: as announced */
     uint8_t peer_minor;       /* 0: subscriptions travel as messages; 1: as commands */
-    uint8_t slow;             /* messages need a look each (PUB, XPUB): no batches */
+    uint8_t slow;             /* messages need a look each (PUB, XPUB, 1.0): no batches */
     uint8_t greeting_in_len;  /* bytes of the peer's greeting checked */
     uint8_t greeting_out_len; /* bytes of ours drained */
     uint32_t peer_mask;
@@ -97,26 +127,31 @@ struct mcq_zmtp {
     uint64_t deadline_ns; /* handshake; 0: none */
     uint64_t last_rx_ns;
     uint64_t last_tx_ns;
+    uint64_t ping_ns; /* since when an answer to our PING is waited for */
+    uint64_t look_ns; /* when to look whether it came */
     uint32_t heartbeat_ms, heartbeat_timeout_ms, heartbeat_ttl_ms;
     uint32_t peer_ttl_ms; /* from its last PING; 0: none */
     uint8_t reason;       /* enum mcq_reason once CLOSED */
     uint8_t fault;        /* proto's own number of the sentence, once CLOSED */
     uint8_t flags;        /* proto's own: what drain has to say, and has said */
     uint8_t identity_len; /* bytes used of identity */
+    uint8_t ping;         /* enum mcq_zmtp_ping */
+    uint8_t version_min;
     uint8_t pong_len;
     uint8_t pong_ctx[MCQ_ZMTP_PONG_CTX_MAX];
-    /* ours until READY is drained, then the peer's, then its ERROR's text with a final zero */
+    /* ours until it is drained, then the peer's, then its ERROR's text with a final zero */
     uint8_t identity[MCQ_IDENTITY_LEN_MAX + 1];
 };
 
 enum mcq_zmtp_kind {
     MCQ_ZMTP_MORE = 0,       /* nothing whole left: mcq_zmtp_need() bytes are missing */
     MCQ_ZMTP_HANDSHAKE_DONE, /* peer_type and peer identity are known; traffic may follow in the
-                                same input */
+                                same input, and an event without any (mcq_zmtp_has_event) */
     MCQ_ZMTP_MESSAGE,        /* frames[0, frame_cnt), views into the window */
-    MCQ_ZMTP_SUBSCRIBE,      /* topic: from a command or from the 3.0 message form */
+    MCQ_ZMTP_SUBSCRIBE,      /* topic: from a command or from the message form of 3.0 and before */
     MCQ_ZMTP_CANCEL,
-    MCQ_ZMTP_WROTE, /* something to drain (greeting stage, READY, PONG): call drain before next */
+    MCQ_ZMTP_WROTE,     /* something to drain (greeting stage, READY or identity, PONG): call drain
+                           before next */
     MCQ_ZMTP_NEED_BODY, /* a large frame: window_len, missing; repeats until the bytes are there */
     MCQ_ZMTP_DEAD /* CLOSED: mcq_zmtp_reason, mcq_zmtp_detail, z->offset. Only close is legal now */
 };
@@ -160,6 +195,15 @@ static inline uint64_t mcq_zmtp_need(const struct mcq_zmtp *z)
     return z->need;
 }
 
+/* Another event waits that needs no input: call next even if there is none. */
+bool mcq_zmtp_has_event(const struct mcq_zmtp *z);
+
+/* The peer speaks 1.0: what a pipe stores has to be reframed before it is sent. */
+static inline bool mcq_zmtp_is_v1(const struct mcq_zmtp *z)
+{
+    return z->peer_major == 1;
+}
+
 /* Writes what is to be said now; false if w had no room for all of it (call again).
  * Call after init, after WROTE, and before sending application bytes. */
 bool mcq_zmtp_drain(struct mcq_zmtp *z, struct mcq_writer *w, struct mcq_proto_stats *stats);
@@ -171,14 +215,21 @@ static inline void mcq_zmtp_alive(struct mcq_zmtp *z, uint64_t now_ns)
     z->last_rx_ns = now_ns;
 }
 
-/* Bytes have been given to the kernel. Once per send. */
+/* Bytes are being given to the kernel, all that was drained before among them. Once per send, when
+ * it is submitted: its completion may be told after the answer to what it carried. */
 static inline void mcq_zmtp_told(struct mcq_zmtp *z, uint64_t now_ns)
 {
     z->last_tx_ns = now_ns;
+    if (MCQ_UNLIKELY(z->ping >= MCQ_ZMTP_PING_DUE)) {
+        z->ping_ns = now_ns;
+        if (z->ping == MCQ_ZMTP_PING_SAID)
+            z->ping = MCQ_ZMTP_PING_ASKED;
+    }
 }
 
 /* When mcq_zmtp_expire should be called next (handshake deadline, the peer's TTL, our heartbeat),
- * 0: never. */
+ * 0: never. What happens meanwhile makes it later, never earlier; but for a peer's PING, whose TTL
+ * is new. */
 uint64_t mcq_zmtp_expiry(const struct mcq_zmtp *z);
 /* true: the stream is now CLOSED for HANDSHAKE or HEARTBEAT; false: not due (re-arm with expiry),
  * or a PING is due: wants_drain tells. */
@@ -202,7 +253,7 @@ struct mcq_slice mcq_zmtp_peer_identity(const struct mcq_zmtp *z);
 bool mcq_zmtp_invariants(const struct mcq_zmtp *z);
 
 /* Writes a subscription (or its end) in the form the peer understands: a command for 3.1, a
- * message for 3.0. false: no room, nothing written. LONG whenever the body exceeds 255 bytes
+ * message for all before. false: no room, nothing written. LONG whenever the body exceeds 255 bytes
  * (libzmq <= 4.3.4 gets that wrong, #4564). */
 bool mcq_zmtp_put_subscription(const struct mcq_zmtp *z, struct mcq_writer *w, bool add,
                                struct mcq_slice topic);

@@ -163,12 +163,13 @@ static void on_topic(struct mcq_stream *s, const struct mcq_reader *in,
 static void on_done(struct mcq_stream *s)
 {
     CHECK(s, s->z.state == MCQ_ZMTP_TRAFFIC);
-    CHECK(s, (s->opts.config.peer_mask & (1u << s->z.peer_type)) != 0);
+    CHECK(s, s->z.peer_type == 0 ? mcq_zmtp_is_v1(&s->z)
+                                 : (s->opts.config.peer_mask & (1u << s->z.peer_type)) != 0);
     if (s->opts.quiet)
         return;
+    const char *type = mcq_zmtp_type_name((enum mcq_sock_type)s->z.peer_type);
     struct mcq_slice identity = mcq_zmtp_peer_identity(&s->z);
-    mcq_text_printf(log_event(s), "= done %s",
-                    mcq_zmtp_type_name((enum mcq_sock_type)s->z.peer_type));
+    mcq_text_printf(log_event(s), "= done %s", s->z.peer_type == 0 ? "NONE" : type);
     mcq_text_hex(&s->log, identity.ptr, identity.len);
     mcq_text_add(&s->log, "\n", 1);
 }
@@ -191,6 +192,8 @@ static void drain(struct mcq_stream *s)
     CHECK(s, mcq_zmtp_drain(&s->z, &w, &s->stats));
     CHECK(s, !mcq_zmtp_wants_drain(&s->z));
     CHECK(s, mcq_zmtp_invariants(&s->z));
+    if (w.len != 0)
+        mcq_zmtp_told(&s->z, s->now_ns);
     if (!s->opts.quiet)
         mcq_text_add(&s->drained, room, w.len);
 }
@@ -259,8 +262,10 @@ static bool step_next(struct mcq_stream *s, struct mcq_reader *in)
 {
     struct mcq_zmtp_event ev;
     size_t before = in->pos;
+    bool owed = mcq_zmtp_has_event(&s->z);
     mcq_zmtp_next(&s->z, in, s->now_ns, s->frames, &ev, &s->stats);
     CHECK(s, mcq_zmtp_invariants(&s->z) && in->pos <= in->len && in->pos >= before);
+    CHECK(s, !mcq_zmtp_has_event(&s->z) || ev.kind == MCQ_ZMTP_HANDSHAKE_DONE);
     switch (ev.kind) {
     case MCQ_ZMTP_HANDSHAKE_DONE:
         on_done(s);
@@ -291,7 +296,8 @@ static bool step_next(struct mcq_stream *s, struct mcq_reader *in)
         on_dead(s);
         return false;
     }
-    CHECK(s, in->pos > before);
+    CHECK(s, owed ? in->pos == before && ev.kind == MCQ_ZMTP_SUBSCRIBE && ev.topic.len == 0
+                  : in->pos > before);
     CHECK(s, !s->opts.exact_need || in->pos == in->len);
     return true;
 }
@@ -323,7 +329,7 @@ static void check_sticky(struct mcq_stream *s, struct mcq_reader *in)
     struct mcq_msg view;
     size_t n, pos = in->pos;
     mcq_zmtp_next(&s->z, in, s->now_ns, s->frames, &ev, &s->stats);
-    CHECK(s, ev.kind == MCQ_ZMTP_DEAD);
+    CHECK(s, ev.kind == MCQ_ZMTP_DEAD && !mcq_zmtp_has_event(&s->z));
     CHECK(s, mcq_zmtp_next_batch(&s->z, in, &view, 1, OWNER, &n, &s->stats) && n == 0);
     CHECK(s, !mcq_zmtp_expire(&s->z, UINT64_MAX, &s->stats));
     mcq_zmtp_fail(&s->z, MCQ_REASON_LOCAL);
@@ -355,6 +361,8 @@ void mcq_stream_feed(struct mcq_stream *s, const void *bytes, size_t len)
 {
     mcq_text_add(&s->rest, bytes, len);
     s->fed += len;
+    if (len != 0)
+        mcq_zmtp_alive(&s->z, s->now_ns);
     size_t window_len = s->rest.len;
     uint8_t *window = window_take(s);
     struct mcq_reader in = mcq_reader_of(mcq_slice_of(window, window_len));
@@ -367,4 +375,25 @@ void mcq_stream_feed(struct mcq_stream *s, const void *bytes, size_t len)
     s->rest.len = window_len - in.pos;
     memmove(s->rest.ptr, s->rest.ptr + in.pos, s->rest.len);
     window_drop(s, window, window_len);
+}
+
+/* In the steps a lazy timer takes: never beyond what expiry names, and with nothing before it. */
+void mcq_stream_wait(struct mcq_stream *s, uint64_t ms)
+{
+    uint64_t end = s->now_ns + ms * 1000000;
+    while (!s->dead) {
+        uint64_t at = mcq_zmtp_expiry(&s->z);
+        if (at == 0 || at > end)
+            break;
+        CHECK(s, at <= s->now_ns || !mcq_zmtp_expire(&s->z, at - 1, &s->stats));
+        CHECK(s, !mcq_zmtp_wants_drain(&s->z));
+        s->now_ns = mcq_max(at, s->now_ns);
+        if (mcq_zmtp_expire(&s->z, s->now_ns, &s->stats)) {
+            on_dead(s);
+            break;
+        }
+        CHECK(s, mcq_zmtp_expiry(&s->z) > s->now_ns);
+        drain(s);
+    }
+    s->now_ns = end;
 }

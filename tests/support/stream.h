@@ -7,6 +7,7 @@
  *
  * Log lines, in order: `< hex` (drained bytes, neighbours joined), `= done TYPE identity`,
  * `= message frame | frame`, `= subscribe topic`, `= cancel topic`, `= dead reason offset text`.
+ * TYPE is NONE for a peer that doesn't say it (ZMTP 1.0).
  * Batches are flattened into messages, so the log must not depend on how the input was cut.
  */
 #ifndef MCQ_TESTS_STREAM_H
@@ -46,6 +47,8 @@ struct mcq_stream {
 void mcq_stream_init(struct mcq_stream *s, const struct mcq_stream_opts *opts);
 void mcq_stream_fini(struct mcq_stream *s);
 void mcq_stream_feed(struct mcq_stream *s, const void *bytes, size_t len);
+/* Time passes, and the session's timer looks. */
+void mcq_stream_wait(struct mcq_stream *s, uint64_t ms);
 /* The log so far. Borrowed until the next call. */
 const char *mcq_stream_log(struct mcq_stream *s);
 

@@ -11,7 +11,7 @@ struct parse {
     struct mcq_wire *wire;
     struct mcq_text expected; /* settled lines */
     struct mcq_text out;      /* bytes to be drained since the last event */
-    bool fed;                 /* a step is open */
+    uint64_t wait_ms;         /* of the open step */
 };
 
 static bool bytes_of(const char *text, struct mcq_text *out)
@@ -46,9 +46,8 @@ static bool step_end(struct parse *p)
     mcq_text_add(&p->out, out.ptr, out.len);
     settle_out(p);
     mcq_text_fini(&p->out);
-    w->steps[w->step_cnt].end = w->input.len;
-    w->steps[w->step_cnt].expected = p->expected.ptr;
-    w->step_cnt++;
+    w->steps[w->step_cnt++] = (struct mcq_wire_step){w->input.len, p->wait_ms, p->expected.ptr};
+    p->wait_ms = 0;
     p->expected = settled;
     p->out = out;
     return true;
@@ -88,6 +87,14 @@ static bool line_option(struct parse *p, const char *text)
         config->limits.msg_max = number;
     else if (strcmp(word, "frames-max") == 0)
         config->limits.frames_max = (uint32_t)number;
+    else if (strcmp(word, "zmtp-min") == 0)
+        config->version_min = (uint32_t)number;
+    else if (strcmp(word, "heartbeat-ms") == 0)
+        config->heartbeat_ms = (uint32_t)number;
+    else if (strcmp(word, "heartbeat-timeout-ms") == 0)
+        config->heartbeat_timeout_ms = (uint32_t)number;
+    else if (strcmp(word, "heartbeat-ttl-ms") == 0)
+        config->heartbeat_ttl_ms = (uint32_t)number;
     else
         return false;
     return true;
@@ -143,6 +150,15 @@ static bool line_input(struct parse *p, const char *text)
     return bytes_of(text, &p->wire->input);
 }
 
+static bool line_wait(struct parse *p, const char *text)
+{
+    char *end;
+    if (!step_end(p))
+        return false;
+    p->wait_ms = strtoull(text, &end, 10);
+    return *end == '\0';
+}
+
 static bool line_read(struct parse *p, const char *line)
 {
     switch (line[0]) {
@@ -153,6 +169,8 @@ static bool line_read(struct parse *p, const char *line)
         return line_option(p, line + 1);
     case '>':
         return line_input(p, line + 1);
+    case '@':
+        return line_wait(p, line + 1);
     case '<':
         return bytes_of(line + 1, &p->out);
     case '=':
@@ -222,6 +240,8 @@ static bool replay_steps(const struct mcq_wire *wire, struct mcq_stream *s)
         if (step->end > at)
             mcq_stream_feed(s, wire->input.ptr + at, step->end - at);
         at = step->end;
+        if (step->wait_ms != 0)
+            mcq_stream_wait(s, step->wait_ms);
         if (!same(s, step->expected))
             return false;
     }
@@ -244,14 +264,32 @@ static size_t piece_len(const struct mcq_stream *s, enum mcq_wire_cut cut, size_
     return SIZE_MAX;
 }
 
+/* Where the input has to stop for a wait; those due before it, or here, take place. */
+static size_t next_wait(const struct mcq_wire *wire, struct mcq_stream *s, size_t done,
+                        size_t *step)
+{
+    for (; *step < wire->step_cnt; ++*step) {
+        const struct mcq_wire_step *at = &wire->steps[*step];
+        if (at->wait_ms == 0)
+            continue;
+        if (at->end > done)
+            return at->end;
+        mcq_stream_wait(s, at->wait_ms);
+    }
+    return wire->input.len;
+}
+
 static void replay_pieces(const struct mcq_wire *wire, struct mcq_stream *s, enum mcq_wire_cut cut,
                           size_t at)
 {
+    size_t step = 0;
     mcq_stream_feed(s, "", 0);
+    size_t end = next_wait(wire, s, 0, &step);
     for (size_t done = 0; done < wire->input.len;) {
-        size_t len = mcq_min(piece_len(s, cut, at, done), wire->input.len - done);
+        size_t len = mcq_min(piece_len(s, cut, at, done), end - done);
         mcq_stream_feed(s, wire->input.ptr + done, len);
         done += len;
+        end = next_wait(wire, s, done, &step);
     }
 }
 

@@ -5,7 +5,10 @@
  *   ! peers SUB XSUB         the types it may meet
  *   ! identity "abc"
  *   ! frame-max 100          likewise msg-max, frames-max
+ *   ! zmtp-min 10            MCQ_ZMTP_*
+ *   ! heartbeat-ms 1000      likewise heartbeat-timeout-ms, heartbeat-ttl-ms
  *   > ff 00*7 01 7f "NULL"   bytes from the peer
+ *   @ 1500                   so many milliseconds pass
  *   < ff 00*7 01 7f          bytes we are to have sent by then
  *   = message "a" | 00       what we are to have understood by then: lines of
  * tests/support/stream.h
@@ -20,10 +23,12 @@
 
 #define MCQ_WIRE_STEPS_MAX 256u
 
-/* From the first byte of input fed to what must have come out before the next is. */
+/* From the first byte of input fed, or the time that passes behind it, to what must have come out
+ * before the next. */
 struct mcq_wire_step {
-    size_t end;     /* bytes fed up to here */
-    char *expected; /* the whole log up to here */
+    size_t end;       /* bytes fed up to here */
+    uint64_t wait_ms; /* ... and then waited */
+    char *expected;   /* the whole log up to here */
 };
 
 struct mcq_wire {

@@ -2,7 +2,6 @@
 #include "tests/support/stream.h"
 
 #include "proto/frame.h"
-#include "proto/output.h"
 
 #include <criterion/criterion.h>
 

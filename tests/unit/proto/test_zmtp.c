@@ -1,9 +1,6 @@
 /* What transcripts can't show: large frames, time, output without room, moving, counters. */
 #include "proto/zmtp.h"
 
-#include "proto/output.h"
-#include "tests/support/stream.h"
-
 #include <criterion/criterion.h>
 
 #include <stdlib.h>
@@ -422,7 +419,7 @@ Test(zmtp, counters_of_faults)
     cr_assert(b.stats.handshakes == 1 && b.stats.handshakes_failed == 0);
     cr_assert(b.z.offset == GREETING + READY_LEN + 4 && in.pos == 4);
     start(&b, MCQ_PULL);
-    in = reader("x", 1);
+    in = reader("xy", 2);
     cr_assert(next(&b, &in) == MCQ_ZMTP_DEAD);
     cr_assert(b.stats.errors == 1 && b.stats.handshakes_failed == 1 && b.stats.handshakes == 0);
 }
