@@ -1,14 +1,16 @@
 /* Fuzz target: any bytes as a peer's stream, in any pieces, under any limits.
  *
- *   byte 0   our socket type
+ *   byte 0   our socket type, and in what it is above 11: the lowest version (2.0, 1.0, 3.0), the
+ *            peer's version where the handshake is done already (3.x, 2.0, 1.0), heartbeats
  *   byte 1   how: 1 batches, 2 batches given back, 4 the handshake is done already, 8 tight limits,
  *            16 pieces as the state machine needs them, 32 a 3.0 peer, 64 one legal peer type,
  *            128 with an identity
  *   byte 2   bytes of a piece, 0: all at once
  *   rest     the stream
  *
- * tests/support/stream.c checks every promise of proto/zmtp.h on the way: invariants, progress,
- * offsets, views inside the window (a block of exactly its length), limits.
+ * With heartbeats time passes between the pieces. tests/support/stream.c checks every promise of
+ * proto/zmtp.h on the way: invariants, progress, offsets, views inside the window (a block of
+ * exactly its length), limits.
  */
 #include "tests/support/stream.h"
 
@@ -19,6 +21,29 @@
 static const char greeting[] = "\xff\0\0\0\0\0\0\0\1\x7f\3\1NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
                                "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 static const char ready[] = "\x04\x1c\x05READY\x0bSocket-Type\0\0\0\6DEALER";
+
+static const char greeting_2[] = "\xff\0\0\0\0\0\0\0\1\x7f\1\5\0\0";
+static const char greeting_1[] = "\1\x7e";
+
+/* What byte 0 says beside the type. */
+enum plan { PLAN_VERSION_MIN = 1, PLAN_PEER = 3, PLAN_HEARTBEATS = 9 };
+
+static unsigned plan_of(uint8_t byte, enum plan what)
+{
+    return byte / MCQ_XSUB / (unsigned)what % 3;
+}
+
+static void configure_time(struct mcq_zmtp_config *config, uint8_t byte)
+{
+    static const uint32_t versions[] = {MCQ_ZMTP_2_0, MCQ_ZMTP_1_0, MCQ_ZMTP_3_0};
+    config->version_min = versions[plan_of(byte, PLAN_VERSION_MIN)];
+    config->handshake_deadline_ns = 1000000000;
+    if (plan_of(byte, PLAN_HEARTBEATS) != 0) {
+        config->heartbeat_ms = 20;
+        config->heartbeat_timeout_ms = 30;
+        config->heartbeat_ttl_ms = byte;
+    }
+}
 
 static void configure(struct mcq_stream_opts *opts, uint8_t type, uint8_t how, uint8_t tight)
 {
@@ -35,6 +60,15 @@ static void configure(struct mcq_stream_opts *opts, uint8_t type, uint8_t how, u
     opts->exact_need = (how & 16) != 0;
     opts->views_max = 1 + tight % 16u;
     opts->quiet = true;
+}
+
+static void shake_hands_old(struct mcq_stream *s, bool v1)
+{
+    bool exact = s->opts.exact_need;
+    s->opts.exact_need = false;
+    mcq_stream_feed(s, v1 ? greeting_1 : greeting_2,
+                    (v1 ? sizeof(greeting_1) : sizeof(greeting_2)) - 1);
+    s->opts.exact_need = exact;
 }
 
 static void shake_hands(struct mcq_stream *s, bool minor_0)
@@ -64,15 +98,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         return 0;
     uint8_t how = data[1], piece = data[2];
     struct mcq_stream_opts opts = {0};
+    unsigned peer = plan_of(data[0], PLAN_PEER);
     configure(&opts, data[0], how, piece);
+    configure_time(&opts.config, data[0]);
     mcq_stream_init(&s, &opts);
     mcq_stream_feed(&s, "", 0);
-    if ((how & 4) != 0)
+    if ((how & 4) != 0 && peer != 0)
+        shake_hands_old(&s, peer == 2);
+    else if ((how & 4) != 0)
         shake_hands(&s, (how & 32) != 0);
     for (size_t at = LEAD; at < len;) {
         size_t n = piece_len(&s, piece, len - at);
         mcq_stream_feed(&s, data + at, n);
         at += n;
+        if (opts.config.heartbeat_ms != 0)
+            mcq_stream_wait(&s, data[at - 1] % 32);
     }
     mcq_stream_fini(&s);
     return 0;
