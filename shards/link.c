@@ -434,17 +434,19 @@ static void tick_session(struct mcq_link *link, uint64_t now_ns, uint64_t *next_
         mcq_session_deliver(link);
         *next_ns = now_ns + MCQ_SESSION_BODY_RETRY_NS;
     }
-    if (s->ended || !due(mcq_zmtp_expiry(&s->zmtp), now_ns, next_ns))
+    if (s->ended)
         return;
-    bool deaf = s->zmtp.state == MCQ_ZMTP_TRAFFIC && !s->conn->recv_armed;
-    if (deaf) { /* its silence is ours */
-        *next_ns = mcq_min_u64(*next_ns, now_ns + MCQ_SESSION_BODY_RETRY_NS);
+    if (s->zmtp.state == MCQ_ZMTP_TRAFFIC && !s->conn->recv_armed)
+        mcq_zmtp_alive(&s->zmtp, now_ns); /* nobody listens: its silence is ours */
+    if (!due(mcq_zmtp_expiry(&s->zmtp), now_ns, next_ns))
+        return;
+    if (mcq_zmtp_expire(&s->zmtp, now_ns, &link->shard->stats.proto)) {
+        mcq_session_end(link, mcq_zmtp_reason(&s->zmtp), 0);
         return;
     }
-    if (mcq_zmtp_expire(&s->zmtp, now_ns, &link->shard->stats.proto))
-        mcq_session_end(link, mcq_zmtp_reason(&s->zmtp), 0);
-    else
-        due(mcq_zmtp_expiry(&s->zmtp), now_ns, next_ns);
+    if (mcq_zmtp_wants_drain(&s->zmtp)) /* a PING */
+        link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
+    due(mcq_zmtp_expiry(&s->zmtp), now_ns, next_ns);
 }
 
 /* Returns false once the link is gone. */

@@ -13,6 +13,10 @@ void mcq_session_open(struct mcq_link *link, struct mcq_conn *conn)
         .limits = {sock->opts.frame_max_bytes, sock->opts.msg_max_bytes, sock->opts.msg_frames_max},
         .identity = mcq_slice_of(sock->identity, sock->opts.identity_len),
         .handshake_deadline_ns = now + sock->opts.handshake_ms * 1000000ull,
+        .version_min = sock->opts.zmtp_min,
+        .heartbeat_ms = sock->opts.heartbeat_ms,
+        .heartbeat_timeout_ms = sock->opts.heartbeat_timeout_ms,
+        .heartbeat_ttl_ms = sock->opts.heartbeat_ttl_ms,
     };
     *s = (struct mcq_session){.conn = conn,
                               .msgs_out_base = link->pipe.msgs_out,
@@ -78,8 +82,7 @@ void mcq_session_closed(struct mcq_link *link, struct mcq_report *report)
 {
     struct mcq_session *s = &link->session;
     struct mcq_buf_heap *heap = link->shard->heap;
-    bool cut = mcq_pipe_rewind(&link->pipe);
-    mcq_session_count_out(link);
+    bool cut = mcq_session_settle(link);
     *report = (struct mcq_report){
         .msgs_in = s->msgs_in,
         .msgs_out = link->pipe.msgs_out - s->msgs_out_base,
@@ -96,8 +99,5 @@ void mcq_session_closed(struct mcq_link *link, struct mcq_report *report)
     else if (s->conn->unacked != 0 || cut)
         report->lost_lo = acked_msgs(s, s->conn->bytes_out - s->conn->unacked);
     link->shard->stats.proto.bytes_undelivered += report->undelivered_bytes;
-    if (s->ctl != NULL)
-        mcq_buf_unref(heap, s->ctl);
-    s->ctl = NULL;
     mcq_window_drop(heap, &s->win);
 }

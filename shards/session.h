@@ -13,12 +13,17 @@
  * pattern) and more than half of recv_hwm_bytes, or recv_hwm_msgs, wait in the window: no receive
  * is begun then, and TCP holds the peer back. One under way may use up its credit in bytes; at the
  * mark in messages it is taken back.
+ *
+ * A peer of ZMTP 1.0 reads other frames than the pipe stores: a part of the queue is converted into
+ * a block, and as long as that isn't sent, its part stays in flight. Whatever ends the connection,
+ * the pipe is told exactly how much of it the kernel has.
  */
 #ifndef MCQ_SHARDS_SESSION_H
 #define MCQ_SHARDS_SESSION_H
 
 #include "mem/buf.h"
 #include "mem/list.h"
+#include "proto/reframe.h"
 #include "proto/zmtp.h"
 #include "runtime/conn.h"
 #include "runtime/loop.h"
@@ -50,6 +55,14 @@ struct mcq_session_mark {
     uint64_t bytes_out, msgs_out;
 };
 
+/* Bytes of the pipe on their way to a ZMTP 1.0 peer. */
+struct mcq_session_v1 {
+    struct mcq_buf *buf;           /* NULL: none */
+    size_t sent;                   /* bytes of it the kernel has */
+    size_t stored_len;             /* bytes of the pipe it stands for */
+    struct mcq_reframe start, end; /* the converter before and behind it */
+};
+
 struct mcq_session {
     struct mcq_conn *conn; /* NULL: none */
     struct mcq_window win;
@@ -77,6 +90,7 @@ struct mcq_session {
     int os_errno;
     const char *detail;     /* a sentence about the reason, NULL: none */
     struct mcq_tally tally; /* of win's messages, while nobody takes them */
+    struct mcq_session_v1 v1;
     uint32_t mark_cnt;
     struct mcq_session_mark marks[MCQ_SESSION_MARKS_MAX];
     struct mcq_zmtp zmtp;
@@ -94,8 +108,9 @@ bool mcq_session_recall(struct mcq_link *link);
 /* Sends control and what the pipe holds, if no send is in flight. true: something was submitted. */
 bool mcq_session_flush(struct mcq_link *link);
 void mcq_session_sent(struct mcq_link *link, uint32_t len);
-/* Messages that have left the pipe are counted; the pipe may find out at any time. */
-void mcq_session_count_out(struct mcq_link *link);
+/* The connection is closed: what was on its way goes back, and the pipe learns what of it the
+ * kernel has. true: a message was cut. */
+bool mcq_session_settle(struct mcq_link *link);
 /* The peer's stream has ended, or an operation failed: what it sent before is delivered first, as
  * far as nobody has it paused. */
 void mcq_session_eof(struct mcq_link *link);

@@ -138,7 +138,7 @@ static enum taken decode(struct mcq_link *link, struct mcq_reader *in, uint32_t 
         bool more = true;
         size_t n = 0;
         enum taken t = TAKEN_ALL;
-        if (mcq_reader_left(in) == 0)
+        if (mcq_reader_left(in) == 0 && !mcq_zmtp_has_event(&s->zmtp))
             return TAKEN_ALL;
         if (s->zmtp.state == MCQ_ZMTP_TRAFFIC && s->zmtp.slow == 0)
             t = batch(link, in, owner, &n, &special);
@@ -173,7 +173,7 @@ static enum taken decode_window(struct mcq_link *link)
     if (in.pos != 0)
         s->win_since_ns = mcq_shard_now_ns(link->shard);
     if (s->tally.len != 0)
-        mcq_tally_consume(&s->tally, mcq_window_slice(&s->win), in.pos);
+        mcq_tally_consume(&s->tally, mcq_window_slice(&s->win), in.pos, mcq_zmtp_is_v1(&s->zmtp));
     mcq_window_consume(heap, &s->win, in.pos);
     if (t == TAKEN_LATER)
         make_ready(link);
@@ -383,6 +383,8 @@ void mcq_session_deliver(struct mcq_link *link)
     struct mcq_session *s = &link->session;
     if (s->ended || s->conn == NULL || s->end_due != MCQ_REASON_NONE)
         return;
+    if (!s->conn->recv_armed) /* nobody listened: its silence was ours */
+        mcq_zmtp_alive(&s->zmtp, mcq_shard_now_ns(link->shard));
     if (s->body_wait_ns != 0)
         open_body(link);
     if (!s->ended && !s->paused && !s->refused && s->body_wait_ns == 0 && s->body_missing == 0)
@@ -463,7 +465,7 @@ static bool at_mark(struct mcq_link *link)
     struct mcq_session *s = &link->session;
     uint32_t max = link->sock->opts.recv_hwm_msgs;
     return (s->paused || s->refused) && s->win.len != 0 && max != MCQ_UNLIMITED &&
-           mcq_tally_count(&s->tally, mcq_window_slice(&s->win)) >= max;
+           mcq_tally_count(&s->tally, mcq_window_slice(&s->win), mcq_zmtp_is_v1(&s->zmtp)) >= max;
 }
 
 static void arm_shot(struct mcq_link *link, size_t credit)

@@ -48,16 +48,57 @@ static bool wants_control(struct mcq_link *link)
     return mcq_zmtp_wants_drain(&link->session.zmtp) || wants_subscriptions(link, &c);
 }
 
+/* Control that waits for a boundary gets one soon: stop at the next. */
+static size_t gather_max(struct mcq_link *link, size_t len)
+{
+    return wants_control(link) && link->session.ctl == NULL ? 1 : len;
+}
+
 static uint32_t gather_pipe(struct mcq_link *link, struct iovec *iov, uint32_t room)
 {
     struct mcq_slice out[MCQ_CONN_IOV_MAX];
     uint32_t cnt = 0;
-    /* Control that waits for a boundary gets one soon: stop at the next. */
-    size_t bytes_max = wants_control(link) && link->session.ctl == NULL ? 1 : MCQ_SESSION_FLUSH_MAX;
-    mcq_pipe_gather(&link->pipe, out, room, bytes_max, &cnt);
+    mcq_pipe_gather(&link->pipe, out, room, gather_max(link, MCQ_SESSION_FLUSH_MAX), &cnt);
     for (uint32_t i = 0; i < cnt; i++)
         iov[i] = (struct iovec){(void *)(uintptr_t)out[i].ptr, out[i].len};
     return cnt;
+}
+
+/* Converts what comes next into a block. false: there is none. */
+static bool fill_v1(struct mcq_link *link)
+{
+    struct mcq_session_v1 *v1 = &link->session.v1;
+    struct mcq_slice out[MCQ_CONN_IOV_MAX];
+    uint32_t cnt = 0;
+    v1->buf = mcq_buf_take(link->shard->heap, MCQ_BUF_RX_LEN);
+    if (v1->buf == NULL) { /* a later flush tries again */
+        mcq_link_hungry(link);
+        return false;
+    }
+    struct mcq_writer w = mcq_writer_of(v1->buf->base, v1->buf->cap);
+    v1->start = v1->end;
+    v1->sent = 0;
+    v1->stored_len = 0;
+    mcq_pipe_gather(&link->pipe, out, MCQ_CONN_IOV_MAX, gather_max(link, w.cap), &cnt);
+    for (uint32_t i = 0; i < cnt; i++) {
+        struct mcq_reader in = mcq_reader_of(out[i]);
+        mcq_reframe_run(&v1->end, &in, &w);
+        v1->stored_len += in.pos;
+        if (mcq_reader_left(&in) != 0)
+            break;
+    }
+    MCQ_ASSERT(w.len != 0);
+    v1->buf->written = w.len;
+    return true;
+}
+
+static uint32_t gather_v1(struct mcq_link *link, struct iovec *iov)
+{
+    struct mcq_session_v1 *v1 = &link->session.v1;
+    if (v1->buf == NULL && !fill_v1(link))
+        return 0;
+    *iov = (struct iovec){v1->buf->base + v1->sent, v1->buf->written - v1->sent};
+    return 1;
 }
 
 bool mcq_session_flush(struct mcq_link *link)
@@ -69,17 +110,22 @@ bool mcq_session_flush(struct mcq_link *link)
         s->conn->state != MCQ_CONN_OPEN)
         return false;
     bool pipe_ready = link->attached && !mcq_pipe_empty(&link->pipe);
-    if (s->ctl == NULL && (!link->attached || mcq_pipe_at_boundary(&link->pipe)))
+    bool v1 = mcq_zmtp_is_v1(&s->zmtp);
+    bool inside = v1 && s->v1.buf != NULL; /* a block that isn't wholly sent */
+    if (s->ctl == NULL && !inside && (!link->attached || mcq_pipe_at_boundary(&link->pipe)))
         fill_control(link);
     if (s->ctl != NULL)
         iov[cnt++] = (struct iovec){s->ctl->base + s->ctl_sent, s->ctl->written - s->ctl_sent};
-    s->sending_pipe = pipe_ready;
+    uint32_t ctl_cnt = cnt;
     if (pipe_ready)
-        cnt += gather_pipe(link, iov + cnt, MCQ_CONN_IOV_MAX - cnt);
+        cnt +=
+            v1 ? gather_v1(link, iov + cnt) : gather_pipe(link, iov + cnt, MCQ_CONN_IOV_MAX - cnt);
+    s->sending_pipe = cnt > ctl_cnt;
     if (cnt == 0)
         return false;
     bool ok = mcq_conn_send(link->shard->loop, s->conn, iov, cnt);
     MCQ_ASSERT(ok);
+    mcq_zmtp_told(&s->zmtp, mcq_shard_now_ns(link->shard));
     s->sending = true;
     return true;
 }
@@ -91,38 +137,86 @@ static void remember_mark(struct mcq_link *link)
         (struct mcq_session_mark){s->conn->bytes_out, link->pipe.msgs_out - s->msgs_out_base};
 }
 
-void mcq_session_count_out(struct mcq_link *link)
+/* Messages that have left the pipe are counted; the pipe may find out at any time. */
+static void count_out(struct mcq_link *link)
 {
     struct mcq_session *s = &link->session;
     link->shard->stats.proto.msgs_out += link->pipe.msgs_out - s->msgs_out_counted;
     s->msgs_out_counted = link->pipe.msgs_out;
 }
 
+static void pipe_sent(struct mcq_link *link, size_t len)
+{
+    bool room = mcq_pipe_sent(&link->pipe, len);
+    count_out(link);
+    remember_mark(link);
+    if (room && link->added)
+        link->sock->psock.pattern->writable(&link->sock->psock, &link->pipe);
+}
+
+static void v1_drop(struct mcq_link *link)
+{
+    mcq_buf_unref(link->shard->heap, link->session.v1.buf);
+    link->session.v1.buf = NULL;
+}
+
+static void v1_sent(struct mcq_link *link, size_t len)
+{
+    struct mcq_session_v1 *v1 = &link->session.v1;
+    v1->sent += len;
+    if (v1->sent < v1->buf->written)
+        return;
+    v1_drop(link);
+    pipe_sent(link, v1->stored_len);
+}
+
+static void drop_control(struct mcq_link *link)
+{
+    mcq_buf_unref(link->shard->heap, link->session.ctl);
+    link->session.ctl = NULL;
+}
+
 void mcq_session_sent(struct mcq_link *link, uint32_t len)
 {
     struct mcq_session *s = &link->session;
-    struct mcq_shard *sh = link->shard;
     size_t ctl_len = 0;
     s->sending = false;
-    sh->stats.proto.bytes_out += len;
+    link->shard->stats.proto.bytes_out += len;
     if (s->ctl != NULL) {
         ctl_len = mcq_min(len, s->ctl->written - s->ctl_sent);
         s->ctl_sent += ctl_len;
-        if (s->ctl_sent == s->ctl->written) {
-            mcq_buf_unref(sh->heap, s->ctl);
-            s->ctl = NULL;
-        }
+        if (s->ctl_sent == s->ctl->written)
+            drop_control(link);
     }
     if (s->sending_pipe) {
         s->sending_pipe = false;
-        bool room = mcq_pipe_sent(&link->pipe, len - ctl_len);
-        mcq_session_count_out(link);
-        remember_mark(link);
-        if (room && link->added)
-            link->sock->psock.pattern->writable(&link->sock->psock, &link->pipe);
+        if (mcq_zmtp_is_v1(&s->zmtp))
+            v1_sent(link, len - ctl_len);
+        else
+            pipe_sent(link, len - ctl_len);
     }
     if (!mcq_pipe_empty(&link->pipe) || s->ctl != NULL || wants_control(link))
         link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
     else if (link->closing)
         mcq_link_drained(link);
+}
+
+/* The part of a block that the kernel has, in bytes of the pipe. */
+static void v1_cut(struct mcq_link *link)
+{
+    struct mcq_session_v1 *v1 = &link->session.v1;
+    size_t stored_len = mcq_reframe_stored_len(&v1->start, mcq_slice_of(v1->buf->base, v1->sent));
+    v1_drop(link);
+    pipe_sent(link, stored_len);
+}
+
+bool mcq_session_settle(struct mcq_link *link)
+{
+    if (link->session.ctl != NULL)
+        drop_control(link);
+    if (link->session.v1.buf != NULL)
+        v1_cut(link);
+    bool cut = mcq_pipe_rewind(&link->pipe);
+    count_out(link);
+    return cut;
 }

@@ -2,7 +2,8 @@
  *
  * Taken only while nobody takes the messages themselves, and each frame is looked at once on its
  * way in and once on its way out: delivering without a pause costs nothing here. Commands are no
- * messages; a subscription in message form is one. Pure over borrowed slices.
+ * messages; a subscription in message form is one. v1: the peer speaks ZMTP 1.0, whose frames are
+ * others. Pure over borrowed slices.
  */
 #ifndef MCQ_SHARDS_TALLY_H
 #define MCQ_SHARDS_TALLY_H
@@ -15,8 +16,8 @@ struct mcq_tally {
 };
 
 /* win: the whole window, which starts on a message boundary. */
-uint64_t mcq_tally_count(struct mcq_tally *t, struct mcq_slice win);
+uint64_t mcq_tally_count(struct mcq_tally *t, struct mcq_slice win, bool v1);
 /* len bytes of win's front, whole messages, are about to leave. */
-void mcq_tally_consume(struct mcq_tally *t, struct mcq_slice win, size_t len);
+void mcq_tally_consume(struct mcq_tally *t, struct mcq_slice win, size_t len, bool v1);
 
 #endif
