@@ -26,6 +26,7 @@ import pubsub  # noqa: F401
 import routing  # noqa: F401
 import refusal  # noqa: F401
 import hostile  # noqa: F401
+import old  # noqa: F401
 import cat_contract  # noqa: F401
 import examples  # noqa: F401
 
