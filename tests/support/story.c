@@ -7,7 +7,7 @@
 /* Where an event leads; -1: it may not come here. */
 static int next(const struct mcq_story *s, const struct mcq_event *ev)
 {
-    int at = s->at;
+    int at = (int)s->at;
     switch (ev->kind) {
     case MCQ_EVENT_CONNECTING:
         return at == MCQ_STORY_IDLE || at == MCQ_STORY_WAITING ? MCQ_STORY_TRYING : -1;
