@@ -359,7 +359,7 @@ bool mcq_actor_may_miss(const struct mcq_actor *a, const struct mcq_parcel *p)
 void mcq_actor_missed(struct mcq_actor *a, const struct mcq_end *from, const struct mcq_parcel *p)
 {
     if (a->cast->type == MCQ_REQ && !a->cast->opts.req_correlate && !p->library &&
-        p->sent_seq < from->since) /* TEMP && a->cast->far == MCQ_ROUTER */
+        a->cast->far == MCQ_ROUTER && p->sent_seq < from->since)
         a->confused = true;
 }
 

@@ -93,7 +93,6 @@ void mcq_ledger_glance(struct mcq_actor *a)
         if (mcq_ledger.queue_of[i] == NULL)
             mcq_ledger.queue_of[i] = queue_new(a, &mcq_ledger.links[i]);
         mcq_ledger.queue_of[i]->seen = true;
-        mcq_ledger.queue_of[i]->closing = mcq_ledger.links[i].closing;
         mcq_ledger.queue_of[i]->out = mcq_ledger.links[i].out;
         mcq_ledger.queue_of[i]->queued = mcq_ledger.links[i].queued;
     }
@@ -102,15 +101,16 @@ void mcq_ledger_glance(struct mcq_actor *a)
             mcq_queue_forget(&mcq_ledger.queues[i]);
 }
 
-/* What waits for a peer may be dropped with its connection, or, in a lossy queue, at any time; the
+/* What waits for a peer may be dropped once its connection ends, or, in a lossy queue, at any time; the
  * sums at the end know. Nothing appears by itself but the library's own first message. */
 void mcq_queue_check(struct mcq_actor *a, struct mcq_queue *q, uint32_t may_grow)
 {
     uint64_t total = q->out + q->queued;
-    bool may_shrink = q->lossy || q->closing || a->cast->opts.immediate;
+    bool may_shrink = q->lossy || !q->up;
     if (total > q->total + may_grow || (total < q->total && !may_shrink))
         mcq_sim_fail("%s: a queue held %lu messages, now it is %lu, and nobody sent",
                      mcq_world_name(a), (unsigned long)q->total, (unsigned long)total);
+    q->shrunk = q->shrunk || total < q->total;
     q->total = total;
 }
 

@@ -39,7 +39,7 @@ struct mcq_queue {
     uint64_t stream;         /* accepted: of its one connection */
     bool lossy;
     bool up;        /* its link, at the last look */
-    bool closing;   /* its link */
+    bool shrunk;    /* what waited was dropped since it came up */
     bool seen;      /* in the last look */
     uint32_t conns; /* that it was sent over and whose far end may still take from it */
     uint64_t tail;  /* parcels put so far */

@@ -88,7 +88,7 @@ static void draw_host(struct mcq_scenario *s, uint32_t idx)
         .size = sizeof(*o),
         .shards = 1,
         .idle = mcq_dice_percent(70)  ? MCQ_IDLE_BLOCK
-                : mcq_dice_percent(95) ? MCQ_IDLE_SPIN_BLOCK
+                : mcq_dice_percent(97) ? MCQ_IDLE_SPIN_BLOCK
                                        : MCQ_IDLE_SPIN,
         .idle_spin_ns = mcq_dice_scaled(200000),
         .ring = MCQ_RING_DEFER,
