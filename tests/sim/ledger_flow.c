@@ -167,11 +167,14 @@ void mcq_ledger_up(struct mcq_actor *a, struct mcq_peer peer)
 
 /* --- down ---------------------------------------------------------------------------------- */
 
-/* What it had received it delivered, as far as it depended on itself. */
+/* What its kernel had received it delivered, as far as it depended on itself: a paused peer that is
+ * reset ends without it. */
 static bool took_all(const struct mcq_end *end)
 {
-    return end->state == MCQ_END_DOWN && end->report.undelivered_bytes == 0 &&
-           (end->reason == MCQ_REASON_PEER_CLOSED || end->reason == MCQ_REASON_RESET);
+    if (end->state != MCQ_END_DOWN || end->report.undelivered_bytes != 0)
+        return false;
+    return end->reason == MCQ_REASON_PEER_CLOSED ||
+           (end->reason == MCQ_REASON_RESET && !end->paused);
 }
 
 /* One direction of a connection with both ends over. */
@@ -321,7 +324,7 @@ static struct mcq_parcel *find_due(struct mcq_actor *a, struct mcq_end *from,
                   mcq_parcel_matches(p, m, p->library ? 0 : first);
         if (is)
             found = at;
-        if ((is && (q->lossy || !spared)) || (!q->lossy && !spared))
+        if (!spared && (is || !q->lossy))
             break;
     }
     if (found == UINT64_MAX)
