@@ -344,13 +344,17 @@ static bool filtered(const struct mcq_actor *a, const struct mcq_parcel *p)
     return !wanted;
 }
 
+bool mcq_actor_wants(const struct mcq_actor *a, const struct mcq_parcel *p)
+{
+    return a->cast->type == MCQ_REQ && a->asked && p->answers == a->asked_number;
+}
+
 bool mcq_actor_may_miss(const struct mcq_actor *a, const struct mcq_parcel *p)
 {
     if (a->cast->type == MCQ_SUB)
         return p->library || filtered(a, p);
     if (a->cast->type == MCQ_REQ)
-        return p->library || a->confused || a->excused || !a->asked ||
-               p->answers != a->asked_number;
+        return p->library || a->confused || a->excused || !mcq_actor_wants(a, p);
     return a->cast->type == MCQ_PUB || (a->cast->type == MCQ_REP && p->library);
 }
 

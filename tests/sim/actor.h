@@ -9,10 +9,10 @@
 #include "tests/sim/ledger.h"
 #include "tests/sim/scenario.h"
 
-#define MCQ_ACTORS_MAX      96u
-#define MCQ_ACTOR_KEPT_MAX  8u
-#define MCQ_ACTOR_STALE_MAX 8u
-#define MCQ_ACTOR_DEBTS_MAX 32u
+#define MCQ_ACTORS_MAX        96u
+#define MCQ_ACTOR_KEPT_MAX    8u
+#define MCQ_ACTOR_STALE_MAX   8u
+#define MCQ_ACTOR_DEBTS_MAX   32u
 #define MCQ_ACTOR_LEAVERS_MAX 32u
 
 struct mcq_host;
@@ -35,7 +35,7 @@ struct mcq_kept {
 /* A reply that is owed. */
 struct mcq_debt {
     struct mcq_peer to;
-    uint32_t number;    /* of the request */
+    uint32_t number;     /* of the request */
     uint32_t ticket_len; /* of req_correlate's frame, to be put back */
     uint8_t ticket[8];
 };
@@ -48,10 +48,10 @@ struct mcq_actor {
     struct mcq_sock *sock;
     struct mcq_diary diary;
     uint32_t bound, connected; /* bits of the cast's endpoints */
-    uint32_t sent; /* of its budget */
-    uint32_t greets; /* still to be sent in the last round */
-    bool waits;      /* a send was refused; `writable` is due */
-    bool inside;     /* one of its handlers runs */
+    uint32_t sent;             /* of its budget */
+    uint32_t greets;           /* still to be sent in the last round */
+    bool waits;                /* a send was refused; `writable` is due */
+    bool inside;               /* one of its handlers runs */
     /* sums for the end */
     uint64_t put;    /* messages put into queues, or perhaps put into lossy ones */
     uint64_t missed; /* messages that should have gone into a queue and did not */
@@ -95,6 +95,8 @@ void mcq_actor_kill(struct mcq_actor *a);
 /* May a, as a receiver, be spared this parcel by its own filter or state? */
 bool mcq_actor_may_miss(const struct mcq_actor *a, const struct mcq_parcel *p);
 
+/* Is this what it waits for? */
+bool mcq_actor_wants(const struct mcq_actor *a, const struct mcq_parcel *p);
 /* It was. */
 void mcq_actor_missed(struct mcq_actor *a, const struct mcq_end *from, const struct mcq_parcel *p);
 

@@ -133,8 +133,8 @@ static bool hear(struct mcq_actor *a, struct mcq_peer from, const struct mcq_msg
     bool pause = tempted(a, a->cast->temper.pause);
     if (a->cast->type == MCQ_REQ)
         hear_reply(a, from, &parcel);
-    else if (!parcel.library && (a->cast->type == MCQ_REP ||
-                                  (a->cast->type == MCQ_ROUTER && a->cast->far == MCQ_REQ)))
+    else if (!parcel.library &&
+             (a->cast->type == MCQ_REP || (a->cast->type == MCQ_ROUTER && a->cast->far == MCQ_REQ)))
         hear_request(a, from, m, &parcel, first);
     act_inside(a);
     return pause;
@@ -316,8 +316,8 @@ static void on_subscription(void *ctx, struct mcq_sock *sock, struct mcq_peer pe
     struct mcq_actor *a = hears(ctx, sock);
     struct mcq_end *end = mcq_ledger_end(a, peer);
     uint32_t bit = 1u << topic_idx(a, len == 0 ? "" : topic, len);
-    mcq_world_trace("%s: %s of topic %x, peer %lx", mcq_world_name(a), added ? "begin" : "end",
-                    bit, (unsigned long)peer.bits);
+    mcq_world_trace("%s: %s of topic %x, peer %lx", mcq_world_name(a), added ? "begin" : "end", bit,
+                    (unsigned long)peer.bits);
     if (a->cast->type == MCQ_XPUB || end != NULL)
         hear_topics(a, end, bit, added);
     else if (added || !forget_topic(a, peer, bit))
@@ -346,8 +346,7 @@ static void on_timeout(void *ctx, struct mcq_sock *sock)
     struct mcq_actor *a = hears(ctx, sock);
     uint64_t due = a->asked_ns + a->cast->opts.request_timeout_ms * 1000000ull;
     mcq_world_trace("%s: timeout", mcq_world_name(a));
-    if (!a->asked || a->cast->opts.request_timeout_ms == 0 ||
-        mcq_shard_now(&a->host->shard) < due)
+    if (!a->asked || a->cast->opts.request_timeout_ms == 0 || mcq_shard_now(&a->host->shard) < due)
         mcq_sim_fail("%s: a timeout that isn't due", mcq_world_name(a));
     a->asked = false;
     act_inside(a);
@@ -386,12 +385,9 @@ static void on_closed(void *ctx, struct mcq_sock *sock)
     mcq_ledger_look(a);
 }
 
-#define REST                             \
-    .writable = on_writable,             \
-    .event = on_event,                   \
-    .subscription = on_subscription,     \
-    .timeout = on_timeout,               \
-    .closed = on_closed
+#define REST                                                                     \
+    .writable = on_writable, .event = on_event, .subscription = on_subscription, \
+    .timeout = on_timeout, .closed = on_closed
 
 const struct mcq_sock_handlers mcq_actor_each = {.message = on_message, REST};
 const struct mcq_sock_handlers mcq_actor_batch = {.messages = on_messages, REST};

@@ -5,11 +5,11 @@
 #include "tests/sim/dice.h"
 #include "tests/sim/world.h"
 
-#define LENT_MAX     24u
-#define LENT_LEN     80000u
-#define SCRATCH_LEN  (1u << 20)
-#define BYTES_MAX    16384u /* mcq_tx_reserve */
-#define PATH_MAX     2u
+#define LENT_MAX    24u
+#define LENT_LEN    80000u
+#define SCRATCH_LEN (1u << 20)
+#define BYTES_MAX   16384u /* mcq_tx_reserve */
+#define PATH_MAX    2u
 
 /* Memory of the application's own, lent to the library until its free callback. */
 struct lent {
@@ -131,8 +131,7 @@ static enum mcq_error send_lent(struct mcq_actor *a, const struct mcq_parcel *p,
     struct lent *l = lent_take(a, p);
     if (l == NULL)
         return MCQ_ELIMIT;
-    enum mcq_error err =
-        mcq_msg_from_memory(&a->host->shard, l->bytes, l->len, lent_back, l, &m);
+    enum mcq_error err = mcq_msg_from_memory(&a->host->shard, l->bytes, l->len, lent_back, l, &m);
     if (err != MCQ_OK) {
         l->used = false;
         return err;
@@ -165,8 +164,8 @@ static bool reserves(const struct mcq_actor *a)
     return a->cast->type == MCQ_PUSH || a->cast->type == MCQ_DEALER || a->cast->type == MCQ_PAIR;
 }
 
-static enum mcq_error send_somehow(struct mcq_actor *a, const struct mcq_parcel *p,
-                                   uint32_t before, struct mcq_peer to)
+static enum mcq_error send_somehow(struct mcq_actor *a, const struct mcq_parcel *p, uint32_t before,
+                                   struct mcq_peer to)
 {
     bool single = before == 0 && p->frame_cnt == 1;
     if (single && p->len != 0 && p->len <= LENT_LEN && mcq_sim_chance(a->cast->temper.foreign))
@@ -259,15 +258,13 @@ static bool route(struct mcq_actor *a, const struct mcq_parcel *p, struct mcq_pe
                    mcq_peer_identity(a->sock, to, &id) == MCQ_OK && id.len != 0;
     if (by_name) {
         struct mcq_peer found;
-        if (mcq_peer_find(a->sock, id.data, id.len, &found) != MCQ_OK ||
-            !mcq_peer_equal(found, to))
+        if (mcq_peer_find(a->sock, id.data, id.len, &found) != MCQ_OK || !mcq_peer_equal(found, to))
             return true; /* it ends */
         frames[before++] = id;
     }
     if (debt != NULL)
         before = write_ticket(debt, before);
-    enum mcq_error err =
-        send_parcel(a, p, before, by_name ? (struct mcq_peer){0} : to, to);
+    enum mcq_error err = send_parcel(a, p, before, by_name ? (struct mcq_peer){0} : to, to);
     return err != MCQ_EAGAIN;
 }
 
@@ -364,9 +361,8 @@ static bool pay_one(struct mcq_actor *a)
 
 void mcq_actor_pay(struct mcq_actor *a)
 {
-    while (a->debt_cnt != 0 && a->state == MCQ_ACTOR_OPEN &&
-           mcq_world_phase() != MCQ_PHASE_END && !mcq_ledger_sending() &&
-           mcq_ledger_has_room(a, 1))
+    while (a->debt_cnt != 0 && a->state == MCQ_ACTOR_OPEN && mcq_world_phase() != MCQ_PHASE_END &&
+           !mcq_ledger_sending() && mcq_ledger_has_room(a, 1))
         if (!pay_one(a))
             return;
 }

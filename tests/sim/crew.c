@@ -10,9 +10,9 @@
 
 #include "tests/sim/world.h"
 
-#define JOBS_MAX     64u
-#define HANG_S       120u
-#define EXIT_FOUND   3
+#define JOBS_MAX   64u
+#define HANG_S     120u
+#define EXIT_FOUND 3
 
 /* Between the processes. */
 struct desk {
@@ -105,8 +105,8 @@ void mcq_crew_run(const struct mcq_crew_plan *plan, struct mcq_crew_sum *sum)
     uint32_t jobs = plan->jobs == 0 ? 1 : plan->jobs > JOBS_MAX ? JOBS_MAX : plan->jobs;
     uint32_t alive = jobs;
     double began = now_s();
-    struct desk *desk = mmap(NULL, sizeof(*desk), PROT_READ | PROT_WRITE,
-                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct desk *desk =
+        mmap(NULL, sizeof(*desk), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (desk == MAP_FAILED)
         abort();
     *desk = (struct desk){.next = plan->from, .end = plan->from + plan->cnt};

@@ -6,9 +6,9 @@
 #include "tests/sim/dice.h"
 #include "tests/sim/world.h"
 
-#define TICK_MAX_NS   3000000u
-#define RELAX_NS      2000000u
-#define POST_PERCENT  5u
+#define TICK_MAX_NS  3000000u
+#define RELAX_NS     2000000u
+#define POST_PERCENT 5u
 
 /* --- its own timer ------------------------------------------------------------------------- */
 
@@ -93,7 +93,7 @@ static void on_tick(void *ctx, struct mcq_timer *timer)
 static void hog(struct mcq_host *h)
 {
     static const size_t lens[] = {512, 4096, MCQ_BUF_RX_LEN, MCQ_BUF_LARGE_MIN - 1,
-                                 4 * MCQ_BUF_GRANULE_LEN};
+                                  4 * MCQ_BUF_GRANULE_LEN};
     for (uint32_t cls = 0; cls < MCQ_CNT_OF(lens); cls++) {
         uint32_t max = cls < MCQ_BUF_POOL_CNT
                            ? mcq_buf_heap_pool(h->shard.heap, cls)->max

@@ -12,7 +12,7 @@
 struct mcq_host {
     uint32_t idx;
     bool alive;
-    bool stopped;  /* its shard has ended by itself */
+    bool stopped; /* its shard has ended by itself */
     uint64_t down_until_ns, still_until_ns;
     struct mcq_shard shard;
     struct mcq_timer *ticker;

@@ -97,12 +97,13 @@ void mcq_ledger_glance(struct mcq_actor *a)
         mcq_ledger.queue_of[i]->queued = mcq_ledger.links[i].queued;
     }
     for (uint32_t i = 0; i < mcq_ledger.queues_used; i++)
-        if (mcq_ledger.queues[i].actor == a && mcq_ledger.queues[i].link != NULL && !mcq_ledger.queues[i].seen)
+        if (mcq_ledger.queues[i].actor == a && mcq_ledger.queues[i].link != NULL &&
+            !mcq_ledger.queues[i].seen)
             mcq_queue_forget(&mcq_ledger.queues[i]);
 }
 
-/* What waits for a peer may be dropped once its connection ends, or, in a lossy queue, at any time; the
- * sums at the end know. Nothing appears by itself but the library's own first message. */
+/* What waits for a peer may be dropped once its connection ends, or, in a lossy queue, at any time;
+ * the sums at the end know. Nothing appears by itself but the library's own first message. */
 void mcq_queue_check(struct mcq_actor *a, struct mcq_queue *q, uint32_t may_grow)
 {
     uint64_t total = q->out + q->queued;
@@ -198,7 +199,9 @@ struct mcq_connection *mcq_connection_get(uint64_t stream)
             place = &mcq_ledger.conns[i];
     }
     if (place == NULL)
-        place = mcq_ledger.conns_used < MCQ_LEDGER_CONNS_MAX ? &mcq_ledger.conns[mcq_ledger.conns_used++] : conn_recycle();
+        place = mcq_ledger.conns_used < MCQ_LEDGER_CONNS_MAX
+                    ? &mcq_ledger.conns[mcq_ledger.conns_used++]
+                    : conn_recycle();
     memset(place, 0, sizeof(*place));
     place->stream = stream;
     return place;
@@ -248,7 +251,8 @@ uint64_t mcq_queue_floor(const struct mcq_queue *q)
     for (uint32_t i = 0; i < mcq_ledger.conns_used; i++)
         for (uint32_t k = 0; k < 2; k++) {
             const struct mcq_end *end = &mcq_ledger.conns[i].ends[k];
-            if (mcq_ledger.conns[i].stream != 0 && end->queue == q && !mcq_end_over(&mcq_ledger.conns[i].ends[1 - k]))
+            if (mcq_ledger.conns[i].stream != 0 && end->queue == q &&
+                !mcq_end_over(&mcq_ledger.conns[i].ends[1 - k]))
                 floor = mcq_min_u64(floor, end->pos);
         }
     return floor;
@@ -258,7 +262,8 @@ bool mcq_ledger_has_room(struct mcq_actor *a, uint32_t more)
 {
     mcq_ledger_glance(a);
     for (uint32_t i = 0; i < mcq_ledger.link_cnt; i++)
-        if (mcq_ledger.queue_of[i]->tail + more - mcq_queue_floor(mcq_ledger.queue_of[i]) > MCQ_LEDGER_RING)
+        if (mcq_ledger.queue_of[i]->tail + more - mcq_queue_floor(mcq_ledger.queue_of[i]) >
+            MCQ_LEDGER_RING)
             return false;
     return true;
 }

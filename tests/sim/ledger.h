@@ -58,12 +58,12 @@ struct mcq_end {
     struct mcq_actor *actor;
     struct mcq_peer peer;
     struct mcq_queue *queue;
-    uint64_t since; /* the world's count of calls when it came up */
-    uint64_t base;        /* of the queue's parcels: the first one for this connection */
-    uint64_t pos;         /* the next one for the far end */
-    uint64_t taken;       /* how many it was given */
-    uint64_t skipped;     /* how many it didn't want */
-    uint32_t topics;      /* PUB: what the far end is subscribed to, as told */
+    uint64_t since;   /* the world's count of calls when it came up */
+    uint64_t base;    /* of the queue's parcels: the first one for this connection */
+    uint64_t pos;     /* the next one for the far end */
+    uint64_t taken;   /* how many it was given */
+    uint64_t skipped; /* how many it didn't want */
+    uint32_t topics;  /* PUB: what the far end is subscribed to, as told */
     enum mcq_reason reason;
     struct mcq_report report;
     bool paused; /* by its actor, as a receiver */

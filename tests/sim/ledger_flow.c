@@ -99,8 +99,7 @@ uint32_t mcq_ledger_send_end(struct mcq_actor *a, const struct mcq_parcel *p, st
         return 0;
     }
     for (uint32_t i = 0; i < mcq_ledger.link_cnt; i++)
-        enter(a, i, p, is_expected(a, i, p, to),
-              mcq_ledger.queue_of[i]->dropped, &o);
+        enter(a, i, p, is_expected(a, i, p, to), mcq_ledger.queue_of[i]->dropped, &o);
     if (!fans_out(a) && o.hits > 1)
         mcq_sim_fail("%s: #%u went into %u queues", mcq_world_name(a), p->number, o.hits);
     uint64_t due = fans_out(a) ? o.due : 1;
@@ -158,8 +157,13 @@ void mcq_ledger_up(struct mcq_actor *a, struct mcq_peer peer)
     if (end->state != MCQ_END_NEVER)
         mcq_sim_fail("%s: one connection came up twice", mcq_world_name(a));
     uint64_t base = q->lossy ? mcq_queue_floor(q) : q->tail - q->queued;
-    *end = (struct mcq_end){
-        .state = MCQ_END_UP, .actor = a, .peer = peer, .queue = q, .since = mcq_world_calls(), .base = base, .pos = base};
+    *end = (struct mcq_end){.state = MCQ_END_UP,
+                            .actor = a,
+                            .peer = peer,
+                            .queue = q,
+                            .since = mcq_world_calls(),
+                            .base = base,
+                            .pos = base};
     q->conns++;
     q->shrunk = false;
     c->used = mcq_world_calls();
@@ -212,8 +216,8 @@ static void check_in(const struct mcq_actor *a, const struct mcq_end *end,
                      const struct mcq_report *r)
 {
     const struct mcq_end *far = mcq_ledger_far(end);
-    bool picks = a->cast->type == MCQ_SUB || a->cast->type == MCQ_REQ ||
-                 a->cast->type == MCQ_REP || a->cast->type == MCQ_PUB;
+    bool picks = a->cast->type == MCQ_SUB || a->cast->type == MCQ_REQ || a->cast->type == MCQ_REP ||
+                 a->cast->type == MCQ_PUB;
     if (r->msgs_in < far->taken || (!picks && r->msgs_in != far->taken))
         mcq_sim_fail("%s: the report counts %lu messages in, the handler was given %lu",
                      mcq_world_name(a), (unsigned long)r->msgs_in, (unsigned long)far->taken);
@@ -289,10 +293,11 @@ _Noreturn static void explain(const struct mcq_actor *a, const struct mcq_end *f
     const struct mcq_parcel *due =
         from->pos < from->queue->tail ? mcq_queue_parcel(from->queue, from->pos) : NULL;
     const uint8_t *head = m->data;
-    mcq_world_trace("due: #%ld of %lu put, message of %u frames, %zu bytes came, %02x %02x %02x %02x ...",
-                    due == NULL ? -1l : (long)due->number, (unsigned long)from->queue->tail,
-                    mcq_msg_frame_cnt(m), mcq_msg_bytes(m), m->len < 4 ? 0 : head[0],
-                    m->len < 4 ? 0 : head[1], m->len < 4 ? 0 : head[2], m->len < 4 ? 0 : head[3]);
+    mcq_world_trace(
+        "due: #%ld of %lu put, message of %u frames, %zu bytes came, %02x %02x %02x %02x ...",
+        due == NULL ? -1l : (long)due->number, (unsigned long)from->queue->tail,
+        mcq_msg_frame_cnt(m), mcq_msg_bytes(m), m->len < 4 ? 0 : head[0], m->len < 4 ? 0 : head[1],
+        m->len < 4 ? 0 : head[2], m->len < 4 ? 0 : head[3]);
     for (uint32_t i = 0; i < mcq_ledger.queues_used; i++) {
         struct mcq_queue *q = &mcq_ledger.queues[i];
         uint64_t start = q->tail < MCQ_LEDGER_RING ? 0 : q->tail - MCQ_LEDGER_RING;
@@ -311,7 +316,7 @@ _Noreturn static void explain(const struct mcq_actor *a, const struct mcq_end *f
                  mcq_world_name(from->actor), mcq_msg_bytes(m));
 }
 
-/* The first that it can be; if several are alike, one that a can't have been spared. */
+/* The first that it can be; if several are alike, the one that a waits for. */
 static struct mcq_parcel *find_due(struct mcq_actor *a, struct mcq_end *from,
                                    const struct mcq_msg *m, uint32_t first)
 {
@@ -320,11 +325,12 @@ static struct mcq_parcel *find_due(struct mcq_actor *a, struct mcq_end *from,
     for (uint64_t at = from->pos; at < q->tail; at++) {
         struct mcq_parcel *p = mcq_queue_parcel(q, at);
         bool spared = mcq_actor_may_miss(a, p);
-        bool is = !p->taken && (found == UINT64_MAX || !spared) &&
+        bool wanted = !spared || mcq_actor_wants(a, p);
+        bool is = !p->taken && (found == UINT64_MAX || wanted) &&
                   mcq_parcel_matches(p, m, p->library ? 0 : first);
         if (is)
             found = at;
-        if (!spared && (is || !q->lossy))
+        if ((is && wanted) || (!spared && !q->lossy))
             break;
     }
     if (found == UINT64_MAX)

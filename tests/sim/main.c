@@ -84,16 +84,16 @@ static int run_twice(const struct choice *c)
 
 static int run_many(const struct choice *c)
 {
-    const struct mcq_crew_plan plan = {c->from, c->seeds, (uint32_t)c->jobs,
-                                       (uint32_t)c->failures};
+    const struct mcq_crew_plan plan = {c->from, c->seeds, (uint32_t)c->jobs, (uint32_t)c->failures};
     struct mcq_crew_sum sum;
     mcq_crew_run(&plan, &sum);
-    printf("sim: %llu seeds from %llu, %llu violations, %llu steps, %llu messages sent, %llu taken, "
-           "%.1f s, %.2f ms a seed\n",
-           (unsigned long long)sum.seeds, (unsigned long long)c->from,
-           (unsigned long long)sum.failures, (unsigned long long)sum.steps,
-           (unsigned long long)sum.sent, (unsigned long long)sum.taken, sum.seconds,
-           sum.seeds == 0 ? 0.0 : sum.seconds * 1e3 / (double)sum.seeds);
+    printf(
+        "sim: %llu seeds from %llu, %llu violations, %llu steps, %llu messages sent, %llu taken, "
+        "%.1f s, %.2f ms a seed\n",
+        (unsigned long long)sum.seeds, (unsigned long long)c->from,
+        (unsigned long long)sum.failures, (unsigned long long)sum.steps,
+        (unsigned long long)sum.sent, (unsigned long long)sum.taken, sum.seconds,
+        sum.seeds == 0 ? 0.0 : sum.seconds * 1e3 / (double)sum.seeds);
     if (sum.failures != 0)
         printf("sim: the first was seed %llu\n", (unsigned long long)sum.first_failed);
     printf("%llu passed, %llu failed\n", (unsigned long long)(sum.seeds - sum.failures),

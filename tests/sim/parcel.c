@@ -84,8 +84,7 @@ static bool frame_right(const struct mcq_parcel *p, uint32_t frame, const void *
     const uint8_t *from = at;
     if (len != mcq_parcel_frame_len(p, frame))
         return false;
-    if (head != 0 &&
-        (memcmp(from, topics[p->topic], head - 1) != 0 || from[head - 1] != TOPIC_END))
+    if (head != 0 && (memcmp(from, topics[p->topic], head - 1) != 0 || from[head - 1] != TOPIC_END))
         return false;
     from += head;
     len = mcq_min(len - head, max);

@@ -23,7 +23,16 @@ static const struct pair pairs[] = {
 };
 
 static const char *const features[] = {
-    NULL, NULL, NULL, NULL, "6.1", "6.1", "-inc", "-mshot-limit", "-mshot-accept", "-hot",
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    "6.1",
+    "6.1",
+    "-inc",
+    "-mshot-limit",
+    "-mshot-accept",
+    "-hot",
     "-inc,-mshot-limit",
 };
 
@@ -87,7 +96,7 @@ static void draw_host(struct mcq_scenario *s, uint32_t idx)
     *o = (struct mcq_opts){
         .size = sizeof(*o),
         .shards = 1,
-        .idle = mcq_dice_percent(70)  ? MCQ_IDLE_BLOCK
+        .idle = mcq_dice_percent(70)   ? MCQ_IDLE_BLOCK
                 : mcq_dice_percent(97) ? MCQ_IDLE_SPIN_BLOCK
                                        : MCQ_IDLE_SPIN,
         .idle_spin_ns = mcq_dice_scaled(200000),
@@ -206,8 +215,7 @@ static void draw_opts(struct mcq_scenario *s, struct mcq_cast *c)
     draw_publisher(c);
     if (c->type == MCQ_ROUTER) {
         o->router_mandatory = mcq_dice_percent(40);
-        o->identity_policy =
-            mcq_dice_percent(50) ? MCQ_IDENTITY_REPLACE : MCQ_IDENTITY_REJECT;
+        o->identity_policy = mcq_dice_percent(50) ? MCQ_IDENTITY_REPLACE : MCQ_IDENTITY_REJECT;
     }
     bool probes = c->type == MCQ_ROUTER || c->type == MCQ_DEALER || c->type == MCQ_REQ;
     o->probe = probes && (c->far == MCQ_ROUTER || c->far == MCQ_DEALER) && mcq_dice_percent(15);
@@ -321,8 +329,7 @@ static void circuit_add(struct mcq_scenario *s, const struct pair *pair)
         struct mcq_cast *spoke = cast_add(s, circuit, spoke_type, hub_type);
         draw_identity(s, spoke, circuit);
         spoke->surplus = spoke->surplus || (one && i != 0);
-        spoke->connects[spoke->connect_cnt++] =
-            first + mcq_dice_below(s->endpoint_cnt - first);
+        spoke->connects[spoke->connect_cnt++] = first + mcq_dice_below(s->endpoint_cnt - first);
         uint32_t other = first + mcq_dice_below(s->endpoint_cnt - first);
         /* Two connections of one name to one ROUTER would be one too many. */
         bool may = !one && spoke->identity_len == 0;

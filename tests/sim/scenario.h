@@ -45,8 +45,8 @@ struct mcq_cast {
     bool welcome;
     uint32_t bind_cnt, connect_cnt;
     uint32_t binds[2], connects[4]; /* endpoints */
-    bool surplus; /* one too many of its kind: leaves before the rest comes */
-    bool batches; /* the handler `messages`, not `message` */
+    bool surplus;                   /* one too many of its kind: leaves before the rest comes */
+    bool batches;                   /* the handler `messages`, not `message` */
     enum mcq_size size;
     uint32_t msgs_max, burst_max;
     uint32_t topics; /* SUB, XSUB: bits, at first */

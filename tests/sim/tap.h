@@ -9,13 +9,13 @@
 #define MCQ_TAP_LINKS_MAX 96u
 
 struct mcq_tap_link {
-    const void *link;      /* its place: reused after its end */
-    const char *target;    /* what it connects to; NULL: accepted */
-    struct mcq_peer peer;  /* zero: not up */
-    bool up;               /* its pattern gives it messages */
-    bool member; /* its pattern knows it */
+    const void *link;     /* its place: reused after its end */
+    const char *target;   /* what it connects to; NULL: accepted */
+    struct mcq_peer peer; /* zero: not up */
+    bool up;              /* its pattern gives it messages */
+    bool member;          /* its pattern knows it */
     bool closing;
-    bool probe; /* one waits */
+    bool probe;           /* one waits */
     bool dead;            /* its network has fallen silent for good */
     uint64_t out, queued; /* messages: taken by the kernel; waiting */
     uint64_t dropped;     /* messages that its slowness cost, of this connection */

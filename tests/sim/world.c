@@ -7,16 +7,16 @@
 #include "tests/sim/actor.h"
 #include "tests/sim/dice.h"
 
-#define MS              1000000ull
-#define SETTLE_MAX_NS   (60000 * MS)
-#define REST_NS         (150 * MS) /* all must be quiet for so long */
-#define END_MAX_NS      (60000 * MS)
-#define STEPS_MAX       3000000u
-#define CHECK_EVERY     32u
-#define GREETS          3u
-#define WELCOME_UID     0xf00000u
-#define WELCOME_LEN     24u
-#define LOOK_AT_ONE_IN  16u
+#define MS             1000000ull
+#define SETTLE_MAX_NS  (60000 * MS)
+#define REST_NS        (150 * MS) /* all must be quiet for so long */
+#define END_MAX_NS     (60000 * MS)
+#define STEPS_MAX      3000000u
+#define CHECK_EVERY    32u
+#define GREETS         3u
+#define WELCOME_UID    0xf00000u
+#define WELCOME_LEN    24u
+#define LOOK_AT_ONE_IN 16u
 
 bool mcq_world_tracing;
 
@@ -70,7 +70,7 @@ void mcq_world_count_taken(void)
 
 const char *mcq_world_name(const struct mcq_actor *a)
 {
-    static const char *const types[] = {"?",      "PAIR", "PUB",  "SUB",  "REQ",  "REP",
+    static const char *const types[] = {"?",      "PAIR",   "PUB",  "SUB",  "REQ",  "REP",
                                         "DEALER", "ROUTER", "PULL", "PUSH", "XPUB", "XSUB"};
     static char text[8][32];
     static uint32_t next;

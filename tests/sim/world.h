@@ -1,5 +1,5 @@
 /* World: a run of one seed: the simulated machine, its processes (hosts), the actors on them, and
- * what happens in which order. 
+ * what happens in which order.
  *
  *      draw -> open -> ACTIVE (random acts, faults, blows) -> SETTLE (no faults, all give what they
  *      owe; everything that is queued must arrive) -> GREET (one more round; must arrive) -> END
