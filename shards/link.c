@@ -38,7 +38,6 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->close_reason = MCQ_REASON_NONE;
     link->late_reason = MCQ_REASON_NONE;
     link->linger_deadline_ns = 0;
-    link->left_told = 0;
     link->timer = (struct mcq_timer_node){.fn = link_tick};
     link->sock_node = (struct mcq_node){NULL, NULL};
     link->due_node = (struct mcq_node){NULL, NULL};
@@ -68,10 +67,10 @@ static void link_remove(struct mcq_link *link)
         sock->reserved = NULL;
     uint64_t left = mcq_pipe_fini(&link->pipe);
     sh->stats.pattern.drops_end += left;
-    if (left > link->left_told)
+    if (left != 0)
         mcq_link_tell(link, &(struct mcq_event){.kind = MCQ_EVENT_DROPPED,
                                                 .reason = link->close_reason,
-                                                .cnt = left - link->left_told});
+                                                .cnt = left});
     mcq_sock_tell_due(link);
     mcq_node_unlink(&link->pipe.mark_node);
     mcq_node_unlink(&link->sock_node);
@@ -245,22 +244,17 @@ static bool goes_on(const struct mcq_link *link)
                               mcq_shard_now_ns(link->shard) < link->linger_deadline_ns);
 }
 
-/* What is queued ends with its peer, while the peer still has a name. */
-static void tell_left(struct mcq_link *link)
+/* What is queued ends with its peer, while the peer still has a name; what handlers add goes on to
+ * the next connection or ends with the link. */
+static void end_queue(struct mcq_link *link)
 {
-    link->left_told = mcq_pipe_queued_msgs(&link->pipe);
-    if (link->left_told != 0)
+    uint64_t left = mcq_pipe_fini(&link->pipe);
+    link->shard->stats.pattern.drops_end += left;
+    if (left != 0)
         mcq_link_tell(link, &(struct mcq_event){.kind = MCQ_EVENT_DROPPED,
                                                 .reason = link->close_reason,
                                                 .peer = link->pipe.peer,
-                                                .cnt = link->left_told});
-}
-
-/* No connection inherits what was queued for another one. */
-static void forget_left(struct mcq_link *link)
-{
-    link->shard->stats.pattern.drops_end += mcq_pipe_fini(&link->pipe);
-    link->left_told = 0;
+                                                .cnt = left});
 }
 
 static void session_closed(struct mcq_link *link)
@@ -269,10 +263,8 @@ static void session_closed(struct mcq_link *link)
     bool keeps = mcq_psock_keeps(&link->sock->psock, &link->pipe);
     mcq_session_closed(link, &report);
     mcq_sock_tell_due(link);
-    if (was_up(link) && (!keeps || !goes_on(link)))
-        tell_left(link);
-    if (!keeps)
-        forget_left(link);
+    if (!keeps || (was_up(link) && !goes_on(link)))
+        end_queue(link);
     tell_end(link, &report);
     set_live(link, false);
 }

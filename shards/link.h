@@ -66,7 +66,6 @@ struct mcq_link {
     enum mcq_reason late_reason; /* the same if something is left at the linger deadline */
     struct mcq_drops drops;
     uint64_t slow_msgs; /* that waited when it became slow */
-    uint64_t left_told; /* queued messages whose end was told already */
     uint64_t linger_deadline_ns;
     struct mcq_timer_node timer;
     struct mcq_node sock_node;
