@@ -257,16 +257,34 @@ static void await_acked(struct cable *c)
 
 /* --- a peer that vanishes --------------------------------------------------------------------- */
 
-static void expect(int fd, uint32_t first, uint32_t cnt)
+static void answer(int fd, const struct mcq_text *ping)
+{
+    struct mcq_text out = {NULL, 0, 0};
+    const size_t head = 7; /* name and time to live */
+    CHECK(ping->len >= head && memcmp(ping->ptr, "\4PING", 5) == 0);
+    mcq_raw_command(&out, "PONG", ping->ptr + head, ping->len - head);
+    CHECK(mcq_raw_write(fd, out.ptr, out.len));
+    mcq_text_fini(&out);
+}
+
+/* Takes messages in order, and answers so many PINGs. */
+static void serve(int fd, uint32_t first, uint32_t msgs, unsigned pings)
 {
     struct mcq_text body = {NULL, 0, 0};
-    unsigned flags;
-    for (uint32_t want = first; want < first + cnt; want++) {
+    unsigned flags = 0;
+    uint32_t want = first;
+    while (want < first + msgs || pings != 0) {
         uint32_t n = UINT32_MAX;
-        if (!CHECK(mcq_raw_next_message(fd, &flags, &body) && body.len == sizeof(n)))
+        if (!CHECK(mcq_raw_next(fd, &flags, &body)))
             break;
-        memcpy(&n, body.ptr, sizeof(n));
-        CHECK(n == want);
+        if ((flags & MCQ_RAW_COMMAND) != 0) {
+            answer(fd, &body);
+            pings -= pings != 0;
+        } else {
+            CHECK(body.len == sizeof(n));
+            memcpy(&n, body.ptr, sizeof(n));
+            CHECK(n == want++);
+        }
     }
     mcq_text_fini(&body);
 }
@@ -281,7 +299,7 @@ static void *vanish(void *arg)
     CHECK(mcq_raw_hello(fd, "PULL", NULL));
     CHECK(mcq_trial_wait(&c->diary.cnt[MCQ_EVENT_UP], 1));
     post(c, send_ten);
-    expect(fd, 0, 10);
+    serve(fd, 0, 10, c->opts.heartbeat_ms != 0 ? 3 : 0);
     await_acked(c); /* keepalive begins when nothing is on its way */
     CHECK(ip_far("link set mcqv1 down"));
     if (talks)
@@ -293,23 +311,25 @@ static void *vanish(void *arg)
     mcq_raw_close(fd);
     fd = mcq_raw_accept(c->listener);
     CHECK(mcq_raw_hello(fd, "PULL", NULL));
-    expect(fd, talks ? 20 : 10, 10);
+    serve(fd, talks ? 20 : 10, 10, 0);
     post(c, close_sock);
     CHECK(mcq_raw_ended(fd));
     mcq_raw_close(fd);
     return NULL;
 }
 
-static void vanished(const char *name, struct cable *c, uint64_t lost)
+static void vanished(const char *name, struct cable *c, enum mcq_reason reason, uint64_t lost)
 {
     c->opts.connect_timeout_ms = 200;
     run(name, c, vanish);
     unsigned i = mcq_story_find(&c->story, MCQ_EVENT_DISCONNECTED, 0);
     if (CHECK(i < MCQ_STORY_MAX)) {
-        CHECK(c->story.events[i].reason == MCQ_REASON_TIMEOUT);
-        CHECK(c->story.events[i].os_errno == ETIMEDOUT);
+        CHECK(c->story.events[i].reason == reason);
+        CHECK(c->story.events[i].os_errno == (reason == MCQ_REASON_TIMEOUT ? ETIMEDOUT : 0));
     }
-    CHECK(c->first.unacked_known && (c->first.unacked_bytes != 0) == (lost != 0));
+    /* A PING on its way is no message. */
+    CHECK(c->first.unacked_known &&
+          (c->first.unacked_bytes != 0) == (lost != 0 || reason == MCQ_REASON_HEARTBEAT));
     CHECK(c->first.lost_hi == 10 + lost && c->first.lost_lo == 10);
     CHECK(c->diary.cnt[MCQ_EVENT_UP] == 2 && c->diary.dropped == 0);
     mcq_story_end(&c->story, MCQ_REASON_LOCAL);
@@ -320,7 +340,7 @@ static void unacknowledged(void)
 {
     struct cable *c = cable_new(MCQ_PUSH);
     c->opts.tcp_user_timeout_ms = 300;
-    vanished("sent data is not acknowledged", c, 10);
+    vanished("sent data is not acknowledged", c, MCQ_REASON_TIMEOUT, 10);
 }
 
 static void kept_alive(void)
@@ -329,7 +349,15 @@ static void kept_alive(void)
     c->opts.keepalive_idle_s = 1;
     c->opts.keepalive_interval_s = 1;
     c->opts.keepalive_cnt = 1;
-    vanished("keepalive is not answered", c, 0);
+    vanished("keepalive is not answered", c, MCQ_REASON_TIMEOUT, 0);
+}
+
+static void heartbeats(void)
+{
+    struct cable *c = cable_new(MCQ_PUSH);
+    c->opts.heartbeat_ms = 100;
+    c->opts.heartbeat_timeout_ms = 1500; /* the plug is pulled by then */
+    vanished("a PING is not answered", c, MCQ_REASON_HEARTBEAT, 0);
 }
 
 /* --- near ends -------------------------------------------------------------------------------- */
@@ -447,5 +475,6 @@ int main(void)
     unreachable();
     unacknowledged();
     kept_alive();
+    heartbeats();
     return mcq_trial_end();
 }
