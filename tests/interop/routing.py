@@ -102,7 +102,7 @@ def our_router_keeps_the_name_for_their_first_dealer(env):
     expect(program.line() == "me\tfirst", "not heard")
     second = env.socket(zmq.DEALER, routing_id=b"me", reconnect_ivl=-1)
     second.connect(endpoint)
-    second.send(b"second")
+    program.await_err("refused .* identity")
     program.write("me\tto the first\n")
     expect(first.recv() == b"to the first", "another message")
     no_more(second)
