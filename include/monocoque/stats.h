@@ -51,7 +51,7 @@ struct mcq_proto_stats {
 };
 
 struct mcq_pattern_stats {
-    uint64_t drops_hwm;     /* PUB, REP, ROUTER: the peer's queue was full */
+    uint64_t drops_hwm;     /* the peer's queue was full: drop-new, disconnect */
     uint64_t drops_no_peer; /* ROUTER, REP: addressed to nobody */
     uint64_t drops_pattern; /* late or foreign replies, requests without delimiter, ... */
     uint64_t drops_filter;  /* SUB: arrived without matching a subscription */
