@@ -20,6 +20,7 @@
 struct mcq_req {
     struct mcq_pipe *asked; /* who has our request, NULL: free to ask */
     uint32_t number;        /* of the request sent last */
+    bool doubtful;          /* a reply was dropped as late since */
 };
 
 struct mcq_rep {

@@ -18,9 +18,10 @@
  *   - correlated, a frame with the request's number goes before the delimiter, and whoever answers
  *     puts it back (REP as part of the envelope): only the reply with the number asked last counts;
  *   - else by its place: replies come over the same connection in the order of the requests, since
- * a REP answers in order. So a pipe counts replies given up on (late_cnt) and drops as many. A
- *     second timeout without a reply in between makes the count doubtful (the peer may have dropped
- *     a request): the connection is closed, and the count begins anew with what is still queued.
+ *     a REP answers in order. So a pipe counts replies given up on (late_cnt) and drops as many. A
+ *     second timeout, when no reply has come in between, or when one was dropped as late since the
+ *     request left, makes the count doubtful (somebody on the way may have dropped a request): the
+ *     connection is closed, and the count begins anew with what is still queued.
  *
  *      [number] [empty] [body ...]       number: 4 bytes, correlated alone
  *
@@ -38,6 +39,7 @@ enum reply { REPLY_DUE, REPLY_STRAY, REPLY_MALFORMED };
 static void req_open(struct mcq_psock *s)
 {
     s->req.asked = NULL;
+    s->req.doubtful = false;
     s->req.number = (uint32_t)s->random(s->random_ctx);
 }
 
@@ -106,6 +108,7 @@ static enum mcq_error req_send(struct mcq_psock *s, struct mcq_pipe *to, const s
     mcq_balance_advance(&s->balance, to);
     s->req.asked = to;
     s->req.number++;
+    s->req.doubtful = false;
     s->up->await(s->up_ctx, true);
     return MCQ_OK;
 }
@@ -147,6 +150,7 @@ static enum reply look_at(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_ms
         return no_delimiter(m);
     if (p->late_cnt != 0) {
         p->late_cnt--;
+        s->req.doubtful |= s->req.asked == p;
         return REPLY_STRAY;
     }
     return s->req.asked == p ? REPLY_DUE : REPLY_STRAY;
@@ -190,7 +194,7 @@ static void req_timeout(struct mcq_psock *s)
     if (p == NULL)
         return;
     s->req.asked = NULL;
-    if (!s->opts->req_correlate && p->late_cnt++ != 0)
+    if (!s->opts->req_correlate && (p->late_cnt++ != 0 || s->req.doubtful))
         mcq_balance_end(s, p, MCQ_REASON_TIMEOUT);
 }
 

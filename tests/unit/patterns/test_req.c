@@ -167,6 +167,31 @@ Test(req, a_second_timeout_in_a_row_closes_the_connection)
     rig_free(r);
 }
 
+/* The same, but the peer answers the second one: dropping that as late must not go on for ever. */
+Test(req, a_timeout_after_a_reply_dropped_as_late_closes_the_connection)
+{
+    struct rig *r = rig_new(MCQ_REQ, NULL);
+    struct rig_peer *p = rig_peer_new(r, true, MCQ_UNLIMITED);
+    cr_assert_eq(rig_attach(p, NULL), MCQ_REASON_NONE);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(rig_send(r, NULL, "q"), MCQ_OK);
+        rig_drain(p);
+        if (i == 1)
+            rig_input(p, "|r2");
+        cr_assert_eq(r->closed[MCQ_REASON_TIMEOUT], 0);
+        r->s.pattern->timeout(&r->s);
+    }
+    cr_assert_eq(r->delivered, 0);
+    cr_assert_eq(r->closed[MCQ_REASON_TIMEOUT], 1);
+    rig_detach(p);
+    cr_assert_eq(rig_attach(p, NULL), MCQ_REASON_NONE);
+    cr_assert_eq(rig_send(r, NULL, "q"), MCQ_OK);
+    rig_drain(p);
+    rig_input(p, "|r3");
+    cr_assert_str_eq(r->last, "r3");
+    rig_free(r);
+}
+
 /* Requests given up on while nobody was there still go out first, and are answered first. */
 Test(req, requests_given_up_on_in_the_queue_are_accounted_for)
 {
