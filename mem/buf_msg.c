@@ -63,22 +63,48 @@ static enum mcq_error keep_whole(struct mcq_buf_heap *h, struct mcq_buf *b,
     return MCQ_OK;
 }
 
-/* The array of frames is only the callback's: a block of its own holds a copy, and a reference to
- * the bytes. */
-static enum mcq_error keep_frames(struct mcq_buf_heap *h, struct mcq_buf *body,
+static bool holds(const struct mcq_buf *b, struct mcq_frame f)
+{
+    const uint8_t *at = f.data;
+    return at >= b->base && at <= b->base + b->cap && f.len <= b->cap - (size_t)(at - b->base);
+}
+
+/* A message of several blocks names one of them. */
+static size_t bytes_outside(const struct mcq_buf *b, const struct mcq_msg *src)
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < src->frame_cnt; i++)
+        if (!holds(b, mcq_msg_frame(src, i)))
+            len += mcq_msg_frame(src, i).len;
+    return len;
+}
+
+/* The array of frames is only the callback's: a block of its own holds a copy, the bytes that lie
+ * outside of body, and a reference to body. */
+static enum mcq_error keep_frames(struct mcq_buf_heap *h, struct mcq_buf *body, size_t outside,
                                   const struct mcq_msg *src, struct mcq_msg *kept)
 {
     size_t head = frames_len(src);
-    struct mcq_buf *b = mcq_buf_take(h, head);
+    struct mcq_buf *b = mcq_buf_take(h, head + outside);
     if (b == NULL)
         return MCQ_ELIMIT;
     struct mcq_msg m = *src;
-    mcq_bytes_copy(b->base, src->frames, head);
-    b->written = head;
+    void *array = b->base;
+    struct mcq_frame *frames = array;
+    uint8_t *to = b->base + head;
+    for (uint32_t i = 0; i < src->frame_cnt; i++) {
+        frames[i] = src->frames[i];
+        if (holds(body, frames[i]))
+            continue;
+        mcq_bytes_copy(to, frames[i].data, frames[i].len);
+        frames[i].data = to;
+        to += frames[i].len;
+    }
+    b->written = head + outside;
     b->parent = mcq_owner_borrowed(body);
     mcq_buf_ref(h, body);
-    void *array = b->base;
-    m.frames = array;
+    m.frames = frames;
+    m.data = frames[0].data;
     own(&m, b);
     *kept = m;
     h->stats->keeps_shared++;
@@ -114,8 +140,11 @@ enum mcq_error mcq_buf_msg_keep(struct mcq_buf_heap *h, size_t pin_max, const st
     size_t len = mcq_msg_bytes(src);
     if (b == NULL || len <= MCQ_BUF_KEEP_COPY_MAX || !may_share(h, b, len, pin_max))
         return keep_copy(h, src, len, kept);
+    size_t outside = bytes_outside(b, src);
+    if (outside == len)
+        return keep_copy(h, src, len, kept);
     enum mcq_error err =
-        src->frames == NULL ? keep_whole(h, b, src, kept) : keep_frames(h, b, src, kept);
+        src->frames == NULL ? keep_whole(h, b, src, kept) : keep_frames(h, b, outside, src, kept);
     if (err == MCQ_OK)
         pin(h, b);
     return err;

@@ -283,7 +283,7 @@ static struct mcq_buf *shareable(struct mcq_pipe *p, const struct mcq_msg *m, st
     if (f.len < MCQ_PIPE_SHARE_MIN)
         return NULL;
     struct mcq_buf *b = mcq_owner_buf(p->env->heap, m->owner);
-    if (b == NULL || ((m->owner & MCQ_OWNER_OWNED) == 0 && b->cls != MCQ_BUF_LARGE))
+    if (b == NULL || ((m->owner & MCQ_OWNER_OWNED) == 0 && b->cls < MCQ_BUF_POOL_CNT))
         return NULL;
     const uint8_t *at = f.data;
     if ((at < b->base || at >= b->base + b->cap) && b->parent != 0)
@@ -322,6 +322,12 @@ static bool spread(struct mcq_pipe *p, struct mcq_slice s, bool whole)
     return true;
 }
 
+/* Worth a block of its own: half of it is used. */
+static bool fills_block(size_t len)
+{
+    return len >= MCQ_PIPE_SHARE_MIN && (len <= MCQ_BUF_RX_LEN || len >= MCQ_BUF_LARGE_MIN / 2);
+}
+
 static bool spread_frame(struct mcq_pipe *p, const struct mcq_msg *m, struct mcq_frame f, bool more)
 {
     uint8_t head[MCQ_FRAME_HEAD_MAX];
@@ -330,8 +336,8 @@ static bool spread_frame(struct mcq_pipe *p, const struct mcq_msg *m, struct mcq
     if (!spread(p, mcq_slice_of(head, (size_t)(end - head)), true))
         return false;
     struct mcq_buf *b = shareable(p, m, f);
-    if (b == NULL && f.len < MCQ_BUF_LARGE_MIN)
-        return spread(p, body, false);
+    if (b == NULL && f.len < MCQ_BUF_LARGE_MIN && !(p->whole && fills_block(f.len)))
+        return spread(p, body, p->whole && f.len <= MCQ_BUF_RX_LEN);
     seal_as(p, 0, false, false);
     if (!spare_take(p))
         return false;
@@ -385,7 +391,7 @@ static enum mcq_error put_spread(struct mcq_pipe *p, struct mcq_slice prefix,
     struct mcq_seg *tail = p->tail;
     struct mcq_buf *block = p->block;
     uint8_t *cursor = p->cursor;
-    bool ok = spread(p, prefix, false);
+    bool ok = spread(p, prefix, p->whole);
     for (uint32_t i = first; ok && i < m->frame_cnt; i++)
         ok = spread_frame(p, m, mcq_msg_frame(m, i), i + 1 < m->frame_cnt);
     if (!ok) {

@@ -97,6 +97,7 @@ struct mcq_pipe {
     bool sheds;             /* drop-old: short segments and flights, so that most may be dropped */
     bool conflates;         /* one message may wait; no high-water marks */
     bool ending;            /* its connection is about to be ended */
+    bool whole;             /* few frames are cut by a segment: they are read where they lie */
     bool slow;              /* at a high-water mark, and not yet down to half of it */
     uint64_t dropped;       /* messages its slowness cost, of this connection */
     uint64_t slow_cnt;      /* times it became slow, of this connection */

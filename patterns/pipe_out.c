@@ -24,7 +24,7 @@ bool mcq_pipe_at_boundary(const struct mcq_pipe *p)
 static bool stays(const struct mcq_pipe *p, uint64_t msgs, const struct mcq_seg *seg)
 {
     uint64_t more = seg->msg_cnt != 0 ? seg->msg_cnt : 1;
-    if (!seg->starts_msg || msgs == 0)
+    if (!seg->starts_msg || msgs == 0 || p->whole)
         return false;
     return p->conflates || (p->sheds && msgs + more > p->hwm_msgs / 2);
 }
@@ -39,7 +39,7 @@ size_t mcq_pipe_gather(struct mcq_pipe *p, struct mcq_slice *out, uint32_t max, 
     struct mcq_seg *seg = unsent(p, &off);
     size_t bytes = 0;
     uint64_t msgs = 0;
-    if (p->sheds)
+    if (p->sheds && !p->whole)
         bytes_max = (size_t)mcq_min_u64(bytes_max, p->hwm_bytes / 4 + 1);
     *cnt = 0;
     p->flight = seg;

@@ -270,6 +270,16 @@ static enum mcq_error ipc_parse(const struct parse *p, const char *path)
     return MCQ_OK;
 }
 
+static enum mcq_error inproc_parse(const struct parse *p, const char *name)
+{
+    if (name[0] == '\0')
+        return BAD(p, MCQ_EADDR, "no name: write inproc://orders");
+    p->ep->inproc = true;
+    snprintf(p->ep->host, sizeof(p->ep->host), "%s", name);
+    p->ep->resolved = true;
+    return MCQ_OK;
+}
+
 static enum mcq_error scheme_parse(const struct parse *p)
 {
     const char *sep = strstr(p->text, "://");
@@ -281,7 +291,9 @@ static enum mcq_error scheme_parse(const struct parse *p)
         return ends_parse(p, p->text + 6);
     if (strncmp(p->text, "ipc://", 6) == 0)
         return ipc_parse(p, p->text + 6);
-    return BAD(p, MCQ_ENOTSUP, "this version has no transport '%.*s': use tcp or ipc",
+    if (strncmp(p->text, "inproc://", 9) == 0)
+        return inproc_parse(p, p->text + 9);
+    return BAD(p, MCQ_ENOTSUP, "this version has no transport '%.*s': use tcp, ipc or inproc",
                (int)mcq_min((size_t)(sep - p->text), 16), p->text);
 }
 

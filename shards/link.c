@@ -26,6 +26,7 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->shard = sh;
     link->sock = sock;
     link->target = NULL;
+    link->inproc = (struct mcq_inproc_side){.partner = NULL};
     link->state = MCQ_LINK_WAITING;
     link->attached = false;
     link->closing = false;
@@ -74,6 +75,7 @@ static void link_remove(struct mcq_link *link)
     mcq_sock_tell_due(link);
     mcq_node_unlink(&link->pipe.mark_node);
     mcq_node_unlink(&link->sock_node);
+    mcq_node_unlink(&link->inproc.node);
     bool free = link->target == NULL || mcq_target_leave(link);
     if (link->target != NULL)
         mcq_link_tell(
@@ -116,6 +118,8 @@ const char *mcq_link_endpoint(const struct mcq_link *link, char text[MCQ_ENDPOIN
     struct mcq_addr addr;
     if (link->target != NULL)
         return link->target->text;
+    if (link->inproc.partner != NULL)
+        return link->inproc.partner->target->text;
     text[0] = '\0';
     if (link->session.conn == NULL)
         return text;
@@ -169,10 +173,18 @@ void mcq_link_accept(struct mcq_sock *sock, int fd)
 
 /* --- sessions ------------------------------------------------------------------------------ */
 
+static struct mcq_slice peer_identity(const struct mcq_link *link)
+{
+    const struct mcq_link *partner = link->inproc.partner;
+    if (partner == NULL)
+        return mcq_zmtp_peer_identity(&link->session.zmtp);
+    return mcq_slice_of(partner->sock->identity, partner->sock->opts.identity_len);
+}
+
 bool mcq_link_up(struct mcq_link *link)
 {
     struct mcq_sock *sock = link->sock;
-    struct mcq_slice id = mcq_zmtp_peer_identity(&link->session.zmtp);
+    struct mcq_slice id = peer_identity(link);
     mcq_bytes_copy(link->pipe.identity, id.ptr, id.len);
     link->pipe.identity_len = (uint8_t)id.len;
     link->pipe.peer = peer_name(link);
@@ -341,13 +353,18 @@ void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
 
 /* --- closing ------------------------------------------------------------------------------- */
 
+static bool has_session(const struct mcq_link *link)
+{
+    return link->session.conn != NULL || link->inproc.partner != NULL;
+}
+
 /* Nothing is left to send, or it is too late: end the connection, if there is one. */
 static void finish(struct mcq_link *link)
 {
     bool late = is_late(link);
     if (link->state == MCQ_LINK_CONNECTING)
         mcq_target_fail(link, MCQ_REASON_LOCAL, 0);
-    else if (link->session.conn == NULL)
+    else if (!has_session(link))
         link_remove(link);
     else if (link->attached && !late)
         mcq_session_close(link, link->close_reason, link->linger_deadline_ns);
@@ -449,7 +466,7 @@ static bool tick_closing(struct mcq_link *link, uint64_t now_ns, uint64_t *next_
     bool late = due(link->linger_deadline_ns, now_ns, next_ns);
     if (!late && !mcq_pipe_empty(&link->pipe) && (link->target != NULL || link->attached))
         return true;
-    bool gone = link->session.conn == NULL;
+    bool gone = !has_session(link);
     finish(link);
     return !gone;
 }
@@ -476,6 +493,8 @@ static void link_tick(struct mcq_timer_node *timer, uint64_t now_ns)
         tick_session(link, now_ns, &next_ns);
         break;
     case MCQ_LINK_RESOLVING:
+        if (link->target->ep.inproc)
+            mcq_inproc_connect(link);
         break;
     }
     if (link->hungry)

@@ -17,6 +17,7 @@
 #include "patterns/pipe.h"
 #include "runtime/op.h"
 #include "runtime/timer.h"
+#include "shards/inproc.h"
 #include "shards/session.h"
 #include "shards/target.h"
 
@@ -54,6 +55,7 @@ struct mcq_link {
     struct mcq_shard *shard;
     struct mcq_sock *sock;
     struct mcq_target *target; /* NULL: accepted */
+    struct mcq_inproc_side inproc;
     enum mcq_link_state state;
     bool attached; /* the pattern knows it as up */
     bool closing;

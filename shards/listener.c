@@ -18,40 +18,57 @@ static void announce(struct mcq_listener *l)
     tell(l, &(struct mcq_event){.kind = MCQ_EVENT_LISTENING});
 }
 
+static void listener_closed(struct mcq_listener *l);
+
 static void listener_tick(struct mcq_timer_node *timer, uint64_t now_ns)
 {
     struct mcq_listener *l = MCQ_CONTAINER_OF(timer, struct mcq_listener, timer);
     (void)now_ns;
-    if (l->closing)
+    if (l->closing) {
+        if (l->conn == NULL)
+            listener_closed(l);
         return;
+    }
     if (l->announced) {
         mcq_listen_arm(l->sock->shard->loop, l->conn);
         return;
     }
     announce(l);
+    if (l->conn == NULL)
+        mcq_inproc_bound(l);
+}
+
+/* Listens; l->text becomes the actual endpoint. */
+static enum mcq_error listen_at(struct mcq_listener *l, const struct mcq_endpoint *ep,
+                                struct mcq_detail *detail)
+{
+    struct mcq_sock *sock = l->sock;
+    struct mcq_addr bound;
+    struct mcq_detail why = {.text = ""};
+    enum mcq_error err = mcq_conn_listen(sock->shard->loop, &ep->addr, &sock->sockopts,
+                                         sock->opts.backlog, l, &l->conn, &bound, &why);
+    mcq_endpoint_format(err == MCQ_OK ? &bound : &ep->addr, l->text);
+    if (err != MCQ_OK)
+        mcq_detail_set(detail, err, why.os_errno, "%s: %s", l->text, why.text);
+    return err;
 }
 
 enum mcq_error mcq_listener_open(struct mcq_sock *sock, const struct mcq_endpoint *ep,
                                  struct mcq_detail *detail)
 {
     struct mcq_shard *sh = sock->shard;
-    struct mcq_addr bound;
-    struct mcq_detail why = {.text = ""};
     struct mcq_listener *l = mcq_pool_take(&sh->listeners);
     if (l == NULL)
         return mcq_detail_set(detail, MCQ_ELIMIT, 0, "all %u listeners of this shard are in use",
                               sh->listeners.max);
     *l = (struct mcq_listener){
         .sock = sock, .timer = {.fn = listener_tick}, .retry_ns = MCQ_LISTENER_RETRY_MIN_NS};
-    enum mcq_error err = mcq_conn_listen(sh->loop, &ep->addr, &sock->sockopts, sock->opts.backlog,
-                                         l, &l->conn, &bound, &why);
+    enum mcq_error err =
+        ep->inproc ? mcq_inproc_bind(l, ep->host, detail) : listen_at(l, ep, detail);
     if (err != MCQ_OK) {
-        mcq_endpoint_format(&ep->addr, l->text);
-        mcq_detail_set(detail, err, why.os_errno, "%s: %s", l->text, why.text);
         mcq_pool_give(&sh->listeners, l);
         return err;
     }
-    mcq_endpoint_format(&bound, l->text);
     mcq_bytes_copy(sock->bound, l->text, sizeof(l->text));
     mcq_list_push_back(&sock->listeners, &l->sock_node);
     mcq_timer_node_arm(mcq_loop_timers(sh->loop), &l->timer, mcq_shard_now_ns(sh));
@@ -123,5 +140,11 @@ void mcq_listener_close(struct mcq_listener *l)
     if (l->closing)
         return;
     l->closing = true;
-    mcq_conn_abort(l->sock->shard->loop, l->conn);
+    if (l->conn != NULL) {
+        mcq_conn_abort(l->sock->shard->loop, l->conn);
+        return;
+    }
+    mcq_inproc_unbind(l);
+    mcq_timer_node_arm(mcq_loop_timers(l->sock->shard->loop), &l->timer,
+                       mcq_shard_now_ns(l->sock->shard));
 }

@@ -14,12 +14,13 @@ struct mcq_sock;
 
 struct mcq_listener {
     struct mcq_sock *sock;
-    struct mcq_conn *conn;
+    struct mcq_conn *conn;           /* NULL: inproc */
     char text[MCQ_ENDPOINT_LEN_MAX]; /* the actual endpoint */
     bool announced, closing;
     uint64_t retry_ns;           /* after the next failure */
     struct mcq_timer_node timer; /* announces, and accepts again after a failure */
     struct mcq_node sock_node;
+    struct mcq_node name_node; /* inproc: in the shard's list of names */
 };
 
 MCQ_MUST_USE enum mcq_error mcq_listener_open(struct mcq_sock *sock, const struct mcq_endpoint *ep,

@@ -78,11 +78,12 @@ enum mcq_error mcq_peer_stats(const struct mcq_sock *sock, struct mcq_peer peer,
         return why_not(sock);
     const struct mcq_pipe *p = &link->pipe;
     const struct mcq_session *s = &link->session;
+    bool wired = s->conn != NULL;
     *stats = (struct mcq_peer_stats){
         .msgs_in = s->msgs_in,
         .msgs_out = p->msgs_out - s->msgs_out_base,
-        .bytes_in = s->conn->bytes_in,
-        .bytes_out = s->conn->bytes_out,
+        .bytes_in = wired ? s->conn->bytes_in : link->inproc.bytes_in,
+        .bytes_out = wired ? s->conn->bytes_out : link->inproc.bytes_out,
         .queued_msgs = mcq_pipe_queued_msgs(p),
         .queued_bytes = mcq_pipe_queued_bytes(p),
         .waiting_bytes = s->win.len,
@@ -91,7 +92,8 @@ enum mcq_error mcq_peer_stats(const struct mcq_sock *sock, struct mcq_peer peer,
         .slow = p->slow,
         .paused = s->paused,
     };
-    (void)mcq_conn_unacked(s->conn, &stats->unacked_bytes);
+    if (wired)
+        (void)mcq_conn_unacked(s->conn, &stats->unacked_bytes);
     return MCQ_OK;
 }
 

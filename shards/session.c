@@ -30,7 +30,7 @@ void mcq_session_open(struct mcq_link *link, struct mcq_conn *conn)
 static bool begin_end(struct mcq_link *link, enum mcq_reason reason, int os_errno)
 {
     struct mcq_session *s = &link->session;
-    if (s->ended || s->conn == NULL)
+    if (s->ended || (s->conn == NULL && link->inproc.partner == NULL))
         return false;
     s->ended = true;
     s->reason = s->end_due != MCQ_REASON_NONE ? s->end_due : reason;
@@ -42,22 +42,30 @@ static bool begin_end(struct mcq_link *link, enum mcq_reason reason, int os_errn
 
 void mcq_session_end(struct mcq_link *link, enum mcq_reason reason, int os_errno)
 {
-    if (begin_end(link, reason, os_errno))
+    if (!begin_end(link, reason, os_errno))
+        return;
+    if (link->session.conn != NULL)
         mcq_conn_abort(link->shard->loop, link->session.conn);
+    else
+        mcq_inproc_due(link);
 }
 
 void mcq_session_close(struct mcq_link *link, enum mcq_reason reason, uint64_t deadline_ns)
 {
-    if (begin_end(link, reason, 0))
+    if (!begin_end(link, reason, 0))
+        return;
+    if (link->session.conn != NULL)
         mcq_conn_close(link->shard->loop, link->session.conn, deadline_ns);
+    else
+        mcq_inproc_due(link);
 }
 
 void mcq_session_end_soon(struct mcq_link *link, enum mcq_reason reason)
 {
     struct mcq_session *s = &link->session;
-    if (s->conn == NULL)
+    if (s->conn == NULL && link->inproc.partner == NULL)
         return;
-    if (s->conn->state == MCQ_CONN_DRAINING) {
+    if (s->conn != NULL && s->conn->state == MCQ_CONN_DRAINING) {
         s->reason = reason;
         mcq_conn_abort(link->shard->loop, s->conn);
     } else if (!s->ended && s->end_due == MCQ_REASON_NONE) {
@@ -82,6 +90,10 @@ void mcq_session_closed(struct mcq_link *link, struct mcq_report *report)
 {
     struct mcq_session *s = &link->session;
     struct mcq_buf_heap *heap = link->shard->heap;
+    if (s->conn == NULL) {
+        mcq_inproc_closed(link, report);
+        return;
+    }
     bool cut = mcq_session_settle(link);
     *report = (struct mcq_report){
         .msgs_in = s->msgs_in,

@@ -153,7 +153,9 @@ static enum taken decode(struct mcq_link *link, struct mcq_reader *in, uint32_t 
 
 static void make_ready(struct mcq_link *link)
 {
-    if (!link->session.ended && !mcq_node_linked(&link->session.ready_node))
+    if (link->inproc.partner != NULL)
+        mcq_inproc_due(link->inproc.partner); /* there it waits */
+    else if (!link->session.ended && !mcq_node_linked(&link->session.ready_node))
         mcq_list_push_back(&link->shard->ready, &link->session.ready_node);
 }
 

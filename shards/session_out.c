@@ -106,7 +106,11 @@ bool mcq_session_flush(struct mcq_link *link)
     struct mcq_session *s = &link->session;
     struct iovec iov[MCQ_CONN_IOV_MAX];
     uint32_t cnt = 0;
-    if (s->conn == NULL || s->ended || s->mute || s->sending || s->end_due != MCQ_REASON_NONE ||
+    if (s->conn == NULL) {
+        mcq_inproc_due(link);
+        return false;
+    }
+    if (s->ended || s->mute || s->sending || s->end_due != MCQ_REASON_NONE ||
         s->conn->state != MCQ_CONN_OPEN)
         return false;
     bool pipe_ready = link->attached && !mcq_pipe_empty(&link->pipe);

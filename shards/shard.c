@@ -52,6 +52,19 @@ static void flush_marked(struct mcq_shard *sh)
     }
 }
 
+/* What one hop makes others send goes on in the next one. */
+static void run_inproc(struct mcq_shard *sh)
+{
+    uint64_t msgs = 0;
+    for (uint32_t i = 0; i < MCQ_SHARD_HOPS_MAX && msgs < MCQ_SHARD_HOPPED_MAX; i++) {
+        msgs += mcq_inproc_run(sh);
+        flush_marked(sh);
+        if (mcq_list_empty(&sh->inproc.due))
+            return;
+    }
+    sh->stats.hops_later++;
+}
+
 /* --- the turn ------------------------------------------------------------------------------ */
 
 static void dispatch(struct mcq_shard *sh, const struct mcq_io_event *ev)
@@ -110,7 +123,8 @@ static bool has_work(const struct mcq_shard *sh)
 {
     return !mcq_list_empty(&sh->ready) || !mcq_list_empty(&sh->marked) ||
            !mcq_list_empty(&sh->writable) || !mcq_list_empty(&sh->due) ||
-           !mcq_list_empty(&sh->sock_drops) || !mcq_list_empty(&sh->sweeps);
+           !mcq_list_empty(&sh->sock_drops) || !mcq_list_empty(&sh->sweeps) ||
+           !mcq_list_empty(&sh->inproc.due);
 }
 
 static bool finished(const struct mcq_shard *sh)
@@ -135,6 +149,8 @@ bool mcq_shard_step(struct mcq_shard *sh)
     if (!mcq_list_empty(&sh->writable))
         mcq_sock_run_writable(sh);
     flush_marked(sh);
+    if (MCQ_UNLIKELY(!mcq_list_empty(&sh->inproc.due)))
+        run_inproc(sh);
     if (MCQ_UNLIKELY(!mcq_list_empty(&sh->due) || !mcq_list_empty(&sh->sock_drops)))
         mcq_sock_run_due(sh);
     if (MCQ_UNLIKELY(finished(sh))) {
@@ -277,6 +293,7 @@ enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id, const struct mc
     mcq_list_init(&sh->sock_drops);
     mcq_list_init(&sh->sweeps);
     mcq_list_init(&sh->sock_list);
+    mcq_inproc_init(&sh->inproc);
     enum mcq_error err = mcq_plan_make(opts, &sh->plan, detail);
     if (err == MCQ_OK)
         err = mcq_arena_init(&sh->arena, sh->plan.total, MCQ_NODE_ANY, detail);

@@ -22,6 +22,8 @@
 #define MCQ_SHARD_EVENTS_MAX  256u   /* completions of one reap */
 #define MCQ_SHARD_REAPS_MAX   16u    /* reaps of one turn */
 #define MCQ_SHARD_FLUSH_MAX   1024u  /* sends of one turn */
+#define MCQ_SHARD_HOPS_MAX    8u     /* from socket to socket by inproc, of one turn */
+#define MCQ_SHARD_HOPPED_MAX  2048u  /* ... none is begun after so many messages */
 #define MCQ_SHARD_DUE_MAX     64u    /* peers, and sockets, whose drops are told in one turn */
 #define MCQ_SHARD_SWEEPS_MAX  4u     /* sockets swept in one turn */
 #define MCQ_SHARD_OLDEST_NS   20000u /* oldest unsent message before a send inside a callback */
@@ -59,6 +61,7 @@ struct mcq_shard {
     struct mcq_list sock_list;
     struct mcq_detail last_failed; /* setup call of the user's; code MCQ_OK: none */
     struct mcq_shard_stats stats;
+    struct mcq_inproc inproc;
     /* scratch of one delivery */
     struct mcq_io_event events[MCQ_SHARD_EVENTS_MAX];
     struct mcq_msg views[MCQ_SESSION_BATCH_MAX];

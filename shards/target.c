@@ -145,7 +145,9 @@ void mcq_target_try(struct mcq_link *link)
     link->session.reason = MCQ_REASON_NONE;
     link->session.os_errno = 0;
     mcq_link_tell(link, &(struct mcq_event){.kind = MCQ_EVENT_CONNECTING});
-    if (link->target->ep.resolved)
+    if (link->target->ep.inproc)
+        mcq_inproc_connect(link);
+    else if (link->target->ep.resolved)
         connect_now(link);
     else
         resolve(link);
@@ -176,7 +178,7 @@ bool mcq_target_leave(struct mcq_link *link)
     struct mcq_target *t = link->target;
     if (link->state != MCQ_LINK_RESOLVING)
         return true;
-    t->orphan = !mcq_resolver_cancel(link->shard->resolver, &t->query);
+    t->orphan = !t->ep.inproc && !mcq_resolver_cancel(link->shard->resolver, &t->query);
     link->session.reason = MCQ_REASON_LOCAL;
     tell_failed(link, MCQ_OK, "");
     return !t->orphan;
@@ -202,6 +204,7 @@ enum mcq_error mcq_target_open(struct mcq_sock *sock, const char *text,
     mcq_writer_put(&w, mcq_slice_of(text, __builtin_strlen(text)));
     link->target = t;
     link->pipe.connecting = true;
+    link->pipe.whole = ep->inproc;
     link->added = true;
     sock->psock.pattern->add(&sock->psock, &link->pipe);
     t->retry_at_ns = mcq_shard_now_ns(sh);

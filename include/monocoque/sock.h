@@ -43,7 +43,7 @@ enum mcq_sock_type {
 #define MCQ_TOPIC_LEN_MAX    4096
 #define MCQ_WELCOME_LEN_MAX  1024
 #define MCQ_DEVICE_LEN_MAX   15
-#define MCQ_ENDPOINT_LEN_MAX 256
+#define MCQ_ENDPOINT_LEN_MAX 265 /* with the terminating zero; inproc names have up to 255 */
 
 enum mcq_flow {
     MCQ_CONTINUE = 0,

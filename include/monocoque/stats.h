@@ -86,8 +86,9 @@ struct mcq_shard_stats {
     struct mcq_pattern_stats pattern;
     struct mcq_pool_stats pools;
     uint64_t posts, posts_full, wakes;
-    uint64_t disconnects[32]; /* connections that ended after the transport was up, by enum
-                                 mcq_reason: DISCONNECTED, HANDSHAKE_FAILED and REFUSED */
+    uint64_t hops, hops_later; /* inproc: rounds of a turn; turns that left some to the next */
+    uint64_t disconnects[32];  /* connections that ended after the transport was up, by enum
+                                  mcq_reason: DISCONNECTED, HANDSHAKE_FAILED and REFUSED */
 };
 
 /* mcq_shard_stats copies the counters. Thread: owning shard. Cost: about 1 KB copied. */

@@ -91,6 +91,7 @@ struct steady {
     struct mcq_sock *from, *to;
     unsigned long sent, got, goal;
     bool stream;
+    const char *at;
     size_t len;
     unsigned long calls;
     uint64_t faults;
@@ -176,21 +177,27 @@ static int start(struct mcq_shard *shard, void *arg)
                         s->stream ? &draining : &answering, s, &s->to, NULL) == MCQ_OK);
     CHECK(mcq_sock_open(shard, s->stream ? MCQ_PUSH : MCQ_REQ, &opts,
                         s->stream ? &pumping : &asking, s, &s->from, NULL) == MCQ_OK);
-    CHECK(mcq_sock_bind(s->to, "tcp://127.0.0.1:*", NULL) == MCQ_OK);
+    CHECK(mcq_sock_bind(s->to, s->at, NULL) == MCQ_OK);
     CHECK(mcq_sock_connect(s->from, mcq_sock_endpoint(s->to), NULL) == MCQ_OK);
     pump(s, s->from);
     return 0;
 }
 
-static void steady(const char *name, bool stream, size_t len, enum mcq_idle idle, unsigned long cnt)
+static void steady_at(const char *at, const char *name, bool stream, size_t len, enum mcq_idle idle,
+                      unsigned long cnt)
 {
-    struct steady s = {.stream = stream, .len = len, .goal = WARM_UP + cnt};
+    struct steady s = {.stream = stream, .at = at, .len = len, .goal = WARM_UP + cnt};
     struct mcq_trial trial = {name, mcq_trial_opts(), start, NULL, &s};
     trial.opts.idle = idle;
     mcq_trial_run(&trial);
     if (!CHECK(s.calls == 0) || !CHECK(s.faults == 0))
         printf("  %s: %lu calls, %llu faults\n", name, s.calls, (unsigned long long)s.faults);
     CHECK(s.got >= s.goal);
+}
+
+static void steady(const char *name, bool stream, size_t len, enum mcq_idle idle, unsigned long cnt)
+{
+    steady_at("tcp://127.0.0.1:*", name, stream, len, idle, cnt);
 }
 
 /* --- does it count at all? -------------------------------------------------------------------- */
@@ -254,6 +261,8 @@ int main(void)
     steady("REQ/REP, blocking", false, 300, MCQ_IDLE_BLOCK, 30000);
     steady("PUSH/PULL", true, 16, MCQ_IDLE_SPIN_BLOCK, 2000000);
     steady("PUSH/PULL of 3,000 bytes", true, 3000, MCQ_IDLE_SPIN_BLOCK, 200000);
+    steady_at("inproc://steady", "REQ/REP, inproc", false, 16, MCQ_IDLE_BLOCK, 200000);
+    steady_at("inproc://steady", "PUSH/PULL, inproc", true, 300, MCQ_IDLE_SPIN, 1000000);
     return mcq_trial_end();
 }
 

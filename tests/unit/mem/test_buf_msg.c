@@ -505,3 +505,46 @@ Test(buf_msg, random_against_model)
         fixture_close(&m.f);
     }
 }
+
+/* A message of several blocks names the one worth sharing. */
+Test(buf_msg, what_lies_in_other_blocks_is_copied_beside_the_frames)
+{
+    struct heap_fixture f;
+    struct mcq_buf_heap *h = fixture_open(&f, &PLAN);
+    struct mcq_buf *small = mcq_buf_take(h, 4096), *big = mcq_buf_take(h, 300000);
+    put_bytes(small->base, 9, 0, 100);
+    put_bytes(big->base, 9, 100, 300000);
+    put_bytes(small->base + 100, 9, 300100, 2000);
+    struct mcq_frame frames[4] = {{small->base, 100},
+                                  {big->base, 300000},
+                                  {big->base + 300000, 0},
+                                  {small->base + 100, 2000}};
+    struct mcq_msg m = mcq_msg_of_frames(frames, 4), kept;
+    m.owner = mcq_owner_borrowed(big);
+    cr_assert_eq(mcq_buf_msg_keep(h, 0, &m, &kept), MCQ_OK);
+    memset(frames, 0, sizeof(frames));
+    memset(small->base, 0, 4096);
+    mcq_buf_unref(h, small);
+    mcq_buf_unref(h, big);
+    cr_assert_eq(kept.frames[1].data, big->base, "the large body is shared");
+    check_bytes(&kept, 9);
+    mcq_buf_msg_drop(h, &kept);
+    fixture_close(&f);
+}
+
+Test(buf_msg, a_message_that_lies_outside_its_block_is_copied)
+{
+    struct heap_fixture f;
+    struct mcq_buf_heap *h = fixture_open(&f, &PLAN);
+    struct mcq_buf *other = mcq_buf_take(h, 20000), *big = mcq_buf_take(h, 300000);
+    put_bytes(other->base, 10, 0, 20000);
+    struct mcq_msg m = view(other, 20000), kept;
+    m.owner = mcq_owner_borrowed(big);
+    cr_assert_eq(mcq_buf_msg_keep(h, 0, &m, &kept), MCQ_OK);
+    memset(other->base, 0, 20000);
+    mcq_buf_unref(h, other);
+    mcq_buf_unref(h, big);
+    check_bytes(&kept, 10);
+    mcq_buf_msg_drop(h, &kept);
+    fixture_close(&f);
+}

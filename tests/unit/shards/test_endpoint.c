@@ -151,11 +151,11 @@ Test(endpoint, transports)
     bad_both(NULL, MCQ_EADDR, "empty");
     bad_both("127.0.0.1:5555", MCQ_EADDR, "no transport");
     bad_both("tcp:/127.0.0.1:5555", MCQ_EADDR, "no transport");
-    bad_both("://x", MCQ_ENOTSUP, "tcp or ipc");
-    bad_both("inproc://a", MCQ_ENOTSUP, "'inproc'");
+    bad_both("://x", MCQ_ENOTSUP, "tcp, ipc or inproc");
     bad_both("udp://127.0.0.1:5555", MCQ_ENOTSUP, "'udp'");
     bad_both("TCP://127.0.0.1:5555", MCQ_ENOTSUP, "'TCP'");
-    bad_both(" tcp://127.0.0.1:5555", MCQ_ENOTSUP, "tcp or ipc");
+    bad_both(" tcp://127.0.0.1:5555", MCQ_ENOTSUP, "tcp, ipc or inproc");
+    bad_both("INPROC://a", MCQ_ENOTSUP, "'INPROC'");
     bad_both("a-transport-with-a-long-name://x", MCQ_ENOTSUP, "'a-transport-with': use");
 }
 
@@ -297,11 +297,31 @@ Test(endpoint, text_lengths_at_the_limit)
     char text[MCQ_ENDPOINT_LEN_MAX + 8];
     memset(text, 'h', sizeof(text));
     memcpy(text, "tcp://", 6);
-    memcpy(text + 250, ":5555", 6); /* 255 bytes */
-    cr_assert_eq(strlen(good(text, false).host), 244);
-    memset(text + 250, 'h', 6);
-    memcpy(text + 251, ":5555", 6); /* 256 bytes */
-    bad_both(text, MCQ_EADDR, "longer than 255");
+    memcpy(text + 259, ":5555", 6); /* 264 bytes */
+    cr_assert_eq(strlen(good(text, false).host), 253);
+    memset(text + 259, 'h', 6);
+    memcpy(text + 260, ":5555", 6); /* 265 bytes */
+    bad_both(text, MCQ_EADDR, "longer than 264");
+}
+
+Test(endpoint, inproc_names)
+{
+    char text[MCQ_ENDPOINT_LEN_MAX + 1];
+    for (int bind = 0; bind <= 1; bind++) {
+        struct mcq_endpoint ep = good("inproc://a b/*:1", bind != 0);
+        cr_assert(ep.inproc && ep.resolved && !ep.tcp);
+        cr_assert_str_eq(ep.host, "a b/*:1");
+    }
+    memset(text, 'n', sizeof(text));
+    memcpy(text, "inproc://", 9);
+    text[9 + 255] = '\0';
+    cr_assert_eq(strlen(good(text, true).host), 255);
+    cr_assert_eq(strlen(good(text, false).host), 255);
+    text[9 + 255] = 'n';
+    text[9 + 256] = '\0';
+    bad_both(text, MCQ_EADDR, "longer than 264");
+    bad_both("inproc://", MCQ_EADDR, "no name");
+    bad_both("inproc://a\nb", MCQ_EADDR, "control characters");
 }
 
 /* What the kernel says of peers: unnamed, without a NUL, with bytes of the peer's choice. */
