@@ -42,6 +42,7 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->timer = (struct mcq_timer_node){.fn = link_tick};
     link->sock_node = (struct mcq_node){NULL, NULL};
     link->due_node = (struct mcq_node){NULL, NULL};
+    link->proxy_node = (struct mcq_node){NULL, NULL};
     link->drops = (struct mcq_drops){{0}};
     mcq_list_push_back(&sock->links, &link->sock_node);
     return link;
@@ -76,6 +77,7 @@ static void link_remove(struct mcq_link *link)
     mcq_node_unlink(&link->pipe.mark_node);
     mcq_node_unlink(&link->sock_node);
     mcq_node_unlink(&link->inproc.node);
+    mcq_node_unlink(&link->proxy_node);
     bool free = link->target == NULL || mcq_target_leave(link);
     if (link->target != NULL)
         mcq_link_tell(

@@ -71,7 +71,8 @@ struct mcq_link {
     uint64_t linger_deadline_ns;
     struct mcq_timer_node timer;
     struct mcq_node sock_node;
-    struct mcq_node due_node; /* has slowness or drops to be told */
+    struct mcq_node due_node;   /* has slowness or drops to be told */
+    struct mcq_node proxy_node; /* in the line of a proxy's held peers */
 };
 
 /* A link of the socket's, without connection; NULL: the pool is empty, counted. */

@@ -13,10 +13,11 @@
 #define MCQ_PLAN_LISTENERS_MAX 256u
 #define MCQ_PLAN_TARGETS_MAX   1024u
 #define MCQ_PLAN_TIMERS_MAX    4096u /* the user's */
+#define MCQ_PLAN_PROXIES_MAX   64u
 
 struct mcq_plan {
     uint32_t conns_max; /* connections and listeners */
-    uint32_t links_max, socks_max, listeners_max, targets_max, segs_max, timers_max;
+    uint32_t links_max, socks_max, listeners_max, targets_max, segs_max, timers_max, proxies_max;
     uint32_t heap_timers_max; /* every timer node there can be */
     struct mcq_buf_plan bufs;
     struct mcq_pattern_plan patterns;

@@ -207,7 +207,8 @@ static bool carve_pools(struct mcq_shard *sh)
                          p->listeners_max) &&
            mcq_pool_init(&sh->targets, "connects", a, sizeof(struct mcq_target), p->targets_max) &&
            mcq_pool_init(&sh->segs, "segments", a, sizeof(struct mcq_seg), p->segs_max) &&
-           mcq_pool_init(&sh->timers, "timers", a, sizeof(struct mcq_timer), p->timers_max);
+           mcq_pool_init(&sh->timers, "timers", a, sizeof(struct mcq_timer), p->timers_max) &&
+           mcq_pool_init(&sh->proxies, "proxies", a, sizeof(struct mcq_proxy), p->proxies_max);
 }
 
 static enum mcq_error carve(struct mcq_shard *sh, const struct mcq_opts *opts,
@@ -243,6 +244,7 @@ static void log_pools(const struct mcq_shard *sh)
         &sh->targets,
         &sh->segs,
         &sh->timers,
+        &sh->proxies,
         &shared->fanout.topics,
         &shared->fanout.subs,
         &shared->fanout.subscribers,
@@ -375,6 +377,7 @@ void mcq_shard_stats(const struct mcq_shard *sh, struct mcq_shard_stats *stats)
         .listeners_empty = sh->listeners.empty_cnt,
         .timers_empty = sh->timers.empty_cnt,
         .segments_empty = sh->segs.empty_cnt,
+        .proxies_empty = sh->proxies.empty_cnt,
     };
     stats->posts = mcq_mailbox_posts(sh->mailbox);
     stats->posts_full = mcq_mailbox_full(sh->mailbox);

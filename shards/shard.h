@@ -16,6 +16,7 @@
 #include "shards/log.h"
 #include "shards/mailbox.h"
 #include "shards/plan.h"
+#include "shards/proxy.h"
 #include "shards/sock.h"
 #include "shards/timer.h"
 
@@ -56,7 +57,7 @@ struct mcq_shard {
     struct mcq_plan plan;
     uint32_t *epochs; /* per link slot: of its newest peer name */
     bool *live;       /* ... and whether that peer is up */
-    struct mcq_pool links, socks, listeners, targets, segs, timers;
+    struct mcq_pool links, socks, listeners, targets, segs, timers, proxies;
     struct mcq_pattern_shared *shared;
     struct mcq_list sock_list;
     struct mcq_detail last_failed; /* setup call of the user's; code MCQ_OK: none */
@@ -66,6 +67,7 @@ struct mcq_shard {
     struct mcq_io_event events[MCQ_SHARD_EVENTS_MAX];
     struct mcq_msg views[MCQ_SESSION_BATCH_MAX];
     struct mcq_frame frames[MCQ_FRAME_CNT_MAX + 1];
+    struct mcq_frame proxy_frames[MCQ_FRAME_CNT_MAX];
     char text[MCQ_ENDPOINT_LEN_MAX];
 };
 

@@ -77,6 +77,7 @@ struct mcq_pool_stats {
     uint64_t listeners_empty; /* mcq_sock_bind */
     uint64_t timers_empty;    /* mcq_timer_open */
     uint64_t segments_empty;  /* queued messages of more than one part: MCQ_EAGAIN or a drop */
+    uint64_t proxies_empty;   /* mcq_proxy_open */
 };
 
 struct mcq_shard_stats {
