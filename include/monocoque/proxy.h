@@ -9,7 +9,9 @@
  *
  * Nothing is lost in between: a side that is full pauses the peers of the other one until it is
  * writable, so the high-water marks of the far ends count. Only the capture socket drops what it
- * has no room for (counted).
+ * has no room for (counted). XPUB drops at slow subscribers, as its option `slow` has it; and one
+ * client of a ROUTER that takes no replies holds up those of others, unless the front's `slow` says
+ * drop-new or disconnect.
  *
  * Life: open -> bind and connect its sockets -> close -> `closed`. Thread: the owning shard's.
  */
@@ -56,7 +58,7 @@ static inline struct mcq_proxy_opts mcq_proxy_opts_init(void)
 #endif
 
 struct mcq_proxy_way {
-    uint64_t msgs, bytes; /* passed on; bytes of bodies */
+    uint64_t msgs, bytes; /* passed on; bytes of all frames, a ROUTER's identities included */
     uint64_t dropped;     /* could not be passed on: too big, nobody to address */
     uint64_t pauses;      /* peers paused because the other side was full */
 };

@@ -296,8 +296,9 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_tx_reserve(struct mcq_sock *sock, size_t
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_tx_commit(struct mcq_sock *sock, size_t len);
 
 /* mcq_flush hands what is queued on this socket to the kernel now: up to 256 KiB per peer, and
- * nothing for a peer whose last send is still on its way (the rest follows by itself). Cost: a
- * system call, if there is anything. Errors: MCQ_ETHREAD. */
+ * nothing for a peer whose last send is still on its way (the rest follows by itself). A peer by
+ * inproc gets its messages once the handlers that run have returned, flushed or not. Cost: a system
+ * call, if there is anything. Errors: MCQ_ETHREAD. */
 MCQ_API enum mcq_error mcq_flush(struct mcq_sock *sock);
 
 /* --- SUB, XSUB ------------------------------------------------------------------------------
