@@ -305,7 +305,7 @@ void mcq_actor_relax(struct mcq_actor *a)
     if (a->state != MCQ_ACTOR_OPEN)
         return;
     fill_endpoints(a);
-    if (a->cast->opts.heartbeat_ms == 0 || true) /* TEMP */
+    if (a->cast->opts.heartbeat_ms == 0)
         give_up(a);
 }
 

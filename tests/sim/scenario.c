@@ -141,7 +141,7 @@ static bool subscribes(enum mcq_sock_type type)
     return type == MCQ_SUB || type == MCQ_XSUB;
 }
 
-static void draw_queues(struct mcq_cast *c)
+static void draw_queues(struct mcq_cast *c, bool crawls)
 {
     struct mcq_sock_opts *o = &c->opts;
     if (mcq_dice_percent(50))
@@ -150,8 +150,9 @@ static void draw_queues(struct mcq_cast *c)
         o->send_hwm_msgs = MCQ_UNLIMITED;
     if (mcq_dice_percent(30))
         o->send_hwm_bytes = mcq_dice_scaled(200000);
+    /* Who takes a byte at a time is too slow for large messages: heartbeats would end him. */
     if (mcq_dice_percent(40))
-        o->recv_hwm_bytes = mcq_dice_scaled(100000);
+        o->recv_hwm_bytes = crawls ? mcq_dice_scaled(2000) : mcq_dice_between(2000, 100000);
     if (mcq_dice_percent(30))
         o->recv_hwm_msgs = mcq_dice_scaled(40);
     if (c->type != MCQ_REQ && c->type != MCQ_SUB && c->type != MCQ_PULL && mcq_dice_percent(40))
@@ -205,11 +206,11 @@ static void draw_publisher(struct mcq_cast *c)
     }
 }
 
-static void draw_opts(struct mcq_scenario *s, struct mcq_cast *c)
+static void draw_opts(struct mcq_scenario *s, struct mcq_cast *c, bool crawls)
 {
     struct mcq_sock_opts *o = &c->opts;
     *o = (struct mcq_sock_opts)MCQ_SOCK_OPTS_INIT;
-    draw_queues(c);
+    draw_queues(c, crawls);
     draw_times(c);
     draw_request(s, c);
     draw_publisher(c);
@@ -228,7 +229,7 @@ static uint32_t sometimes(uint32_t percent, uint32_t max)
     return mcq_dice_percent(percent) ? mcq_dice_scaled(max) : 0;
 }
 
-static void draw_temper(struct mcq_cast *c)
+static void draw_temper(struct mcq_cast *c, bool crawls)
 {
     c->temper = (struct mcq_temper){
         .pause = sometimes(40, 3000),
@@ -244,7 +245,7 @@ static void draw_temper(struct mcq_cast *c)
     static const enum mcq_size sizes[] = {MCQ_SIZE_TINY,  MCQ_SIZE_SMALL, MCQ_SIZE_SMALL,
                                           MCQ_SIZE_SMALL, MCQ_SIZE_MIXED, MCQ_SIZE_MIXED,
                                           MCQ_SIZE_MIXED, MCQ_SIZE_LARGE};
-    c->size = sizes[mcq_dice_below(8)];
+    c->size = crawls ? MCQ_SIZE_TINY : sizes[mcq_dice_below(8)];
     if (c->size == MCQ_SIZE_LARGE && c->opts.send_hwm_bytes == 0)
         c->opts.send_hwm_bytes = mcq_dice_between(1, 2) * MIB;
     c->batches = mcq_dice_percent(50);
@@ -259,17 +260,22 @@ static void draw_temper(struct mcq_cast *c)
 
 /* --- who meets whom ------------------------------------------------------------------------ */
 
-static struct mcq_cast *cast_add(struct mcq_scenario *s, uint32_t circuit, enum mcq_sock_type type,
-                                 enum mcq_sock_type far)
+struct circuit {
+    uint32_t first; /* cast */
+    bool crawls;    /* byte by byte */
+};
+
+static struct mcq_cast *cast_add(struct mcq_scenario *s, const struct circuit *circuit,
+                                 enum mcq_sock_type type, enum mcq_sock_type far)
 {
     struct mcq_cast *c = &s->casts[s->cast_cnt];
     *c = (struct mcq_cast){.idx = s->cast_cnt++,
                            .host = mcq_dice_below(s->host_cnt),
-                           .circuit = circuit,
+                           .circuit = circuit->first,
                            .type = type,
                            .far = far};
-    draw_opts(s, c);
-    draw_temper(c);
+    draw_opts(s, c, circuit->crawls);
+    draw_temper(c, circuit->crawls);
     return c;
 }
 
@@ -311,7 +317,7 @@ static void draw_identity(const struct mcq_scenario *s, struct mcq_cast *c, uint
 /* A hub binds, or all its spokes do. */
 static void circuit_add(struct mcq_scenario *s, const struct pair *pair)
 {
-    uint32_t circuit = s->cast_cnt;
+    const struct circuit circuit = {.first = s->cast_cnt, .crawls = mcq_dice_percent(8)};
     bool swapped = mcq_dice_percent(50);
     enum mcq_sock_type hub_type = swapped ? pair->spoke : pair->hub;
     enum mcq_sock_type spoke_type = swapped ? pair->hub : pair->spoke;
@@ -319,15 +325,15 @@ static void circuit_add(struct mcq_scenario *s, const struct pair *pair)
     uint32_t hub_cnt = !one && mcq_dice_percent(25) ? 2 : 1;
     uint32_t first = s->endpoint_cnt;
     for (uint32_t i = 0; i < hub_cnt; i++) {
-        struct mcq_cast *hub = cast_add(s, circuit, hub_type, spoke_type);
+        struct mcq_cast *hub = cast_add(s, &circuit, hub_type, spoke_type);
         hub->bind_cnt = mcq_dice_percent(25) ? 2 : 1;
         for (uint32_t k = 0; k < hub->bind_cnt; k++)
             hub->binds[k] = endpoint_add(s);
     }
     uint32_t spoke_cnt = one ? mcq_dice_between(1, 2) : mcq_dice_between(1, 4);
     for (uint32_t i = 0; i < spoke_cnt; i++) {
-        struct mcq_cast *spoke = cast_add(s, circuit, spoke_type, hub_type);
-        draw_identity(s, spoke, circuit);
+        struct mcq_cast *spoke = cast_add(s, &circuit, spoke_type, hub_type);
+        draw_identity(s, spoke, circuit.first);
         spoke->surplus = spoke->surplus || (one && i != 0);
         spoke->connects[spoke->connect_cnt++] = first + mcq_dice_below(s->endpoint_cnt - first);
         uint32_t other = first + mcq_dice_below(s->endpoint_cnt - first);
