@@ -331,6 +331,12 @@ void mcq_actor_greet(struct mcq_actor *a)
     }
 }
 
+bool mcq_actor_loses(const struct mcq_actor *a)
+{
+    enum mcq_slow slow = a->cast->opts.slow;
+    return slow == MCQ_SLOW_DROP_OLD || slow == MCQ_SLOW_CONFLATE || a->cast->opts.req_relaxed;
+}
+
 /* --- what it may expect -------------------------------------------------------------------- */
 
 static bool filtered(const struct mcq_actor *a, const struct mcq_parcel *p)

@@ -92,6 +92,8 @@ void mcq_actor_greet(struct mcq_actor *a);
 const char *mcq_actor_unrest(const struct mcq_actor *a);
 void mcq_actor_kill(struct mcq_actor *a);
 
+/* Do its queues drop from their middle? */
+bool mcq_actor_loses(const struct mcq_actor *a);
 /* May a, as a receiver, be spared this parcel by its own filter or state? */
 bool mcq_actor_may_miss(const struct mcq_actor *a, const struct mcq_parcel *p);
 

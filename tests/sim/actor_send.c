@@ -9,6 +9,7 @@
 #define LENT_LEN    80000u
 #define SCRATCH_LEN (1u << 20)
 #define BYTES_MAX   16384u /* mcq_tx_reserve */
+#define WORD_LEN    8u     /* with so many bytes no two messages are alike */
 #define PATH_MAX    2u
 
 /* Memory of the application's own, lent to the library until its free callback. */
@@ -68,7 +69,7 @@ static struct mcq_parcel draw_parcel(struct mcq_actor *a)
     struct mcq_parcel p = {
         .uid = a->uid,
         .number = mcq_world_number(),
-        .len = draw_len(a),
+        .len = draw_len(a) + (mcq_actor_loses(a) ? WORD_LEN : 0),
         .frame_cnt = 1,
         .topic = MCQ_PARCEL_TOPIC_NONE,
         .sent_seq = mcq_world_calls(),

@@ -25,12 +25,6 @@ bool mcq_ledger_sending(void)
 
 /* --- queues -------------------------------------------------------------------------------- */
 
-static bool is_lossy(const struct mcq_actor *a)
-{
-    enum mcq_slow slow = a->cast->opts.slow;
-    return slow == MCQ_SLOW_DROP_OLD || slow == MCQ_SLOW_CONFLATE || a->cast->opts.req_relaxed;
-}
-
 struct mcq_parcel *mcq_queue_parcel(struct mcq_queue *q, uint64_t idx)
 {
     return &q->ring[idx % MCQ_LEDGER_RING];
@@ -58,7 +52,7 @@ static struct mcq_queue *queue_new(struct mcq_actor *a, const struct mcq_tap_lin
     q->link = l->link;
     q->target = l->target;
     q->stream = l->stream;
-    q->lossy = is_lossy(a);
+    q->lossy = mcq_actor_loses(a);
     return q;
 }
 
