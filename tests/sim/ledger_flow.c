@@ -16,61 +16,70 @@ static bool fans_out(const struct mcq_actor *a)
     return a->cast->type == MCQ_PUB || a->cast->type == MCQ_XPUB || a->cast->type == MCQ_XSUB;
 }
 
-/* Does this peer get it? XPUB's application isn't told who is subscribed to what. */
-static bool is_due(const struct mcq_actor *a, const struct mcq_tap_link *l, bool was_up,
-                   const struct mcq_parcel *p)
+/* XPUB's application isn't told who is subscribed to what; once all is at rest, it is what the
+ * subscribers say. */
+static bool is_known(const struct mcq_actor *a, const struct mcq_end *end)
 {
-    const struct mcq_end *end = mcq_ledger_end(a, l->peer);
+    return a->cast->type != MCQ_XPUB || a->cast->opts.manual ||
+           (mcq_ledger_far(end)->state == MCQ_END_UP && mcq_world_rested(end->since));
+}
+
+/* Does this peer get it? If nobody can know: took. */
+static bool is_due(const struct mcq_actor *a, uint32_t i, const struct mcq_parcel *p, bool took)
+{
+    const struct mcq_tap_link *l = &mcq_ledger.links[i];
+    bool was_up = mcq_ledger.queue_of[i]->up;
     if (a->cast->type == MCQ_XSUB)
         return was_up || (l->member && l->target != NULL && !a->cast->opts.immediate);
-    if (!was_up || end == NULL)
+    const struct mcq_end *end = was_up ? mcq_ledger_end(a, l->peer) : NULL;
+    if (end == NULL)
         return false;
+    if (!is_known(a, end))
+        return took;
     bool told = a->cast->type == MCQ_PUB || a->cast->opts.manual;
     uint32_t topics = told ? end->topics : mcq_ledger_far(end)->actor->topics;
     bool wanted = false;
-    for (uint32_t i = 0; i < MCQ_PARCEL_TOPICS; i++)
-        if ((topics >> i & 1) != 0)
-            wanted = wanted || mcq_parcel_topic_matches(i, p->topic);
+    for (uint32_t k = 0; k < MCQ_PARCEL_TOPICS; k++)
+        if ((topics >> k & 1) != 0)
+            wanted = wanted || mcq_parcel_topic_matches(k, p->topic);
     return wanted != a->cast->opts.invert_matching;
 }
 
+/* Is this queue meant? to: the one peer, or zero. */
+static bool is_meant(const struct mcq_actor *a, uint32_t i, const struct mcq_parcel *p,
+                     struct mcq_peer to, bool took)
+{
+    if (to.bits != 0)
+        return mcq_peer_equal(mcq_ledger.links[i].peer, to);
+    return !fans_out(a) || is_due(a, i, p, took);
+}
+
 struct outcome {
-    uint32_t hits, due;
+    uint32_t hits, meant;
     uint64_t missed; /* as the queues themselves tell */
 };
 
 /* One queue after a send that succeeded. */
-static void enter(struct mcq_actor *a, uint32_t i, const struct mcq_parcel *p, bool expected,
-                  uint64_t dropped_before, struct outcome *o)
+static void enter(struct mcq_actor *a, uint32_t i, const struct mcq_parcel *p, struct mcq_peer to,
+                  struct outcome *o)
 {
     const struct mcq_tap_link *l = &mcq_ledger.links[i];
     struct mcq_queue *q = mcq_ledger.queue_of[i];
     uint64_t total = l->out + l->queued;
-    uint64_t lost = l->dropped - dropped_before;
+    uint64_t lost = l->dropped - q->dropped;
     bool took = total == q->total + 1 || (q->lossy && lost != 0 && total + lost == q->total + 1);
     if (!took && total != q->total && !q->lossy)
         mcq_sim_fail("%s: one send made a queue of %lu messages one of %lu", mcq_world_name(a),
                      (unsigned long)q->total, (unsigned long)total);
-    if (took && !expected)
+    bool meant = is_meant(a, i, p, to, took);
+    if (took && !meant)
         mcq_sim_fail("%s: #%u went to a peer that it is not for", mcq_world_name(a), p->number);
     q->total = total;
-    o->due += expected;
+    o->meant += meant;
     o->hits += took;
     o->missed += !took && lost != 0;
     if (took)
         mcq_queue_insert(q, q->tail, p);
-}
-
-static bool is_expected(const struct mcq_actor *a, uint32_t i, const struct mcq_parcel *p,
-                        struct mcq_peer to)
-{
-    const struct mcq_tap_link *l = &mcq_ledger.links[i];
-    bool was_up = mcq_ledger.queue_of[i]->up;
-    if (to.bits != 0)
-        return mcq_peer_equal(l->peer, to);
-    if (a->cast->type == MCQ_XPUB && !mcq_world_resting()) /* can't know */
-        return was_up;
-    return !fans_out(a) || is_due(a, l, was_up, p);
 }
 
 static void unchanged(struct mcq_actor *a, enum mcq_error err)
@@ -99,12 +108,11 @@ uint32_t mcq_ledger_send_end(struct mcq_actor *a, const struct mcq_parcel *p, st
         return 0;
     }
     for (uint32_t i = 0; i < mcq_ledger.link_cnt; i++)
-        enter(a, i, p, is_expected(a, i, p, to), mcq_ledger.queue_of[i]->dropped, &o);
+        enter(a, i, p, to, &o);
     if (!fans_out(a) && o.hits > 1)
         mcq_sim_fail("%s: #%u went into %u queues", mcq_world_name(a), p->number, o.hits);
-    uint64_t due = fans_out(a) ? o.due : 1;
     a->put += o.hits;
-    a->missed += a->cast->type == MCQ_XPUB ? o.missed : due - o.hits;
+    a->missed += a->cast->type == MCQ_XPUB ? o.missed : fans_out(a) ? o.meant - o.hits : 1 - o.hits;
     return o.hits;
 }
 

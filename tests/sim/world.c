@@ -27,6 +27,7 @@ static struct {
     uint32_t number;
     uint64_t start_ns, phase_ns, calls, digest, sent, taken, steps;
     uint64_t rest_since_ns; /* 0: something moves */
+    uint64_t rest_calls;    /* when all had come to rest */
     const char *unrest;
     const struct mcq_actor *restless;
 } world;
@@ -39,6 +40,11 @@ struct mcq_scenario *mcq_world_scenario(void)
 enum mcq_phase mcq_world_phase(void)
 {
     return world.phase;
+}
+
+bool mcq_world_rested(uint64_t since)
+{
+    return world.phase == MCQ_PHASE_GREET && since < world.rest_calls;
 }
 
 uint64_t mcq_world_calls(void)
@@ -305,6 +311,7 @@ static void greet(void)
 {
     struct mcq_actor *a;
     enter(MCQ_PHASE_GREET);
+    world.rest_calls = world.calls;
     for (uint32_t i = 0; (a = mcq_actor_at(i)) != NULL; i++)
         if (a->state == MCQ_ACTOR_OPEN)
             a->greets = GREETS;

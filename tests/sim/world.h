@@ -34,10 +34,8 @@ void mcq_world_round(void);
 void mcq_world_finish(struct mcq_world_result *result);
 
 enum mcq_phase mcq_world_phase(void);
-static inline bool mcq_world_resting(void)
-{
-    return mcq_world_phase() == MCQ_PHASE_GREET;
-}
+/* In the last round, and all was at rest when the count of calls was `since`. */
+bool mcq_world_rested(uint64_t since);
 /* Calls in either direction so far: an order of all that happens. */
 uint64_t mcq_world_calls(void);
 uint64_t mcq_world_steps(void);
