@@ -79,7 +79,7 @@ static void connect_one(struct mcq_actor *a, uint32_t k)
         return;
     a->connected |= 1u << k;
     mcq_diary_connect(&a->diary, text);
-    mcq_ledger_connected(a);
+    mcq_ledger_begun(a);
 }
 
 static void fill_endpoints(struct mcq_actor *a)

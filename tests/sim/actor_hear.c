@@ -282,6 +282,8 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
         hear_up(a, ev->peer);
     else if (ev->kind == MCQ_EVENT_DISCONNECTED)
         hear_down(a, ev);
+    else if (ev->kind == MCQ_EVENT_ACCEPTED)
+        mcq_ledger_begun(a);
     else
         mcq_ledger_look(a);
     if (ev->kind == MCQ_EVENT_DROPPED)

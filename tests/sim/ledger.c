@@ -5,6 +5,8 @@
 #include "tests/sim/ledger_private.h"
 #include "tests/sim/world.h"
 
+#define INPROC ((uint64_t)1 << 62)
+
 struct mcq_ledger mcq_ledger;
 
 void mcq_ledger_reset(void)
@@ -16,6 +18,7 @@ void mcq_ledger_reset(void)
     mcq_ledger.queues_used = 0;
     mcq_ledger.conns_used = 0;
     mcq_ledger.sending = NULL;
+    mcq_ledger.inproc_cnt = 0;
 }
 
 bool mcq_ledger_sending(void)
@@ -77,6 +80,20 @@ static struct mcq_queue *queue_find(const struct mcq_actor *a, const struct mcq_
 
 /* --- looking ------------------------------------------------------------------------------- */
 
+/* Joined links have no stream of the machine's: the accepted one's queue has a number for it. */
+static uint64_t inproc_stream(const struct mcq_tap_link *l, const struct mcq_queue *own)
+{
+    uint64_t newest = 0;
+    if (l->target == NULL)
+        return own->stream;
+    for (uint32_t i = 0; i < mcq_ledger.queues_used; i++) {
+        const struct mcq_queue *q = &mcq_ledger.queues[i];
+        if (q->actor != NULL && q->link == l->partner && q->stream > INPROC && q->stream > newest)
+            newest = q->stream;
+    }
+    return newest;
+}
+
 void mcq_ledger_glance(struct mcq_actor *a)
 {
     mcq_ledger.link_cnt = a->sock == NULL ? 0 : mcq_tap_links(a->sock, mcq_ledger.links);
@@ -86,6 +103,9 @@ void mcq_ledger_glance(struct mcq_actor *a)
         mcq_ledger.queue_of[i] = queue_find(a, &mcq_ledger.links[i]);
         if (mcq_ledger.queue_of[i] == NULL)
             mcq_ledger.queue_of[i] = queue_new(a, &mcq_ledger.links[i]);
+        if (mcq_ledger.links[i].partner != NULL)
+            mcq_ledger.links[i].stream =
+                inproc_stream(&mcq_ledger.links[i], mcq_ledger.queue_of[i]);
         mcq_ledger.queue_of[i]->seen = true;
         mcq_ledger.queue_of[i]->out = mcq_ledger.links[i].out;
         mcq_ledger.queue_of[i]->queued = mcq_ledger.links[i].queued;
@@ -121,14 +141,16 @@ void mcq_ledger_look(struct mcq_actor *a)
     }
 }
 
-void mcq_ledger_connected(struct mcq_actor *a)
+void mcq_ledger_begun(struct mcq_actor *a)
 {
     mcq_ledger.link_cnt = mcq_tap_links(a->sock, mcq_ledger.links);
     const struct mcq_tap_link *l = &mcq_ledger.links[mcq_ledger.link_cnt - 1];
     for (uint32_t i = 0; i < mcq_ledger.queues_used; i++)
         if (mcq_ledger.queues[i].actor == a && mcq_ledger.queues[i].link == l->link)
             mcq_queue_forget(&mcq_ledger.queues[i]);
-    queue_new(a, l);
+    struct mcq_queue *q = queue_new(a, l);
+    if (l->target == NULL && l->stream == 0)
+        q->stream = INPROC + ++mcq_ledger.inproc_cnt;
 }
 
 /* --- connections --------------------------------------------------------------------------- */

@@ -80,8 +80,8 @@ void mcq_ledger_reset(void);
 
 /* Looks at the actor's links: new and vanished ones, and that no queue changed by itself. */
 void mcq_ledger_look(struct mcq_actor *a);
-/* A new link of its own has just been made by a connect. */
-void mcq_ledger_connected(struct mcq_actor *a);
+/* A new link has just been made: by a connect of its own, or for a peer that was accepted. */
+void mcq_ledger_begun(struct mcq_actor *a);
 /* Whether its queues can be remembered with `more` parcels each. */
 bool mcq_ledger_has_room(struct mcq_actor *a, uint32_t more);
 

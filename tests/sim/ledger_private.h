@@ -8,6 +8,7 @@ struct mcq_ledger {
     struct mcq_queue queues[MCQ_LEDGER_QUEUES_MAX];
     struct mcq_connection conns[MCQ_LEDGER_CONNS_MAX];
     uint32_t queues_used, conns_used; /* those behind were never taken in this run */
+    uint64_t inproc_cnt;              /* joined pairs */
     struct mcq_actor *sending;
     /* of the last glance */
     struct mcq_tap_link links[MCQ_TAP_LINKS_MAX];

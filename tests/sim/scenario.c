@@ -263,6 +263,7 @@ static void draw_temper(struct mcq_cast *c, bool crawls)
 struct circuit {
     uint32_t first; /* cast */
     bool crawls;    /* byte by byte */
+    uint32_t host;  /* all are there, and inproc is for them; HOSTS_MAX: anywhere */
 };
 
 static struct mcq_cast *cast_add(struct mcq_scenario *s, const struct circuit *circuit,
@@ -270,7 +271,8 @@ static struct mcq_cast *cast_add(struct mcq_scenario *s, const struct circuit *c
 {
     struct mcq_cast *c = &s->casts[s->cast_cnt];
     *c = (struct mcq_cast){.idx = s->cast_cnt++,
-                           .host = mcq_dice_below(s->host_cnt),
+                           .host = circuit->host < s->host_cnt ? circuit->host
+                                                               : mcq_dice_below(s->host_cnt),
                            .circuit = circuit->first,
                            .type = type,
                            .far = far};
@@ -279,11 +281,15 @@ static struct mcq_cast *cast_add(struct mcq_scenario *s, const struct circuit *c
     return c;
 }
 
-static uint32_t endpoint_add(struct mcq_scenario *s)
+static uint32_t endpoint_add(struct mcq_scenario *s, bool inproc)
 {
     uint32_t idx = s->endpoint_cnt++;
     char *text = s->endpoints[idx];
     size_t len = sizeof(s->endpoints[0]);
+    if (inproc && mcq_dice_percent(70)) {
+        snprintf(text, len, "inproc://ep-%u", idx);
+        return idx;
+    }
     switch (mcq_dice_below(6)) {
     case 0:
         snprintf(text, len, "ipc:///sim/ep-%u", idx);
@@ -317,7 +323,11 @@ static void draw_identity(const struct mcq_scenario *s, struct mcq_cast *c, uint
 /* A hub binds, or all its spokes do. */
 static void circuit_add(struct mcq_scenario *s, const struct pair *pair)
 {
-    const struct circuit circuit = {.first = s->cast_cnt, .crawls = mcq_dice_percent(8)};
+    const struct circuit circuit = {
+        .first = s->cast_cnt,
+        .crawls = mcq_dice_percent(8),
+        .host = mcq_dice_percent(15) ? mcq_dice_below(s->host_cnt) : MCQ_SCENARIO_HOSTS_MAX,
+    };
     bool swapped = mcq_dice_percent(50);
     enum mcq_sock_type hub_type = swapped ? pair->spoke : pair->hub;
     enum mcq_sock_type spoke_type = swapped ? pair->hub : pair->spoke;
@@ -328,7 +338,7 @@ static void circuit_add(struct mcq_scenario *s, const struct pair *pair)
         struct mcq_cast *hub = cast_add(s, &circuit, hub_type, spoke_type);
         hub->bind_cnt = mcq_dice_percent(25) ? 2 : 1;
         for (uint32_t k = 0; k < hub->bind_cnt; k++)
-            hub->binds[k] = endpoint_add(s);
+            hub->binds[k] = endpoint_add(s, circuit.host < s->host_cnt);
     }
     uint32_t spoke_cnt = one ? mcq_dice_between(1, 2) : mcq_dice_between(1, 4);
     for (uint32_t i = 0; i < spoke_cnt; i++) {

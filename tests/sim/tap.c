@@ -36,6 +36,8 @@ uint32_t mcq_tap_links(const struct mcq_sock *s, struct mcq_tap_link out[MCQ_TAP
             .out = p->msgs_out,
             .queued = mcq_pipe_queued_msgs(p),
             .dropped = p->dropped,
+            .side = link->target == NULL,
+            .partner = link->inproc.partner,
         };
         tap_stream(link, &out[n++]);
     }

@@ -21,6 +21,7 @@ struct mcq_tap_link {
     uint64_t dropped;     /* messages that its slowness cost, of this connection */
     uint64_t stream;      /* number of the connection; 0: none. Both ends have the same */
     uint32_t side;        /* which end of it, 0 or 1 */
+    const void *partner;  /* inproc: the link it is joined with; such have no stream */
 };
 
 /* The links of s, oldest first; returns how many. With its process selected. */
