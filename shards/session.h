@@ -45,9 +45,10 @@ struct mcq_link;
 #define MCQ_SESSION_ERROR_NS      250000000 /* for an ERROR command to leave */
 #define MCQ_SESSION_SCARCE_LEN    16384u    /* bytes of one shot while window blocks are scarce */
 /* When memory is short, a stalled frame gives way: silent, or as old as this. */
-#define MCQ_SESSION_SILENT_NS 2000000000
-#define MCQ_SESSION_OLD_NS    4000000000
-#define MCQ_SESSION_MARKS_MAX 8u /* points remembered for the disconnect report */
+#define MCQ_SESSION_SILENT_NS  2000000000
+#define MCQ_SESSION_OLD_NS     4000000000
+#define MCQ_SESSION_V1_LEN_MIN 512u /* bytes converted at a time while blocks are scarce */
+#define MCQ_SESSION_MARKS_MAX  8u   /* points remembered for the disconnect report */
 
 /* How much of the stream was with the kernel at some moment: for the report of what may be
    lost. */

@@ -64,13 +64,22 @@ static uint32_t gather_pipe(struct mcq_link *link, struct iovec *iov, uint32_t r
     return cnt;
 }
 
+/* Bytes of a block to convert into: small ones once half of the large ones are gone, so that
+ * however many peers of 1.0 don't read, there are some for others. */
+static size_t v1_block_len(struct mcq_buf_heap *heap)
+{
+    uint32_t max = mcq_buf_heap_pool(heap, MCQ_BUF_32K)->max;
+    return mcq_buf_heap_left(heap) > max / 2 ? MCQ_BUF_RX_LEN : MCQ_SESSION_V1_LEN_MIN;
+}
+
 /* Converts what comes next into a block. false: there is none. */
 static bool fill_v1(struct mcq_link *link)
 {
     struct mcq_session_v1 *v1 = &link->session.v1;
+    struct mcq_buf_heap *heap = link->shard->heap;
     struct mcq_slice out[MCQ_CONN_IOV_MAX];
     uint32_t cnt = 0;
-    v1->buf = mcq_buf_take(link->shard->heap, MCQ_BUF_RX_LEN);
+    v1->buf = mcq_buf_take(heap, v1_block_len(heap));
     if (v1->buf == NULL) { /* a later flush tries again */
         mcq_link_hungry(link);
         return false;

@@ -16,6 +16,8 @@
 #define LEN_MAX    300000u
 #define BIG_LEN    (64u << 20)
 #define TOPICS     200u
+#define CROWD      240u
+#define CROWD_LEN  3000u
 
 struct old {
     struct mcq_shard *shard;
@@ -448,8 +450,87 @@ static void subscriptions(void)
     free(o);
 }
 
+/* --- many who don't read ---------------------------------------------------------------------- */
+
+static void publish(void *ctx, struct mcq_timer *timer)
+{
+    static const uint8_t body[CROWD_LEN];
+    struct old *o = ctx;
+    if (atomic_load(&o->stop)) {
+        mcq_timer_close(timer);
+        mcq_sock_close(o->sock);
+        return;
+    }
+    for (unsigned i = 0; i < 8; i++)
+        CHECK(mcq_send_bytes(o->sock, body, sizeof(body)) == MCQ_OK);
+    mcq_timer_arm(timer, mcq_shard_now(o->shard) + 500000);
+}
+
+static int start_crowd(struct mcq_shard *shard, void *arg)
+{
+    struct old *o = arg;
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    o->shard = shard;
+    opts.zmtp_min = MCQ_ZMTP_1_0;
+    opts.linger_ms = MCQ_NONE;
+    opts.send_buffer_bytes = BUFFER;
+    CHECK(mcq_sock_open(shard, MCQ_PUB, &opts, &both, o, &o->sock, NULL) == MCQ_OK);
+    CHECK(mcq_sock_bind(o->sock, "tcp://127.0.0.1:*", NULL) == MCQ_OK);
+    snprintf(o->endpoint, sizeof(o->endpoint), "%s", mcq_sock_endpoint(o->sock));
+    CHECK(mcq_timer_open(shard, publish, o, &o->timer) == MCQ_OK);
+    atomic_store(&o->ready, 1);
+    return 0;
+}
+
+/* A SUB of 1.0, to whom everything goes. */
+static int join_crowd(struct old *o)
+{
+    int fd = mcq_raw_connect(o->endpoint, BUFFER);
+    CHECK(fd >= 0 && mcq_raw_write(fd, "\1\0", 2));
+    return fd;
+}
+
+/* Those who don't read leave memory for one who does. */
+static void *read_in_crowd(void *arg)
+{
+    struct old *o = arg;
+    int crowd[CROWD];
+    uint8_t signature[10];
+    CHECK(mcq_trial_wait(&o->ready, 1));
+    for (unsigned i = 0; i < CROWD; i++)
+        crowd[i] = join_crowd(o);
+    CHECK(mcq_trial_wait(&o->diary.cnt[MCQ_EVENT_UP], CROWD));
+    CHECK(mcq_post(o->shard, begin, o) == MCQ_OK);
+    CHECK(mcq_trial_wait(&o->diary.dropped, CROWD * 200));
+    int fd = join_crowd(o);
+    CHECK(mcq_raw_read(fd, signature, 10));
+    for (unsigned i = 0; i < LAST_MSGS; i++) {
+        struct v1_frame f = {.body = o->scratch};
+        uint64_t budget = UINT64_MAX;
+        if (!CHECK(read_frame(fd, &f, &budget) && f.len == CROWD_LEN))
+            break;
+    }
+    atomic_store(&o->stop, true);
+    mcq_raw_close(fd);
+    for (unsigned i = 0; i < CROWD; i++)
+        mcq_raw_close(crowd[i]);
+    return NULL;
+}
+
+static void crowd(void)
+{
+    struct old *o = calloc(1, sizeof(*o));
+    o->scratch = malloc(BIG_LEN);
+    const struct mcq_trial trial = {"crowd", mcq_trial_opts(), start_crowd, read_in_crowd, o};
+    mcq_trial_run(&trial);
+    mcq_diary_end(&o->diary);
+    free(o->scratch);
+    free(o);
+}
+
 int main(void)
 {
+    crowd();
     const char *seed = getenv("MCQ_SEED");
     for (uint64_t i = 0; i < 4; i++)
         cuts(seed != NULL ? strtoull(seed, NULL, 10) : 1000 * i);
