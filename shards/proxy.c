@@ -302,22 +302,34 @@ static void side_init(struct mcq_proxy *proxy, struct mcq_proxy_side *side,
     mcq_list_init(&side->held);
 }
 
+/* What is wrong says with which of them. */
+static enum mcq_error open_sock(struct mcq_proxy *proxy, const char *name, enum mcq_sock_type type,
+                                const struct mcq_sock_opts *opts, void *ctx, struct mcq_sock **sock,
+                                struct mcq_detail *detail)
+{
+    const struct mcq_sock_handlers *handlers =
+        sock == &proxy->capture ? &capture_handlers : &side_handlers;
+    struct mcq_detail why = {.text = ""};
+    enum mcq_error err = mcq_sock_open(proxy->shard, type, opts, handlers, ctx, sock, &why);
+    if (err == MCQ_OK)
+        return err;
+    return mcq_detail_set(detail, err, why.os_errno, "%s: %s", name, why.text);
+}
+
 static enum mcq_error open_socks(struct mcq_proxy *proxy, const struct mcq_proxy_opts *o,
                                  struct mcq_detail *detail)
 {
-    struct mcq_shard *sh = proxy->shard;
-    enum mcq_error err = mcq_sock_open(sh, o->front, o->front_opts, &side_handlers, &proxy->front,
-                                       &proxy->front.sock, detail);
+    enum mcq_error err = open_sock(proxy, "front", o->front, o->front_opts, &proxy->front,
+                                   &proxy->front.sock, detail);
     if (err == MCQ_OK)
-        err = mcq_sock_open(sh, o->back, o->back_opts, &side_handlers, &proxy->back,
-                            &proxy->back.sock, detail);
+        err = open_sock(proxy, "back", o->back, o->back_opts, &proxy->back, &proxy->back.sock,
+                        detail);
     if (err == MCQ_OK && proxy->back.sock->pattern_opts.manual)
         err = mcq_detail_set(detail, MCQ_EINVAL, 0,
-                             "the back of a proxy passes subscriptions on by itself: leave "
-                             "`manual` off");
+                             "back: a proxy passes subscriptions on by itself: leave `manual` off");
     if (err == MCQ_OK && o->capture != 0)
-        err = mcq_sock_open(sh, o->capture, o->capture_opts, &capture_handlers, proxy,
-                            &proxy->capture, detail);
+        err = open_sock(proxy, "capture", o->capture, o->capture_opts, proxy, &proxy->capture,
+                        detail);
     return err;
 }
 

@@ -130,7 +130,8 @@ struct mcq_sock_opts {
 
     /* --- patterns; one that the socket's type doesn't have is MCQ_EINVAL */
     bool req_correlate;    /* REQ: a frame with a request number goes before the delimiter, and only
-                              the reply with that number is taken */
+                              the reply with that number is taken. Wanted with request_timeout_ms
+                              behind a proxy, whose workers overtake one another */
     bool req_relaxed;      /* REQ: a request may follow another before its reply, which is given up;
                               implies req_correlate */
     bool router_mandatory; /* ROUTER by identity: unknown is MCQ_ENOENT, full is what `slow` says,
