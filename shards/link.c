@@ -360,15 +360,17 @@ static bool has_session(const struct mcq_link *link)
     return link->session.conn != NULL || link->inproc.partner != NULL;
 }
 
-/* Nothing is left to send, or it is too late: end the connection, if there is one. */
+/* Nothing is left to send, or it is too late: end the connection, if there is one. What is to end
+ * at once doesn't wait for the peer's end of the stream. */
 static void finish(struct mcq_link *link)
 {
     bool late = is_late(link);
+    bool at_once = late || link->session.end_due != MCQ_REASON_NONE;
     if (link->state == MCQ_LINK_CONNECTING)
         mcq_target_fail(link, MCQ_REASON_LOCAL, 0);
     else if (!has_session(link))
         link_remove(link);
-    else if (link->attached && !late)
+    else if (link->attached && !at_once)
         mcq_session_close(link, link->close_reason, link->linger_deadline_ns);
     else
         mcq_session_end(link, link->close_reason, 0);

@@ -120,6 +120,14 @@ static void kill_peer(struct mcq_shard *shard, void *arg)
     CHECK(mcq_peer_kill(p->sock, p->peer) == MCQ_OK); /* once is enough, twice no harm */
 }
 
+static void close_and_kill_peer(struct mcq_shard *shard, void *arg)
+{
+    struct peers *p = arg;
+    (void)shard;
+    CHECK(mcq_peer_close(p->sock, p->peer) == MCQ_OK);
+    CHECK(mcq_peer_kill(p->sock, p->peer) == MCQ_OK);
+}
+
 static void close_peer(struct mcq_shard *shard, void *arg)
 {
     struct peers *p = arg;
@@ -412,6 +420,30 @@ static void killed_while_it_closes(void)
     free(p);
 }
 
+/* Never ends the stream by itself, which an orderly close would wait for. */
+static void *be_closed_and_killed(void *arg)
+{
+    struct peers *p = arg;
+    mcq_trial_wait(&p->ready, 1);
+    int fd = mcq_raw_open(p->endpoint, "PULL");
+    CHECK(mcq_trial_wait(&p->diary.cnt[MCQ_EVENT_UP], 1));
+    post(p, close_and_kill_peer);
+    CHECK(mcq_trial_wait(&p->diary.cnt[MCQ_EVENT_DISCONNECTED], 1));
+    post(p, close_sock);
+    mcq_raw_close(fd);
+    return NULL;
+}
+
+/* Nothing is queued, so the close alone has begun by then. */
+static void killed_in_one_go_with_a_close(void)
+{
+    struct peers *p = peers_new("closed and killed at once", MCQ_PUSH);
+    p->opts.linger_ms = 3600000;
+    run(p, be_closed_and_killed);
+    CHECK(nth(p, MCQ_EVENT_DISCONNECTED, 0)->reason == MCQ_REASON_KILLED);
+    free(p);
+}
+
 /* --- held back -------------------------------------------------------------------------------- */
 
 /* While so many wait, nothing more is received; each resume takes so many, and none is lost. */
@@ -695,6 +727,7 @@ int main(void)
     killed_with_a_queue();
     killed_comes_again();
     killed_while_it_closes();
+    killed_in_one_go_with_a_close();
     a_mark_in_messages(10, 7);
     a_mark_in_messages(1, 1);
     a_mark_in_messages(500, 123);
