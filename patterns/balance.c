@@ -85,7 +85,8 @@ enum mcq_reason mcq_balance_attach(struct mcq_psock *s, struct mcq_pipe *p)
     ring_remove(&s->balance.pending, p);
     mcq_psock_attach(s, p);
     mcq_psock_probe(s, p);
-    ring_add(&s->balance.up, p);
+    if (!p->leaving)
+        ring_add(&s->balance.up, p);
     settle(s);
     return MCQ_REASON_NONE;
 }
@@ -96,7 +97,7 @@ void mcq_balance_detach(struct mcq_psock *s, struct mcq_pipe *p)
         return;
     ring_remove(&s->balance.up, p);
     mcq_psock_detach(s, p);
-    if (mcq_psock_keeps(s, p))
+    if (mcq_psock_keeps(s, p) && !p->leaving)
         ring_add(&s->balance.pending, p);
     settle(s);
 }
@@ -120,12 +121,17 @@ void mcq_balance_writable(struct mcq_psock *s, struct mcq_pipe *p)
     settle(s);
 }
 
+void mcq_balance_retire(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    ring_remove(ring_of(&s->balance, p), p);
+    settle(s);
+}
+
 void mcq_balance_end(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason reason)
 {
     if (!p->up)
         return;
-    ring_remove(&s->balance.up, p);
-    settle(s);
+    mcq_balance_retire(s, p);
     mcq_psock_end(s, p, reason);
 }
 

@@ -6,7 +6,8 @@
  * (none with the option `immediate`), and `active` is the first as long as anybody is up, else the
  * second. A pipe that has no room leaves its ring, and stands in line with the other full ones,
  * until the shard says it has room (writable), or its connection changes. Removing a pipe hands its
- * turn to its successor, so nobody is skipped; one that comes (back) is last.
+ * turn to its successor, so nobody is skipped; one that comes (back) is last. One that is about to
+ * end leaves its ring (retire), and is in none again if it only sends what it has (leaving).
  *
  * When nobody has room, `slow` applies to the pipe that has been full for the longest time. block:
  * the send is remembered (sender_waits) and answered by up->writable, as is one that finds nobody.
@@ -38,6 +39,7 @@ void mcq_balance_add(struct mcq_psock *s, struct mcq_pipe *p);
 enum mcq_reason mcq_balance_attach(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_balance_detach(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_balance_remove(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_balance_retire(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_balance_writable(struct mcq_psock *s, struct mcq_pipe *p);
 
 /* p has got its message: the next one is its successor's. */

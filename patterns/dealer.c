@@ -10,6 +10,7 @@ const struct mcq_pattern mcq_pattern_dealer = {
     .attach = mcq_balance_attach,
     .detach = mcq_balance_detach,
     .remove = mcq_balance_remove,
+    .retire = mcq_balance_retire,
     .receive = mcq_psock_deliver,
     .send = mcq_balance_send,
     .pick = mcq_balance_pick_slot,

@@ -30,6 +30,7 @@ const struct mcq_pattern mcq_pattern_pair = {
     .attach = pair_attach,
     .detach = mcq_balance_detach,
     .remove = mcq_balance_remove,
+    .retire = mcq_balance_retire,
     .receive = mcq_psock_deliver,
     .send = pair_send,
     .pick = mcq_balance_pick_slot,

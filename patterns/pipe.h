@@ -98,6 +98,7 @@ struct mcq_pipe {
     bool conflates;         /* one message may wait; no high-water marks */
     bool ending;            /* its connection is about to be ended */
     bool whole;             /* few frames are cut by a segment: they are read where they lie */
+    bool leaving;           /* only what is queued is still sent */
     bool slow;              /* at a high-water mark, and not yet down to half of it */
     uint64_t dropped;       /* messages its slowness cost, of this connection */
     uint64_t slow_cnt;      /* times it became slow, of this connection */

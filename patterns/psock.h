@@ -94,6 +94,10 @@ void mcq_psock_fini(struct mcq_psock *s);
 /* The peer that announced that identity and is up, NULL if there is none. Any type. */
 struct mcq_pipe *mcq_psock_find(const struct mcq_psock *s, struct mcq_slice identity);
 
+/* Ends p's connection: nobody finds it by its identity any more; detach follows, not in here.
+ * Harmless if p isn't up. */
+void mcq_psock_end(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason reason);
+
 /* --- for patterns alone --------------------------------------------------------------------- */
 
 #define MCQ_PSOCK_NO_PREFIX ((struct mcq_slice){NULL, 0})
@@ -138,10 +142,6 @@ void mcq_psock_relieved(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_psock_conflate(struct mcq_psock *s, struct mcq_pipe *p);
 /* Makes room in p for `need` stored bytes, as far as dropping its oldest can. */
 void mcq_psock_shed(struct mcq_psock *s, struct mcq_pipe *p, size_t need);
-/* Ends p's connection: nobody finds it by its identity any more; detach follows, not in here.
- * Harmless if p isn't up. */
-void mcq_psock_end(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason reason);
-
 /* Puts m into the one pipe the user named. */
 MCQ_MUST_USE enum mcq_error mcq_psock_put_to(struct mcq_psock *s, struct mcq_pipe *to,
                                              const struct mcq_msg *m);

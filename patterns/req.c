@@ -206,6 +206,7 @@ const struct mcq_pattern mcq_pattern_req = {
     .attach = req_attach,
     .detach = req_detach,
     .remove = req_remove,
+    .retire = mcq_balance_retire,
     .receive = req_receive,
     .send = req_send,
     .writable = mcq_balance_writable,

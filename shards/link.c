@@ -29,6 +29,7 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->inproc = (struct mcq_inproc_side){.partner = NULL};
     link->state = MCQ_LINK_WAITING;
     link->attached = false;
+    link->addressable = false;
     link->closing = false;
     link->added = false;
     link->refused = false;
@@ -201,6 +202,7 @@ bool mcq_link_up(struct mcq_link *link)
         return false;
     }
     link->attached = true;
+    link->addressable = true;
     set_live(link, true);
     if (link->target != NULL)
         mcq_target_up(link);
@@ -217,6 +219,7 @@ void mcq_link_detach(struct mcq_link *link)
     if (!link->attached)
         return;
     link->attached = false;
+    link->addressable = false;
     link->sock->psock.pattern->detach(&link->sock->psock, &link->pipe);
 }
 
@@ -382,15 +385,36 @@ void mcq_link_drained(struct mcq_link *link)
         finish(link);
 }
 
+/* The pattern chooses others from now on. */
+static void retire(struct mcq_link *link)
+{
+    struct mcq_psock *ps = &link->sock->psock;
+    if (link->added && ps->pattern->retire != NULL)
+        ps->pattern->retire(ps, &link->pipe);
+}
+
+/* Else what is queued would never end, as long as there is more to send. */
 void mcq_link_close(struct mcq_link *link, enum mcq_reason reason, uint64_t linger_ns)
 {
     if (link->closing)
         return;
     link->closing = true;
+    link->pipe.leaving = true;
+    retire(link);
     link->close_reason = reason;
     link->late_reason = linger_ns != 0 ? MCQ_REASON_TIMEOUT : reason;
     link->linger_deadline_ns = mcq_shard_now_ns(link->shard) + linger_ns;
     mcq_link_touch(link); /* from the timer, never inside the caller's call */
+}
+
+void mcq_link_kill(struct mcq_link *link)
+{
+    if (link->attached) {
+        retire(link);
+        mcq_psock_end(&link->sock->psock, &link->pipe, MCQ_REASON_KILLED);
+    } else {
+        mcq_session_end_soon(link, MCQ_REASON_KILLED);
+    }
 }
 
 /* --- deadlines ----------------------------------------------------------------------------- */

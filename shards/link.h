@@ -57,7 +57,8 @@ struct mcq_link {
     struct mcq_target *target; /* NULL: accepted */
     struct mcq_inproc_side inproc;
     enum mcq_link_state state;
-    bool attached; /* the pattern knows it as up */
+    bool attached;    /* the pattern knows it as up */
+    bool addressable; /* ... and messages may be sent to it by its name */
     bool closing;
     bool added;               /* ... and as a pipe at all */
     bool refused;             /* by the pattern */
@@ -87,8 +88,11 @@ void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev);
 bool mcq_link_up(struct mcq_link *link);
 /* The session has begun to end: the pattern takes no more notice of it. */
 void mcq_link_detach(struct mcq_link *link);
-/* Sends what is queued within linger_ns, then removes the link. */
+/* Sends what is queued within linger_ns, then removes the link. A pattern that chooses whom to send
+ * to doesn't choose it any more. */
 void mcq_link_close(struct mcq_link *link, enum mcq_reason reason, uint64_t linger_ns);
+/* Ends its connection soon, and with MCQ_REASON_KILLED; nobody can send to it any more. */
+void mcq_link_kill(struct mcq_link *link);
 /* Looks at its deadlines again, at once. */
 void mcq_link_touch(struct mcq_link *link);
 /* A block was missing, and nothing is in flight that would tell of room: tries again soon. */

@@ -66,7 +66,7 @@ enum mcq_error mcq_peer_kill(struct mcq_sock *sock, struct mcq_peer peer)
     struct mcq_link *link = live_link(sock, peer);
     if (link == NULL)
         return why_not(sock);
-    mcq_session_end_soon(link, MCQ_REASON_KILLED);
+    mcq_link_kill(link);
     return MCQ_OK;
 }
 

@@ -32,7 +32,7 @@ enum mcq_error mcq_send_to(struct mcq_sock *sock, struct mcq_peer to, struct mcq
     if (err != MCQ_OK)
         return err;
     struct mcq_link *link = mcq_link_of_peer(sock, to);
-    return link == NULL || !link->attached ? MCQ_ESTALE : send_msg(sock, &link->pipe, msg);
+    return link == NULL || !link->addressable ? MCQ_ESTALE : send_msg(sock, &link->pipe, msg);
 }
 
 static __attribute__((noinline)) enum mcq_error send_bytes_slow(struct mcq_sock *sock,

@@ -62,6 +62,7 @@ static bool up_resume(void *ctx, struct mcq_pipe *p)
 static void up_close_pipe(void *ctx, struct mcq_pipe *p, enum mcq_reason reason)
 {
     (void)ctx;
+    mcq_link_of_pipe(p)->addressable = false;
     mcq_session_end_soon(mcq_link_of_pipe(p), reason);
 }
 

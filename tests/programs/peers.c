@@ -22,6 +22,7 @@ struct peers {
     struct mcq_peer peer; /* of the last UP */
     char endpoint[64];
     bool connects, flood;
+    bool goes_on;       /* sends whenever there is room */
     unsigned msgs, len; /* to be sent as soon as somebody is up */
     unsigned take;      /* messages taken before a pause, 0: all */
     unsigned kill_at;   /* message that kills its peer */
@@ -87,6 +88,14 @@ static void on_subscription(void *ctx, struct mcq_sock *sock, struct mcq_peer pe
         send_some(p);
 }
 
+static void on_writable(void *ctx, struct mcq_sock *sock)
+{
+    struct peers *p = ctx;
+    (void)sock;
+    if (p->goes_on)
+        send_some(p);
+}
+
 static void on_closed(void *ctx, struct mcq_sock *sock)
 {
     struct peers *p = ctx;
@@ -95,7 +104,12 @@ static void on_closed(void *ctx, struct mcq_sock *sock)
 }
 
 static const struct mcq_sock_handlers handlers = {
-    .message = on_message, .event = on_event, .subscription = on_subscription, .closed = on_closed};
+    .message = on_message,
+    .writable = on_writable,
+    .event = on_event,
+    .subscription = on_subscription,
+    .closed = on_closed,
+};
 
 static int start(struct mcq_shard *shard, void *arg)
 {
@@ -118,6 +132,21 @@ static void kill_peer(struct mcq_shard *shard, void *arg)
     (void)shard;
     CHECK(mcq_peer_kill(p->sock, p->peer) == MCQ_OK);
     CHECK(mcq_peer_kill(p->sock, p->peer) == MCQ_OK); /* once is enough, twice no harm */
+}
+
+/* It isn't there for anybody from then on, though its connection has still to end. */
+static void kill_and_send(struct mcq_shard *shard, void *arg)
+{
+    struct peers *p = arg;
+    struct mcq_msg m = mcq_msg_of("x", 1);
+    struct mcq_peer found;
+    (void)shard;
+    CHECK(mcq_peer_find(p->sock, "me", 2, &found) == MCQ_OK);
+    CHECK(mcq_peer_kill(p->sock, p->peer) == MCQ_OK);
+    CHECK(mcq_send_to(p->sock, p->peer, &m) == MCQ_ESTALE);
+    CHECK(mcq_peer_find(p->sock, "me", 2, &found) == MCQ_ENOENT);
+    if (p->type == MCQ_DEALER)
+        CHECK(mcq_send_bytes(p->sock, "x", 1) == MCQ_EAGAIN);
 }
 
 static void close_and_kill_peer(struct mcq_shard *shard, void *arg)
@@ -444,6 +473,65 @@ static void killed_in_one_go_with_a_close(void)
     free(p);
 }
 
+static void *be_killed_and_sent_to(void *arg)
+{
+    struct peers *p = arg;
+    mcq_trial_wait(&p->ready, 1);
+    int fd = mcq_raw_connect(p->endpoint, 0);
+    CHECK(mcq_raw_hello(fd, p->type == MCQ_DEALER ? "ROUTER" : "DEALER", "me"));
+    CHECK(mcq_trial_wait(&p->diary.cnt[MCQ_EVENT_UP], 1));
+    post(p, kill_and_send);
+    CHECK(mcq_trial_wait(&p->diary.cnt[MCQ_EVENT_DISCONNECTED], 1));
+    post(p, close_sock);
+    mcq_raw_close(fd);
+    return NULL;
+}
+
+static void killed_and_sent_to(enum mcq_sock_type type)
+{
+    struct peers *p = peers_new("killed and sent to", type);
+    struct mcq_shard_stats stats = run(p, be_killed_and_sent_to);
+    CHECK(stats.pattern.drops_end == 0 && p->diary.dropped == 0);
+    free(p);
+}
+
+/* Reads to the end of the stream, which comes although there is always more to send. */
+static void *be_closed_under_load(void *arg)
+{
+    struct peers *p = arg;
+    mcq_trial_wait(&p->ready, 1);
+    int fd = mcq_raw_connect(p->endpoint, 4096);
+    CHECK(mcq_raw_hello(fd, "PULL", NULL));
+    CHECK(mcq_trial_wait(&p->sent, 200)); /* and more, while others take them */
+    some_turns(p);
+    post(p, close_peer);
+    some_turns(p);
+    unsigned long sent = p->sent;
+    CHECK(read_numbered(p, fd) == sent);
+    CHECK(p->sent == sent);
+    mcq_raw_close(fd);
+    CHECK(mcq_trial_wait(&p->diary.cnt[MCQ_EVENT_DISCONNECTED], 1));
+    post(p, close_sock);
+    return NULL;
+}
+
+/* The far side reads nothing until the close, so messages wait, and room comes with every read. */
+static void closed_under_load(void)
+{
+    struct peers *p = peers_new("closed under load", MCQ_PUSH);
+    p->flood = true;
+    p->goes_on = true;
+    p->msgs = UINT32_MAX;
+    p->len = 16000;
+    p->opts.linger_ms = 3600000;
+    p->opts.send_buffer_bytes = 65536;
+    p->opts.send_hwm_msgs = 200;
+    run(p, be_closed_under_load);
+    CHECK(nth(p, MCQ_EVENT_DISCONNECTED, 0)->reason == MCQ_REASON_LOCAL);
+    CHECK(p->diary.dropped == 0);
+    free(p);
+}
+
 /* --- held back -------------------------------------------------------------------------------- */
 
 /* While so many wait, nothing more is received; each resume takes so many, and none is lost. */
@@ -728,6 +816,9 @@ int main(void)
     killed_comes_again();
     killed_while_it_closes();
     killed_in_one_go_with_a_close();
+    killed_and_sent_to(MCQ_ROUTER);
+    killed_and_sent_to(MCQ_DEALER);
+    closed_under_load();
     a_mark_in_messages(10, 7);
     a_mark_in_messages(1, 1);
     a_mark_in_messages(500, 123);

@@ -172,7 +172,7 @@ static void attach(struct model *m, struct rig_peer *p)
 {
     bool first = m->r->s.peers_up == 0;
     cr_assert_eq(rig_attach(p, NULL), MCQ_REASON_NONE);
-    enter(m, p, UP);
+    enter(m, p, p->pipe.leaving ? OUT : UP);
     m->writable += first ? 1 : 0; /* the first peer is told in any case */
     m->waits = m->waits && !first;
     settle(m);
@@ -181,7 +181,16 @@ static void attach(struct model *m, struct rig_peer *p)
 static void detach(struct model *m, struct rig_peer *p)
 {
     rig_detach(p);
-    enter(m, p, keeps(m, p) ? PENDING : OUT);
+    enter(m, p, keeps(m, p) && !p->pipe.leaving ? PENDING : OUT);
+    settle(m);
+}
+
+/* Until its connection changes, or for good. */
+static void retire(struct model *m, struct rig_peer *p, bool leaves)
+{
+    p->pipe.leaving |= leaves;
+    m->r->s.pattern->retire(&m->r->s, &p->pipe);
+    enter(m, p, OUT);
     settle(m);
 }
 
@@ -213,7 +222,9 @@ static void step(struct model *m, uint64_t *seed)
             attach(m, p);
         return;
     case 3:
-        if (p != NULL && p->pipe.up)
+        if (p != NULL && (roll >> 8) % 8 < 2)
+            retire(m, p, (roll >> 8) % 8 == 0);
+        else if (p != NULL && p->pipe.up)
             detach(m, p);
         return;
     case 4:
