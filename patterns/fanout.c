@@ -334,11 +334,22 @@ static enum mcq_error end_for(struct mcq_psock *s, struct mcq_sub *sub)
     return MCQ_OK;
 }
 
+/* From within a free callback, while a message is given: the pass over the topics wouldn't bear it.
+ */
+static enum mcq_error refuse_nested(struct mcq_psock *s)
+{
+    s->pub.refused = true;
+    s->sender_waits = true;
+    return MCQ_EAGAIN;
+}
+
 enum mcq_error mcq_fanout_change_for(struct mcq_psock *s, struct mcq_pipe *p, bool add,
                                      struct mcq_slice name)
 {
     if (!s->opts->manual)
         return MCQ_ENOTSUP;
+    if (s->pub.busy)
+        return refuse_nested(s);
     struct mcq_sub *sub = sub_find(s, p, name);
     enum mcq_error err = add ? begin_for(s, p, sub, name) : end_for(s, sub);
     if (err == MCQ_ELIMIT)

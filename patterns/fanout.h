@@ -93,7 +93,7 @@ struct mcq_fanout {
     uint64_t seq; /* number of the pass over subscribers begun last */
     bool plain;   /* neither block nor invert_matching: one pass gives */
     bool busy;    /* a message is being given */
-    bool refused; /* another one came meanwhile */
+    bool refused; /* another one, or a subscription, came meanwhile */
 };
 
 /* Slots of PUB and XPUB. close: nothing is left to sweep. */
@@ -110,7 +110,7 @@ bool mcq_fanout_sweep(struct mcq_psock *s);
 enum mcq_reason mcq_fanout_change(struct mcq_psock *s, struct mcq_pipe *p, bool add,
                                   struct mcq_slice topic);
 /* The user does, on its behalf. Errors: MCQ_ENOTSUP (not manual), MCQ_ELIMIT; MCQ_ENOENT if there
- * is nothing to end. */
+ * is nothing to end; MCQ_EAGAIN as mcq_fanout_send has it, from within a free callback. */
 MCQ_MUST_USE enum mcq_error mcq_fanout_change_for(struct mcq_psock *s, struct mcq_pipe *p, bool add,
                                                   struct mcq_slice topic);
 

@@ -342,7 +342,9 @@ MCQ_API void *mcq_peer_user(const struct mcq_sock *sock, struct mcq_peer peer);
 MCQ_API enum mcq_error mcq_peer_set_user(struct mcq_sock *sock, struct mcq_peer peer, void *user);
 
 /* XPUB with `manual`: subscribes the peer to a topic, or ends that, on its behalf; n subscribes
- * count once. Errors: MCQ_ENOTSUP, MCQ_EINVAL, MCQ_ESTALE, MCQ_ELIMIT; unsubscribe MCQ_ENOENT. */
+ * count once. Errors: MCQ_ENOTSUP, MCQ_EINVAL, MCQ_ESTALE, MCQ_ELIMIT; unsubscribe MCQ_ENOENT;
+ * MCQ_EAGAIN from within the free callback of a message that this socket drops while it sends
+ * another, as for sends there: `writable` follows. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_subscribe(struct mcq_sock *sock, struct mcq_peer peer,
                                                        const void *topic, size_t len);
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_unsubscribe(struct mcq_sock *sock,

@@ -304,3 +304,44 @@ Test(xpub, the_handler_may_end_the_peer)
         rig_free(r);
     }
 }
+
+/* --- the end of the user's memory ------------------------------------------------------------ */
+
+static struct rig *nesting;
+static enum mcq_error nested;
+
+static void unsubscribe_in_free(void *data, size_t len, void *hint)
+{
+    (void)data, (void)len, (void)hint;
+    for (uint32_t i = 0; i < nesting->peer_cnt; i++)
+        nested = change_for(nesting->peers[i], false, "t");
+}
+
+/* Dropping an old message calls its owner, who would take the topic away that is being given to. */
+Test(xpub, a_subscription_from_within_a_send_comes_later)
+{
+    static char large[100000] = "t";
+    struct rig *r = rig_of((struct mcq_psock_opts){.slow = MCQ_SLOW_DROP_OLD, .manual = true});
+    struct rig_peer *peers[5];
+    struct mcq_msg m;
+    nesting = r;
+    for (int i = 0; i < 5; i++) {
+        peers[i] = rig_peer_new(r, false, 1);
+        cr_assert_eq(rig_attach(peers[i], NULL), MCQ_REASON_NONE);
+        cr_assert_eq(change_for(peers[i], true, "t"), MCQ_OK);
+    }
+    cr_assert_eq(mcq_buf_msg_external(r->heap, large, sizeof large, unsubscribe_in_free, NULL, &m),
+                 MCQ_OK);
+    cr_assert_eq(r->s.pattern->send(&r->s, NULL, &m), MCQ_OK);
+    mcq_buf_msg_drop(r->heap, &m);
+    uint32_t writable = r->writable_cnt;
+    cr_assert_eq(rig_send(r, NULL, "tnew"), MCQ_OK);
+    cr_assert_eq(nested, MCQ_EAGAIN);
+    cr_assert_eq(r->writable_cnt, writable + 1);
+    for (int i = 0; i < 5; i++) {
+        cr_assert_str_eq(rig_got(peers[i]), "tnew");
+        cr_assert_eq(change_for(peers[i], false, "t"), MCQ_OK);
+    }
+    cr_assert_eq(r->stats.subs_now, 0);
+    rig_free(r);
+}
