@@ -176,7 +176,7 @@ static struct mcq_pipe *make_room(struct mcq_psock *s, size_t len, enum mcq_erro
     *err = p != NULL ? room_for(p, len) : MCQ_EAGAIN;
     if (*err == MCQ_OK)
         return p;
-    if (*err == MCQ_EAGAIN && (s->opts->slow == MCQ_SLOW_BLOCK || longest_full(s) == NULL))
+    if (*err == MCQ_EAGAIN && s->opts->slow == MCQ_SLOW_BLOCK)
         *err = mcq_psock_again(s);
     return NULL;
 }

@@ -18,7 +18,7 @@ struct model {
     bool waits;
     uint32_t writable;
     /* what the policies must have counted */
-    uint64_t hwm, slow, conflated, old;
+    uint64_t hwm, slow, conflated, old, again;
 };
 
 static int active(const struct model *m)
@@ -128,7 +128,7 @@ static enum mcq_error pick_and_put(struct model *m, struct rig_peer *want, struc
         want = victim;
     cr_assert_eq(p, want != NULL ? &want->pipe : NULL);
     if (p == NULL)
-        return err == MCQ_EAGAIN && !blocks(m) && victim != NULL ? rig_send(r, NULL, "x") : err;
+        return err == MCQ_EAGAIN && !blocks(m) ? rig_send(r, NULL, "x") : err;
     err = mcq_pipe_put_bytes(p, "x", 1);
     r->s.pattern->chosen(&r->s, p);
     return err;
@@ -150,6 +150,7 @@ static void check_send(struct model *m, uint64_t roll)
     if (want == NULL) {
         cr_assert_eq(err, MCQ_EAGAIN);
         m->waits = true;
+        m->again++;
         return;
     }
     cr_assert_eq(err, MCQ_OK);
@@ -260,6 +261,7 @@ static void check_counts(const struct model *m)
     cr_assert_eq(r->stats.drops_hwm, m->hwm);
     cr_assert_eq(r->stats.drops_old, m->old);
     cr_assert_eq(r->stats.conflated, m->conflated);
+    cr_assert_eq(r->stats.again, m->again);
     cr_assert_eq(r->dropped[MCQ_REASON_HWM] + r->dropped[MCQ_REASON_SLOW], m->hwm + m->old);
     cr_assert_eq(r->dropped[MCQ_REASON_SLOW], m->slow);
     cr_assert_eq(r->dropped[MCQ_REASON_CONFLATED], m->conflated);
