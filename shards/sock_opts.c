@@ -353,12 +353,42 @@ static enum mcq_error unknown(const char *name, struct mcq_detail *detail)
     return mcq_detail_set(detail, MCQ_ENOTSUP, 0, "%s: here it is %s: %s", name, ours, why);
 }
 
+static size_t option_len(const struct option *opt)
+{
+    switch (opt->kind) {
+    case NUMBER:
+    case NAMED:
+        return sizeof(uint32_t);
+    case BOOL:
+        return sizeof(bool);
+    case BYTES:
+        return sizeof(void *) + sizeof(size_t);
+    case TEXT:
+        return sizeof(void *);
+    }
+    return 0;
+}
+
+/* The struct is as long as its program knows it, which may be of an older version. */
+static enum mcq_error room_check(const struct mcq_sock_opts *opts, const struct option *opt,
+                                 struct mcq_detail *detail)
+{
+    if (opts->size >= opt->at + option_len(opt))
+        return MCQ_OK;
+    return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                          "%s: this program's struct mcq_sock_opts has %zu bytes and no such "
+                          "option: start from its _INIT macro, or build it with this version",
+                          opt->name, opts->size);
+}
+
 enum mcq_error mcq_sock_opts_set(struct mcq_sock_opts *opts, const char *name, const char *value,
                                  struct mcq_detail *detail)
 {
     const struct option *opt = option_of(name);
     if (opt == NULL)
         return unknown(name, detail);
+    if (room_check(opts, opt, detail) != MCQ_OK)
+        return MCQ_EINVAL;
     void *at = field(opts, opt);
     switch (opt->kind) {
     case NUMBER:

@@ -1,3 +1,4 @@
+#include "mem/base.h"
 #include "shards/options.h"
 
 #include <criterion/criterion.h>
@@ -452,6 +453,35 @@ Test(options, set_refuses_what_it_does_not_know)
     set_bad("SNDHWM", "1", MCQ_ENOTSUP, "here it is send_hwm_msgs");
     set_bad("ZMQ_CURVE_SERVER", "1", MCQ_ENOTSUP, "CURVE is not part");
     set_bad("ZMQ_NONSENSE", "1", MCQ_EINVAL, "docs/OPTIONS.md");
+}
+
+/* Of an older program, or of none: what lies behind it isn't the struct's. */
+Test(options, set_stays_inside_the_struct_that_it_is_given)
+{
+    static const char *const names[] = {"tos", "probe", "slow", "device", "welcome"};
+    static const size_t ends[] = {
+        offsetof(struct mcq_sock_opts, tos) + sizeof(uint32_t),
+        offsetof(struct mcq_sock_opts, probe) + sizeof(bool),
+        offsetof(struct mcq_sock_opts, slow) + sizeof(enum mcq_slow),
+        offsetof(struct mcq_sock_opts, device) + sizeof(const char *),
+        offsetof(struct mcq_sock_opts, welcome_len) + sizeof(size_t),
+    };
+    for (size_t i = 0; i < MCQ_CNT_OF(names); i++) {
+        const char *value = i == 1 ? "true" : i == 2 ? "block" : "1";
+        const size_t sizes[] = {0, ends[i] - 1};
+        for (size_t k = 0; k < MCQ_CNT_OF(sizes); k++) {
+            struct mcq_sock_opts o = MCQ_SOCK_OPTS_INIT;
+            o.size = sizes[k];
+            struct mcq_sock_opts before = o;
+            struct mcq_detail detail = {.text = ""};
+            cr_assert_eq(mcq_sock_opts_set(&o, names[i], value, &detail), MCQ_EINVAL);
+            cr_assert_eq(memcmp(&o, &before, sizeof(o)), 0, "%s", names[i]);
+            cr_assert_not_null(strstr(detail.text, "_INIT"));
+        }
+        struct mcq_sock_opts o = MCQ_SOCK_OPTS_INIT;
+        o.size = ends[i];
+        cr_assert_eq(mcq_sock_opts_set(&o, names[i], value, NULL), MCQ_OK, "%s", names[i]);
+    }
 }
 
 Test(options, a_type_takes_its_own_alone)
