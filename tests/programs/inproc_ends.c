@@ -21,7 +21,8 @@ struct end {
     enum mcq_flow flow;
     unsigned long got, sent;
     bool closed;
-    unsigned long left; /* DROPPED because something ended */
+    unsigned long left; /* DROPPED, for whatever reason */
+    uint32_t last;      /* the number that came last */
     void (*on_up)(struct end *e);
 };
 
@@ -62,8 +63,9 @@ static enum mcq_flow on_message(void *ctx, struct mcq_sock *sock, struct mcq_pee
     struct end *e = ctx;
     (void)sock;
     (void)from;
-    (void)msg;
     e->got++;
+    if (msg->len == sizeof(e->last))
+        memcpy(&e->last, msg->data, sizeof(e->last));
     return e->flow;
 }
 
@@ -506,6 +508,175 @@ static bool lonely_came(struct stage *s)
     return s->end[0].closed && s->end[1].got == 12;
 }
 
+/* --- slow receivers --------------------------------------------------------------------------- */
+
+#define NUMBERS 40u
+
+static void slow_open(struct stage *s, enum mcq_slow slow)
+{
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    opts.send_hwm_msgs = 10;
+    opts.slow = slow;
+    opts.reconnect_min_ms = 1;
+    opts.heartbeat_ms = 1; /* there is nobody to be heard */
+    CHECK(mcq_sock_connect(open_end(s, 0, MCQ_PUSH, &opts), NAME, NULL) == MCQ_OK);
+    bind_end(s, 1, MCQ_PULL);
+    s->end[1].flow = MCQ_PAUSE;
+}
+
+static void slow_drop_new(struct stage *s)
+{
+    slow_open(s, MCQ_SLOW_DROP_NEW);
+}
+
+static void slow_drop_old(struct stage *s)
+{
+    slow_open(s, MCQ_SLOW_DROP_OLD);
+}
+
+static void slow_conflate(struct stage *s)
+{
+    slow_open(s, MCQ_SLOW_CONFLATE);
+}
+
+static void slow_disconnect(struct stage *s)
+{
+    slow_open(s, MCQ_SLOW_DISCONNECT);
+}
+
+static void slow_number(struct stage *s)
+{
+    uint32_t nr = (uint32_t)s->end[0].sent + 1;
+    enum mcq_error err = mcq_send_bytes(s->end[0].sock, &nr, sizeof(nr));
+    s->end[0].sent += err == MCQ_OK;
+}
+
+static bool slow_stuck(struct stage *s)
+{
+    return s->end[1].got == 1;
+}
+
+/* More than there is room for, while nobody takes any. */
+static void slow_flood(struct stage *s)
+{
+    struct mcq_peer_stats stats;
+    CHECK(mcq_peer_stats(s->end[1].sock, s->end[1].peer, &stats) == MCQ_OK);
+    CHECK(stats.paused && stats.msgs_in == 1 && stats.bytes_in == 6 && stats.unacked_bytes == 0);
+    while (s->end[0].sent < NUMBERS)
+        slow_number(s);
+    if (mcq_peer_stats(s->end[0].sock, s->end[0].peer, &stats) != MCQ_OK)
+        return; /* the policy is to disconnect */
+    CHECK(stats.msgs_out == 1 && stats.queued_msgs <= 10 && stats.dropped >= NUMBERS - 11);
+    CHECK(stats.queued_msgs + stats.dropped == NUMBERS - 1 && stats.queued_bytes >= 6);
+}
+
+static void slow_resume(struct stage *s)
+{
+    s->end[1].flow = MCQ_CONTINUE;
+    CHECK(mcq_peer_resume(s->end[1].sock, s->end[1].peer) == MCQ_OK);
+}
+
+static bool slow_told(struct stage *s)
+{
+    return s->end[1].got + s->end[0].left == NUMBERS;
+}
+
+static void slow_kept_first(struct stage *s)
+{
+    CHECK(s->end[1].got == 11 && s->end[1].last == 11 && told(s, 0, MCQ_EVENT_SLOW) == 1);
+}
+
+static void slow_kept_last(struct stage *s)
+{
+    CHECK(s->end[1].got == 11 && s->end[1].last == NUMBERS);
+}
+
+static void slow_kept_newest(struct stage *s)
+{
+    CHECK(s->end[1].got == 2 && s->end[1].last == NUMBERS);
+}
+
+/* The eleventh ends the pair; a connect keeps what it has queued, and comes back. */
+static bool slow_came_back(struct stage *s)
+{
+    if (why(s, 1, MCQ_REASON_RESET) == 1)
+        s->end[1].flow = MCQ_CONTINUE;
+    return told(s, 0, MCQ_EVENT_UP) >= 2 && s->end[1].got + s->end[0].left == s->end[0].sent;
+}
+
+static void slow_ended(struct stage *s)
+{
+    uint32_t nr = (uint32_t)s->end[0].sent + 1;
+    while (s->end[0].sent < 12 && mcq_send_bytes(s->end[0].sock, &nr, sizeof(nr)) == MCQ_OK)
+        nr = (uint32_t)++s->end[0].sent + 1;
+}
+
+static void slow_end_counted(struct stage *s)
+{
+    CHECK(why(s, 0, MCQ_REASON_SLOW) == 1 && s->end[0].left >= 1 && s->end[1].got >= 10);
+}
+
+/* --- killed ----------------------------------------------------------------------------------- */
+
+static void kill_here(struct stage *s)
+{
+    CHECK(mcq_peer_kill(s->end[0].sock, s->end[0].peer) == MCQ_OK);
+    CHECK(told(s, 0, MCQ_EVENT_DISCONNECTED) == 0);
+    s->end[1].flow = MCQ_CONTINUE;
+}
+
+static bool killed_accepted(struct stage *s)
+{
+    return told(s, 0, MCQ_EVENT_DISCONNECTED) == 1 && told(s, 1, MCQ_EVENT_UP) == 2;
+}
+
+static void killed_told(struct stage *s)
+{
+    CHECK(why(s, 0, MCQ_REASON_KILLED) == 1 && why(s, 1, MCQ_REASON_RESET) == 1);
+    CHECK(s->end[0].left == 49 && s->end[1].got == 1);
+}
+
+static bool killed_connected(struct stage *s)
+{
+    return told(s, 0, MCQ_EVENT_UP) == 2 && s->end[1].got == 50;
+}
+
+static void killed_whole(struct stage *s)
+{
+    CHECK(why(s, 0, MCQ_REASON_KILLED) == 1 && why(s, 1, MCQ_REASON_RESET) == 1);
+    CHECK(s->end[0].left == 0);
+}
+
+/* A newcomer takes over the identity of a ghost. */
+static void ghost(struct stage *s)
+{
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT, named = MCQ_SOCK_OPTS_INIT;
+    opts.identity_policy = MCQ_IDENTITY_REPLACE;
+    named.identity = "twin";
+    named.identity_len = 4;
+    CHECK(mcq_sock_bind(open_end(s, 0, MCQ_ROUTER, &opts), NAME, NULL) == MCQ_OK);
+    CHECK(mcq_sock_connect(open_end(s, 1, MCQ_DEALER, &named), NAME, NULL) == MCQ_OK);
+    open_end(s, 2, MCQ_DEALER, &named);
+}
+
+static void ghost_replaced(struct stage *s)
+{
+    CHECK(mcq_sock_connect(s->end[2].sock, NAME, NULL) == MCQ_OK);
+}
+
+static bool ghost_gone(struct stage *s)
+{
+    if (told(s, 1, MCQ_EVENT_DISCONNECTED) == 1 && !s->end[1].closed)
+        mcq_sock_close_within(s->end[1].sock, MCQ_NONE); /* else it would come back */
+    return s->end[1].closed && told(s, 2, MCQ_EVENT_UP) == 1;
+}
+
+static void ghost_told(struct stage *s)
+{
+    CHECK(why(s, 0, MCQ_REASON_REPLACED) == 1 && why(s, 1, MCQ_REASON_RESET) == 1);
+    CHECK(mcq_sock_peer_cnt(s->end[0].sock) == 1);
+}
+
 /* --- more than the receiver takes ------------------------------------------------------------- */
 
 static void too_many(struct stage *s)
@@ -634,6 +805,19 @@ static void all_plays(void)
     PLAY("somebody comes late", {lonely_saved, lonely_came});
     PLAY("more frames than it takes", {too_many, too_many_lost}, {too_many_told, at_once});
     PLAY("longer than it takes", {too_long, too_many_lost}, {too_many_told, at_once});
+    PLAY("drop-new", {slow_drop_new, both_up}, {slow_number, slow_stuck}, {slow_flood, at_once},
+         {slow_resume, slow_told}, {slow_kept_first, at_once});
+    PLAY("drop-old", {slow_drop_old, both_up}, {slow_number, slow_stuck}, {slow_flood, at_once},
+         {slow_resume, slow_told}, {slow_kept_last, at_once});
+    PLAY("conflate", {slow_conflate, both_up}, {slow_number, slow_stuck}, {slow_flood, at_once},
+         {slow_resume, slow_told}, {slow_kept_newest, at_once});
+    PLAY("disconnect", {slow_disconnect, both_up}, {slow_number, slow_stuck},
+         {slow_ended, slow_came_back}, {slow_end_counted, at_once});
+    PLAY("killed, accepting", {stuck_accepting, both_up}, {stuck_fill, stuck_paused},
+         {kill_here, killed_accepted}, {killed_told, at_once});
+    PLAY("killed, connecting", {stuck_connecting, both_up}, {stuck_fill, stuck_paused},
+         {kill_here, killed_connected}, {killed_whole, at_once});
+    PLAY("a ghost", {ghost, both_up}, {ghost_replaced, ghost_gone}, {ghost_told, at_once});
     PLAY("closed in UP, accepting", {abrupt_bound_closes, abrupt_closed});
     PLAY("closed in UP, connecting", {abrupt_connected_closes, abrupt_closed});
     PLAY("parted in UP, accepting", {abrupt_bound_parts, abrupt_parted});
@@ -738,8 +922,11 @@ static void chaos_open(struct chaos *c, struct actor *a)
     opts.reconnect_min_ms = 1;
     opts.reconnect_max_ms = 1;
     opts.linger_ms = 3;
+    enum mcq_sock_type type = types[roll(c, 4)];
+    if (type != MCQ_PULL && roll(c, 2) == 0)
+        opts.slow = (enum mcq_slow)roll(c, MCQ_SLOW_DISCONNECT + 1);
     *a = (struct actor){.chaos = c, .diary = calloc(1, sizeof(*a->diary))};
-    CHECK(mcq_sock_open(c->shard, types[roll(c, 4)], &opts, &acting, a, &a->sock, NULL) == MCQ_OK);
+    CHECK(mcq_sock_open(c->shard, type, &opts, &acting, a, &a->sock, NULL) == MCQ_OK);
 }
 
 static void chaos_send(struct chaos *c, struct actor *a)
@@ -781,7 +968,7 @@ static void act(struct chaos *c)
         (void)!mcq_sock_disconnect(a->sock, name, NULL);
         break;
     case 11:
-        (void)mcq_peer_close(a->sock, a->peer);
+        (void)(roll(c, 2) == 0 ? mcq_peer_close : mcq_peer_kill)(a->sock, a->peer);
         break;
     case 12:
         mcq_sock_close_within(a->sock, roll(c, 2) == 0 ? MCQ_NONE : 2);
