@@ -64,7 +64,7 @@ enum mcq_reason {
     MCQ_REASON_RESET,        /* connection reset, or refused, or unreachable */
     MCQ_REASON_PROTOCOL,     /* the peer broke ZMTP; offset = byte of its stream, detail = what */
     MCQ_REASON_HANDSHAKE,    /* not completed before its deadline */
-    MCQ_REASON_INCOMPATIBLE, /* socket types or mechanisms that may not meet */
+    MCQ_REASON_INCOMPATIBLE, /* socket types, mechanisms or versions that may not meet */
     MCQ_REASON_PEER_ERROR,   /* the peer sent ERROR; detail = its reason text */
     MCQ_REASON_IDENTITY,     /* its identity is taken */
     MCQ_REASON_HEARTBEAT,    /* silent longer than agreed */
@@ -102,7 +102,7 @@ struct mcq_event {
     enum mcq_error error;
     int os_errno;
     uint64_t offset; /* bytes of the peer's stream before the fault */
-    uint64_t cnt;    /* DROPPED: messages */
+    uint64_t cnt;    /* DROPPED, SLOW: messages */
     uint64_t retry_ns;
     struct mcq_report report; /* DISCONNECTED */
 };

@@ -106,7 +106,9 @@ struct mcq_sock_opts {
     uint32_t subs_sock_max;       /* of all peers of this socket [what the shard has room for] */
     uint32_t subs_sock_max_bytes; /* the same in bytes [64 MiB] */
 
-    /* --- connections */
+    /* --- connections. Heartbeats: a peer that its user has paused is not listened to, so its
+     * silence isn't held against it; but its own PINGs wait behind what it has sent, and if it
+     * beats, it may take us for dead: pause for less than its patience. */
     uint32_t connect_timeout_ms;   /* until the transport is up [handshake_ms] */
     bool stop_on_refused;          /* a connect that is refused is not tried again: its link ends */
     uint32_t heartbeat_ms;         /* ZMTP 3: PING after so long without input or output [none] */
