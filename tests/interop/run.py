@@ -24,6 +24,7 @@ import flow  # noqa: F401
 import lifecycle  # noqa: F401
 import pubsub  # noqa: F401
 import routing  # noqa: F401
+import proxy  # noqa: F401
 import options  # noqa: F401
 import refusal  # noqa: F401
 import hostile  # noqa: F401

@@ -1,11 +1,16 @@
 /* mcq-proxy: two sockets joined, from the shell. proxy_options_parse has the manual. */
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "control.h"
 #include "options.h"
+
+#define WARNINGS_MAX   20u /* lines about peers in a period, of WARN_PERIOD_NS */
+#define WARN_PERIOD_NS UINT64_C(1000000000)
 
 struct relay {
     const struct proxy_options *options;
@@ -13,6 +18,9 @@ struct relay {
     struct mcq_proxy *proxy; /* NULL: not open, or closed */
     struct control control;
     struct mcq_timer *timer; /* NULL without --stats */
+    uint64_t warn_ns;        /* when the period began */
+    uint64_t untold;
+    unsigned warnings; /* of this period */
 };
 
 /* --- What is told ---------------------------------------------------------------------------- */
@@ -34,8 +42,34 @@ static void print_stats(const struct relay *relay)
     fflush(stdout);
 }
 
-static void warn(const char *side, const struct mcq_event *event)
+/* What peers do is told as often as they do it: that must not fill a disk, nor stop us by a pipe
+ * that nobody reads. */
+static bool may_warn(struct relay *relay)
 {
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    uint64_t now_ns = mcq_shard_now(relay->shard);
+    if (now_ns - relay->warn_ns >= WARN_PERIOD_NS) {
+        relay->warn_ns = now_ns;
+        relay->warnings = 0;
+    }
+    if (relay->warnings++ < WARNINGS_MAX && poll(&out, 1, 0) == 1)
+        return true;
+    relay->untold++;
+    return false;
+}
+
+static void own_up(struct relay *relay)
+{
+    if (relay->untold > 0)
+        fprintf(stderr, "mcq-proxy: %" PRIu64 " more were not told\n", relay->untold);
+    relay->untold = 0;
+}
+
+static void warn(struct relay *relay, const char *side, const struct mcq_event *event)
+{
+    if (!may_warn(relay))
+        return;
+    own_up(relay);
     fprintf(stderr, "mcq-proxy: %s: %s %s: %s", side, mcq_event_name(event->kind), event->endpoint,
             mcq_reason_name(event->reason));
     if (event->cnt > 0)
@@ -80,9 +114,9 @@ static bool is_worth_telling(const struct mcq_event *event)
 static void on_event(void *ctx, struct mcq_proxy *proxy, struct mcq_sock *sock,
                      const struct mcq_event *event)
 {
-    (void)ctx;
     if (is_worth_telling(event))
-        warn(side_names[sock == mcq_proxy_front(proxy)  ? SIDE_FRONT
+        warn(ctx,
+             side_names[sock == mcq_proxy_front(proxy)  ? SIDE_FRONT
                         : sock == mcq_proxy_back(proxy) ? SIDE_BACK
                                                         : SIDE_CAPTURE],
              event);
@@ -101,6 +135,7 @@ static void on_closed(void *ctx, struct mcq_proxy *proxy)
 {
     struct relay *relay = ctx;
     (void)proxy;
+    own_up(relay);
     if (relay->timer != NULL) {
         print_stats(relay);
         mcq_timer_close(relay->timer);
