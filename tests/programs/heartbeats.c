@@ -1,5 +1,6 @@
-/* Heartbeats over real connections: a silent peer ends, one that speaks in bytes doesn't, nor one
- * whose user has paused it; and the PINGs between large messages. */
+/* Heartbeats over real connections: a silent peer ends, by our patience or by its own word, one
+ * that speaks in bytes doesn't, nor one whose user has paused it; and the PINGs between large
+ * messages. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct beat {
     atomic_ulong ready, got, resumes;
     uint32_t timeout_ms, ttl_ms;
     bool pause;
+    bool quiet; /* without heartbeats of our own */
     uint8_t *memory;
 };
 
@@ -59,7 +61,7 @@ static int start(struct mcq_shard *shard, void *arg)
 {
     struct beat *b = arg;
     struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
-    opts.heartbeat_ms = PERIOD_MS;
+    opts.heartbeat_ms = b->quiet ? MCQ_NONE : PERIOD_MS;
     opts.heartbeat_timeout_ms = b->timeout_ms;
     opts.heartbeat_ttl_ms = b->ttl_ms;
     opts.recv_hwm_bytes = RECV_HWM;
@@ -133,6 +135,40 @@ static void silence(void)
     CHECK(stats.proto.pings_out == 1 && stats.proto.heartbeats_expired == 1);
     CHECK(b->diary.reasons[MCQ_REASON_HEARTBEAT] == 1);
     CHECK(stats.disconnects[MCQ_REASON_HEARTBEAT] == 1);
+    mcq_diary_end(&b->diary);
+    free(b);
+}
+
+/* --- a promise ------------------------------------------------------------------------------- */
+
+/* Who has said how long its silence may last is taken at its word, whatever we do ourselves. */
+static void *promise(void *arg)
+{
+    struct beat *b = arg;
+    struct mcq_text ping = {NULL, 0, 0}, body = {NULL, 0, 0};
+    unsigned flags = 0;
+    int fd = meet(b);
+    mcq_raw_command(&ping, "PING", "\0\1!", 3);
+    CHECK(mcq_raw_write(fd, ping.ptr, ping.len));
+    CHECK(mcq_raw_next(fd, &flags, &body) && flags == MCQ_RAW_COMMAND && body.len == 6);
+    CHECK(memcmp(body.ptr, "\4PONG!", 6) == 0);
+    CHECK(!mcq_raw_next(fd, &flags, &body));
+    CHECK(mcq_trial_wait(&b->diary.cnt[MCQ_EVENT_DISCONNECTED], 1));
+    CHECK(mcq_post(b->shard, close_sock, b) == MCQ_OK);
+    mcq_raw_close(fd);
+    mcq_text_fini(&ping);
+    mcq_text_fini(&body);
+    return NULL;
+}
+
+static void promises(void)
+{
+    struct beat *b = calloc(1, sizeof(*b));
+    b->quiet = true;
+    const struct mcq_trial trial = {"promises", mcq_trial_opts(), start, promise, b};
+    struct mcq_shard_stats stats = mcq_trial_run(&trial);
+    CHECK(stats.proto.pings_out == 0 && stats.proto.heartbeats_expired == 1);
+    CHECK(b->diary.reasons[MCQ_REASON_HEARTBEAT] == 1);
     mcq_diary_end(&b->diary);
     free(b);
 }
@@ -290,6 +326,7 @@ static void large(void)
 int main(void)
 {
     silence();
+    promises();
     dripping();
     paused();
     large();
