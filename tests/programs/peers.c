@@ -9,8 +9,9 @@
 #include "tests/support/raw.h"
 #include "tests/support/trial.h"
 
-#define TURNS  20u
-#define EVENTS 128u
+#define TURNS    20u
+#define EVENTS   128u
+#define MARK_LEN 18u
 
 struct peers {
     const char *name;
@@ -534,29 +535,55 @@ static void closed_under_load(void)
 
 /* --- held back -------------------------------------------------------------------------------- */
 
+/* A PUSH, of ZMTP 1.0 if that is met. */
+static int push_open(const struct peers *p)
+{
+    char signature[10];
+    if (p->opts.zmtp_min != MCQ_ZMTP_1_0)
+        return mcq_raw_open(p->endpoint, "PUSH");
+    int fd = mcq_raw_connect(p->endpoint, 0);
+    CHECK(fd >= 0 && mcq_raw_write(fd, "\1\0", 2) && mcq_raw_read(fd, signature, 10));
+    return fd;
+}
+
+/* Of 16 bytes, 18 with their header in either framing. */
+static void push_numbered(const struct peers *p, int fd, uint32_t first, uint32_t cnt)
+{
+    char frame[MARK_LEN] = {17, 0};
+    if (p->opts.zmtp_min != MCQ_ZMTP_1_0) {
+        write_numbered(fd, first, cnt, MARK_LEN - 2);
+        return;
+    }
+    for (uint32_t n = first; n < first + cnt; n++) {
+        memcpy(frame + 2, &n, sizeof(n));
+        CHECK(mcq_raw_write(fd, frame, MARK_LEN));
+    }
+}
+
 /* While so many wait, nothing more is received; each resume takes so many, and none is lost. */
 static void *push_against_a_mark(void *arg)
 {
     struct peers *p = arg;
     uint32_t hwm = p->opts.recv_hwm_msgs;
     mcq_trial_wait(&p->ready, 1);
-    int fd = mcq_raw_open(p->endpoint, "PUSH");
-    write_numbered(fd, 0, p->take + hwm, 16);
+    int fd = push_open(p);
+    push_numbered(p, fd, 0, p->take + hwm);
     CHECK(mcq_trial_wait(&p->got, p->take));
     do { /* all of it may have come in pieces, the last by a receive that was begun in time */
         await_acked(fd);
         look_now(p);
-    } while (p->stats.waiting_bytes < hwm * 18);
-    CHECK(p->stats.paused && p->stats.msgs_in == p->take && p->stats.waiting_bytes == hwm * 18);
+    } while (p->stats.waiting_bytes < hwm * MARK_LEN);
+    CHECK(p->stats.paused && p->stats.msgs_in == p->take &&
+          p->stats.waiting_bytes == hwm * MARK_LEN);
     /* The receive under way from before is being taken back: it may still get something. */
-    write_numbered(fd, p->take + hwm, 1, 16);
+    push_numbered(p, fd, p->take + hwm, 1);
     await_acked(fd);
     some_turns(p);
-    write_numbered(fd, p->take + hwm + 1, hwm, 16);
+    push_numbered(p, fd, p->take + hwm + 1, hwm);
     await_acked(fd);
     some_turns(p);
     look_now(p);
-    CHECK(p->stats.waiting_bytes <= (hwm + 1) * 18);
+    CHECK(p->stats.waiting_bytes <= (hwm + 1) * MARK_LEN);
     uint32_t all = p->take + 2 * hwm + 1;
     for (uint32_t want = 2 * p->take; want <= all; want += p->take) {
         post(p, resume_peer);
@@ -574,9 +601,10 @@ static void *push_against_a_mark(void *arg)
     return NULL;
 }
 
-static void a_mark_in_messages(uint32_t hwm, unsigned take)
+static void a_mark_in_messages(uint32_t zmtp_min, uint32_t hwm, unsigned take)
 {
     struct peers *p = peers_new("a high-water mark in messages", MCQ_PULL);
+    p->opts.zmtp_min = zmtp_min;
     p->opts.recv_hwm_msgs = hwm;
     p->take = take;
     struct mcq_shard_stats stats = run(p, push_against_a_mark);
@@ -819,9 +847,12 @@ int main(void)
     killed_and_sent_to(MCQ_ROUTER);
     killed_and_sent_to(MCQ_DEALER);
     closed_under_load();
-    a_mark_in_messages(10, 7);
-    a_mark_in_messages(1, 1);
-    a_mark_in_messages(500, 123);
+    a_mark_in_messages(MCQ_ZMTP_2_0, 10, 7);
+    a_mark_in_messages(MCQ_ZMTP_1_0, 10, 7);
+    a_mark_in_messages(MCQ_ZMTP_2_0, 1, 1);
+    a_mark_in_messages(MCQ_ZMTP_1_0, 1, 1);
+    a_mark_in_messages(MCQ_ZMTP_2_0, 500, 123);
+    a_mark_in_messages(MCQ_ZMTP_1_0, 500, 123);
     slow_within_linger(MCQ_PUSH, 20000, 0);
     slow_within_linger(MCQ_DEALER, 20000, 0);
     slow_within_linger(MCQ_PUB, 20000, 0);
