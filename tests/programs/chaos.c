@@ -24,8 +24,8 @@
 #define EXTERN_LEN 40000u
 #define LEN_MAX    300000u
 #define TICK_NS    300000u
-#define ALL        19u /* actions */
-#define SENDS      5u  /* the first of `actions` */
+#define ALL        24u /* actions */
+#define SENDS      7u  /* the first of `actions`: what a free callback may do */
 #define WEIGHT_MAX 48u
 #define END_S      20u /* what the watchdog gives for the end */
 
@@ -56,7 +56,8 @@ struct run {
     uint32_t sock_cnt, ipc_cnt, external_cnt;
     struct mcq_peer peers[PEERS];
     struct mcq_msg kept[KEPT];
-    char endpoints[MCQ_PUSH + 1][ENDPOINTS][64];
+    uint64_t told; /* messages of DROPPED */
+    char endpoints[MCQ_XSUB + 1][ENDPOINTS][64];
     struct external externals[EXTERNALS];
 };
 
@@ -94,7 +95,8 @@ static const char *pick_endpoint(enum mcq_sock_type type)
     static const enum mcq_sock_type mates[] = {
         [MCQ_PAIR] = MCQ_PAIR,  [MCQ_PUB] = MCQ_SUB,    [MCQ_SUB] = MCQ_PUB,
         [MCQ_REQ] = MCQ_REP,    [MCQ_REP] = MCQ_DEALER, [MCQ_DEALER] = MCQ_ROUTER,
-        [MCQ_ROUTER] = MCQ_REQ, [MCQ_PULL] = MCQ_PUSH,  [MCQ_PUSH] = MCQ_PULL};
+        [MCQ_ROUTER] = MCQ_REQ, [MCQ_PULL] = MCQ_PUSH,  [MCQ_PUSH] = MCQ_PULL,
+        [MCQ_XPUB] = MCQ_SUB,   [MCQ_XSUB] = MCQ_XPUB};
     if (!one_in(10))
         type = mates[type];
     const char *text = run.endpoints[type][pick(ENDPOINTS)];
@@ -220,7 +222,19 @@ CALL(mark_peer, mcq_peer_set_user(at.sock, at.peer, at.sock))
 CALL(close_peer, mcq_peer_close(at.sock, at.peer))
 CALL(move_tick,
      (mcq_timer_arm(run.tick, mcq_shard_now(mcq_sock_shard(at.sock)) + pick(TICK_NS)), MCQ_OK))
+CALL(kill_peer, mcq_peer_kill(at.sock, at.peer))
+CALL(close_within, (mcq_sock_close_within(at.sock, one_in(2) ? 30 : MCQ_NONE), MCQ_OK))
+CALL(subscribe_peer, mcq_peer_subscribe(at.sock, at.peer, body, pick(600)))
+CALL(unsubscribe_peer, mcq_peer_unsubscribe(at.sock, at.peer, body, pick(600)))
 CALL(post, mcq_post(mcq_sock_shard(at.sock), on_post, NULL))
+
+static void look_at(struct spot at)
+{
+    struct mcq_peer_stats s;
+    if (tried(mcq_peer_stats(at.sock, at.peer, &s)) != MCQ_OK)
+        return;
+    CHECK((s.queued_msgs == 0) <= (s.queued_bytes == 0) && s.slow <= (s.slow_cnt != 0));
+}
 
 static struct {
     void (*fn)(struct spot at);
@@ -231,6 +245,8 @@ static struct {
                {send_kept, 24, 0},
                {send_external, 24, 0},
                {send_reserved, 24, 0},
+               {subscribe_peer, 4, 0},
+               {unsubscribe_peer, 4, 0},
                {close_sock, 1, 0},
                {bind_one, 1, 0},
                {unbind, 1, 0},
@@ -241,6 +257,9 @@ static struct {
                {unsubscribe, 4, 0},
                {resume, 4, 0},
                {close_peer, 2, 0},
+               {kill_peer, 2, 0},
+               {close_within, 1, 0},
+               {look_at, 4, 0},
                {find_peer, 4, 0},
                {mark_peer, 4, 0},
                {move_tick, 4, 0},
@@ -274,6 +293,13 @@ static bool as_sent(const void *data, size_t len)
     return len <= LEN_MAX && (len == 0 || memcmp(data, body, len) == 0);
 }
 
+/* Or of the length of the number that a REQ with req_correlate puts before its request, which is
+ * sent on from anywhere. */
+static bool is_ours(struct mcq_frame f)
+{
+    return f.len == 4 || as_sent(f.data, f.len);
+}
+
 static enum mcq_flow on_message(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
                                 struct mcq_msg *msg)
 {
@@ -281,7 +307,7 @@ static enum mcq_flow on_message(void *ctx, struct mcq_sock *sock, struct mcq_pee
     bool right = true;
     (void)ctx;
     for (uint32_t i = 0; i < mcq_msg_frame_cnt(msg); i++)
-        right = right && as_sent(mcq_msg_frame(msg, i).data, mcq_msg_frame(msg, i).len);
+        right = right && is_ours(mcq_msg_frame(msg, i));
     CHECK(right);
     if (one_in(4) && tried(mcq_msg_keep(run.shard, msg, &kept)) == MCQ_OK)
         keep(pick(KEPT), kept);
@@ -310,6 +336,7 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
 {
     struct slot *s = ctx;
     mcq_diary_add(&s->diary, event);
+    run.told += event->kind == MCQ_EVENT_DROPPED ? event->cnt : 0;
     act(event->kind == MCQ_EVENT_DROPPED ? DROPPED : EVENT, ALL, sock, event->peer);
 }
 
@@ -336,6 +363,39 @@ static void on_closed(void *ctx, struct mcq_sock *sock)
 
 /* --- a run ----------------------------------------------------------------------------------- */
 
+static bool publishes(enum mcq_sock_type type)
+{
+    return type == MCQ_PUB || type == MCQ_XPUB;
+}
+
+static enum mcq_slow some_slow(enum mcq_sock_type type)
+{
+    if (type == MCQ_SUB || type == MCQ_PULL || type == MCQ_REQ)
+        return MCQ_SLOW_BLOCK;
+    enum mcq_slow slow = (enum mcq_slow)pick(MCQ_SLOW_DISCONNECT + 1);
+    return type == MCQ_REP && slow == MCQ_SLOW_BLOCK ? MCQ_SLOW_DEFAULT : slow;
+}
+
+static void some_pattern_opts(enum mcq_sock_type type, struct mcq_sock_opts *opts)
+{
+    opts->slow = some_slow(type);
+    opts->immediate = one_in(4);
+    opts->stop_on_refused = one_in(8);
+    opts->recv_hwm_msgs = one_in(3) ? 1 + pick(5) : 0;
+    opts->req_correlate = type == MCQ_REQ && one_in(3);
+    opts->req_relaxed = type == MCQ_REQ && one_in(3);
+    opts->router_mandatory = type == MCQ_ROUTER && one_in(2);
+    if (type == MCQ_ROUTER && one_in(2))
+        opts->identity_policy = MCQ_IDENTITY_REPLACE;
+    opts->probe = (type == MCQ_ROUTER || type == MCQ_DEALER || type == MCQ_REQ) && one_in(3);
+    opts->verbose = type == MCQ_XPUB && one_in(3);
+    opts->verboser = type == MCQ_XPUB && one_in(3);
+    opts->manual = type == MCQ_XPUB && one_in(2);
+    opts->invert_matching = (publishes(type) || type == MCQ_SUB) && one_in(6);
+    opts->welcome = body;
+    opts->welcome_len = publishes(type) && one_in(3) ? pick(MCQ_WELCOME_LEN_MAX) : 0;
+}
+
 static struct mcq_sock_opts some_opts(enum mcq_sock_type type)
 {
     struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
@@ -352,6 +412,7 @@ static struct mcq_sock_opts some_opts(enum mcq_sock_type type)
     opts.identity = body;
     if (type == MCQ_REQ || type == MCQ_DEALER || type == MCQ_ROUTER)
         opts.identity_len = one_in(4) ? 1 + pick(6) : 0;
+    some_pattern_opts(type, &opts);
     return opts;
 }
 
@@ -362,7 +423,7 @@ static void open_one(void)
     .closed = on_closed
     static const struct mcq_sock_handlers handlers[] = {
         {.message = on_message, REST}, {.messages = on_messages, REST}, {REST}};
-    enum mcq_sock_type type = (enum mcq_sock_type)(MCQ_PAIR + pick(MCQ_PUSH));
+    enum mcq_sock_type type = (enum mcq_sock_type)(MCQ_PAIR + pick(MCQ_XSUB));
     const struct mcq_sock_opts opts = some_opts(type);
     const struct mcq_sock_handlers *h = &handlers[one_in(10) ? 2 : pick(2)];
     struct slot *s = &run.slots[pick(SOCKS)];
@@ -406,6 +467,13 @@ static int start(struct mcq_shard *shard, void *arg)
     return 0;
 }
 
+/* Whatever is dropped is told, and counted once. */
+static uint64_t dropped(const struct mcq_pattern_stats *s)
+{
+    return s->drops_hwm + s->drops_no_peer + s->drops_pattern + s->drops_end + s->drops_old +
+           s->conflated;
+}
+
 static void run_seed(uint64_t seed, unsigned secs, enum mcq_idle idle)
 {
     char name[64];
@@ -420,6 +488,7 @@ static void run_seed(uint64_t seed, unsigned secs, enum mcq_idle idle)
     trial.opts.connections_max = one_in(4) ? 64 : 256;
     struct mcq_shard_stats s = mcq_trial_run(&trial); /* checks the log, peers and large blocks */
     CHECK(run.sock_cnt == 0 && s.loop.conns_now == 0 && s.pattern.subs_now == 0);
+    CHECK(dropped(&s.pattern) == run.told && s.pattern.slow_enters == s.pattern.slow_leaves);
     for (uint32_t i = 0; i < run.external_cnt; i++)
         CHECK(run.externals[i].frees == 1);
     printf("# %s: %" PRIu64 " messages, %" PRIu64 " handshakes, %u external\n", name,
