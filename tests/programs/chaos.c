@@ -188,6 +188,8 @@ static void bind_one(struct spot at)
     unsigned pid = (unsigned)getpid();
     char text[64];
     if (one_in(4))
+        snprintf(text, sizeof(text), "inproc://%u", run.ipc_cnt++);
+    else if (one_in(4))
         snprintf(text, sizeof(text), "ipc://@mcq-chaos-%u-%u", pid, run.ipc_cnt++);
     else
         snprintf(text, sizeof(text), "tcp://127.%u.%u.%u:0", 64 + (pid >> 16 & 63), pid >> 8 & 255,
