@@ -51,13 +51,6 @@ static void on_timer(void *ctx, struct mcq_timer *timer)
     go_on(&proxy->back);
 }
 
-/* There may be room at side again. */
-static void roomy(struct mcq_proxy_side *side)
-{
-    side->full = false;
-    go_on(side->other);
-}
-
 /* --- passing on ---------------------------------------------------------------------------- */
 
 /* m as it went out; the views are good until the handler returns. */
@@ -160,8 +153,10 @@ static size_t on_messages(void *ctx, struct mcq_sock *sock, struct mcq_peer from
 
 static void on_writable(void *ctx, struct mcq_sock *sock)
 {
+    struct mcq_proxy_side *side = ctx;
     (void)sock;
-    roomy(ctx);
+    side->full = false;
+    go_on(side->other);
 }
 
 static void tell(struct mcq_proxy *proxy, struct mcq_sock *sock, const struct mcq_event *event)
@@ -170,16 +165,13 @@ static void tell(struct mcq_proxy *proxy, struct mcq_sock *sock, const struct mc
         proxy->opts.event(proxy->opts.ctx, proxy, sock, event);
 }
 
-/* A peer that goes waits no more, and may be the one that others have waited for. */
+/* A peer that goes waits no more. */
 static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
 {
     struct mcq_proxy_side *side = ctx;
-    if (event->kind == MCQ_EVENT_DISCONNECTED) {
-        struct mcq_link *link = link_of(sock, event->peer);
-        if (link != NULL)
-            mcq_node_unlink(&link->proxy_node);
-        roomy(side);
-    }
+    struct mcq_link *link = link_of(sock, event->peer);
+    if (event->kind == MCQ_EVENT_DISCONNECTED && link != NULL)
+        mcq_node_unlink(&link->proxy_node);
     tell(side->proxy, sock, event);
 }
 

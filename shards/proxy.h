@@ -2,7 +2,7 @@
  *
  *      a message of the front --> send on the back: taken    --> counted, a copy to capture
  *                                                   full     --> its peer waits in `held`
- *      `writable` of the back, or a peer of it came or went --> those in `held` go on, a few a turn
+ *      `writable` of the back --> those in `held` go on, a few a turn
  *
  * and the same from back to front. Who waits longest goes on first; one that has got nothing
  * through keeps its place. ROUTER delivers without identity: it is put in front of what goes to the

@@ -242,7 +242,10 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
 {
     struct talk *t = ctx;
     bool asks = sock == t->asker;
-    mcq_diary_add(asks ? &t->ask_diary : &t->answer_diary, event);
+    struct mcq_diary *diary = asks ? &t->ask_diary : &t->answer_diary;
+    mcq_diary_add(diary, event);
+    if (event->kind == MCQ_EVENT_ACCEPTED)
+        CHECK(diary->cnt[MCQ_EVENT_LISTENING] == 1);
     if (event->kind < MCQ_EVENT_REFUSED)
         CHECK(strcmp(event->endpoint, NAME) == 0);
     if (event->kind != MCQ_EVENT_UP)

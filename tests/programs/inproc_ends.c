@@ -447,7 +447,7 @@ static void stuck_close_at_once(struct stage *s)
 /* In time, what is queued still goes. */
 static void stuck_close_and_resume(struct stage *s)
 {
-    mcq_sock_close_within(s->end[0].sock, 5000);
+    mcq_sock_close_within(s->end[0].sock, 60000); /* longer than a trial may take */
     s->end[1].flow = MCQ_CONTINUE;
     CHECK(mcq_peer_resume(s->end[1].sock, s->end[1].peer) == MCQ_OK);
 }
@@ -499,7 +499,7 @@ static void lonely_saved(struct stage *s)
 {
     connect_end(s, 0, MCQ_PUSH);
     send_some(&s->end[0], 12);
-    mcq_sock_close_within(s->end[0].sock, 5000);
+    mcq_sock_close_within(s->end[0].sock, 60000);
     bind_end(s, 1, MCQ_PULL);
 }
 

@@ -714,6 +714,151 @@ static void wire(const char *name, unsigned over, enum mcq_sock_type front, enum
     CHECK(w.stats.captured == 2 * WIRED && w.stats.capture_dropped == 0);
 }
 
+/* --- many who wait ---------------------------------------------------------------------------- */
+
+#define CROWD 40u /* more than go on in one turn */
+
+struct crowd {
+    struct stand stand;
+    struct mcq_sock *pushers[CROWD], *puller;
+    unsigned got, phase, quiet;
+    bool up;
+};
+
+static enum mcq_flow crowd_take(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                                struct mcq_msg *msg)
+{
+    struct crowd *c = ctx;
+    (void)sock;
+    (void)from;
+    CHECK(msg->len == 3 && c->phase == 3);
+    c->got++;
+    return MCQ_CONTINUE;
+}
+
+static void crowd_up(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
+{
+    struct crowd *c = ctx;
+    (void)sock;
+    c->up |= event->kind == MCQ_EVENT_UP;
+}
+
+static const struct mcq_sock_handlers crowd_pushing = {.message = NULL};
+static const struct mcq_sock_handlers crowd_pulling = {.message = crowd_take, .event = crowd_up};
+
+/* Nobody takes anything: each is held once, and not tried again and again. Then there is somebody,
+ * but the proxy is paused. Then all go on, though nothing but their turn calls them. */
+static void crowd_tick(void *ctx, struct mcq_timer *timer)
+{
+    struct crowd *c = ctx;
+    struct mcq_proxy_stats stats = stats_of(&c->stand);
+    CHECK(stats.to_back.pauses <= CROWD && (c->phase == 3 || stats.to_back.msgs == 0));
+    bool done = c->phase == 0   ? stats.to_back.pauses == CROWD
+                : c->phase == 2 ? c->up
+                                : c->phase == 1 || c->got == CROWD;
+    c->quiet = done ? c->quiet + 1 : 0;
+    if (c->quiet == 20) {
+        c->quiet = 0;
+        c->phase++;
+        if (c->phase == 1)
+            mcq_proxy_pause(c->stand.proxy);
+        if (c->phase == 2)
+            c->puller = connect_to(&c->stand, MCQ_PULL, c->stand.back, NULL, &crowd_pulling, c);
+        if (c->phase == 3)
+            mcq_proxy_resume(c->stand.proxy);
+    }
+    if (c->phase == 4) {
+        mcq_timer_close(timer);
+        mcq_stop(c->stand.shard);
+        return;
+    }
+    mcq_timer_arm(timer, mcq_shard_now(c->stand.shard) + 50 * US);
+}
+
+static int crowd_start(struct mcq_shard *shard, void *arg)
+{
+    struct crowd *c = arg;
+    struct mcq_proxy_opts opts = MCQ_PROXY_OPTS_INIT;
+    c->stand.shard = shard;
+    opts.front = MCQ_PULL;
+    opts.back = MCQ_PUSH;
+    stand_open(&c->stand, &opts);
+    for (unsigned i = 0; i < CROWD; i++) {
+        c->pushers[i] = connect_to(&c->stand, MCQ_PUSH, c->stand.front, NULL, &crowd_pushing, c);
+        CHECK(mcq_send_bytes(c->pushers[i], "one", 3) == MCQ_OK);
+    }
+    CHECK(mcq_timer_open(shard, crowd_tick, c, &c->stand.timer) == MCQ_OK);
+    mcq_timer_arm(c->stand.timer, 0);
+    return 0;
+}
+
+static void crowd(unsigned over)
+{
+    struct crowd c = {.stand = {.over = over}};
+    run("many who wait", crowd_start, &c.stand);
+    CHECK(c.got == CROWD && c.phase == 4);
+}
+
+/* --- by reference ----------------------------------------------------------------------------- */
+
+#define SHARED_LEN 500000u
+
+/* The same memory there and back, through both sockets of the proxy. */
+struct shared {
+    struct stand stand;
+    struct mcq_sock *asker, *echoer;
+    char *body;
+    unsigned there, back, freed;
+};
+
+static void shared_freed(void *data, size_t len, void *hint)
+{
+    struct shared *s = hint;
+    CHECK(data == s->body && len == SHARED_LEN);
+    s->freed++;
+}
+
+static enum mcq_flow shared_take(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                                 struct mcq_msg *msg)
+{
+    struct shared *s = ctx;
+    struct mcq_frame last = mcq_msg_frame(msg, mcq_msg_frame_cnt(msg) - 1);
+    CHECK(last.data == s->body && last.len == SHARED_LEN && s->freed == 0);
+    if (sock == s->echoer) {
+        s->there++;
+        CHECK(mcq_send_to(sock, from, msg) == MCQ_OK);
+        return MCQ_CONTINUE;
+    }
+    s->back++;
+    mcq_stop(s->stand.shard);
+    return MCQ_CONTINUE;
+}
+
+static const struct mcq_sock_handlers shared_handlers = {.message = shared_take};
+
+static int shared_start(struct mcq_shard *shard, void *arg)
+{
+    struct shared *s = arg;
+    struct mcq_proxy_opts opts = MCQ_PROXY_OPTS_INIT;
+    struct mcq_msg body;
+    s->stand.shard = shard;
+    opts.front = MCQ_ROUTER;
+    opts.back = MCQ_DEALER;
+    stand_open(&s->stand, &opts);
+    s->echoer = connect_to(&s->stand, MCQ_DEALER, s->stand.back, NULL, &shared_handlers, s);
+    s->asker = connect_to(&s->stand, MCQ_DEALER, s->stand.front, NULL, &shared_handlers, s);
+    CHECK(mcq_msg_from_memory(shard, s->body, SHARED_LEN, shared_freed, s, &body) == MCQ_OK);
+    return mcq_send(s->asker, &body) == MCQ_OK ? 0 : 1;
+}
+
+static void shared(void)
+{
+    struct shared s = {.stand = {.over = 1}, .body = malloc(SHARED_LEN)};
+    run("by reference", shared_start, &s.stand);
+    CHECK(s.there == 1 && s.back == 1 && s.freed == 1);
+    free(s.body);
+}
+
 /* --- a client that takes nothing -------------------------------------------------------------- */
 
 /* Its replies fill the way back, so that another's wait behind them, until it goes. */
@@ -915,8 +1060,10 @@ int main(void)
         forwarder(over);
         wire("a wire", over, MCQ_PAIR, MCQ_PAIR, MCQ_PAIR, MCQ_PAIR);
         wire("a queue's capture", over, MCQ_ROUTER, MCQ_DEALER, MCQ_DEALER, MCQ_DEALER);
+        crowd(over);
         clogged(over);
     }
+    shared();
     misuse();
     many();
     return mcq_trial_end();
