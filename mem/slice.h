@@ -32,6 +32,62 @@ static inline bool mcq_slice_equal(struct mcq_slice a, struct mcq_slice b)
     return a.len == b.len && (a.len == 0 || __builtin_memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/* The 8 bytes from pos on as a number, zeroes past the end: where two of them differ, the numbers
+ * compare as the bytes do. */
+static inline uint64_t mcq_slice_head(struct mcq_slice s, size_t pos)
+{
+    uint64_t raw;
+    uint32_t half[2];
+    if (MCQ_LIKELY(pos + 8 <= s.len)) {
+        __builtin_memcpy(&raw, s.ptr + pos, 8);
+        return __builtin_bswap64(raw);
+    }
+    if (pos >= s.len)
+        return 0;
+    size_t left = s.len - pos;
+    unsigned past = 8 * (unsigned)(8 - left); /* bits */
+    if (s.len >= 8) {
+        __builtin_memcpy(&raw, s.ptr + s.len - 8, 8);
+        return __builtin_bswap64(raw) << past;
+    }
+    if (left >= 4) { /* two loads that may overlap */
+        __builtin_memcpy(&half[0], s.ptr + pos, 4);
+        __builtin_memcpy(&half[1], s.ptr + s.len - 4, 4);
+        raw = (uint64_t)__builtin_bswap32(half[0]) << 32;
+        return raw | (uint64_t)__builtin_bswap32(half[1]) << past;
+    }
+    raw = (uint64_t)s.ptr[pos] << 56 | (uint64_t)s.ptr[pos + left / 2] << (56 - 8 * (left / 2));
+    return raw | (uint64_t)s.ptr[s.len - 1] << past;
+}
+
+/* The 4 bytes at pos, which are there, as a number. */
+static inline uint32_t mcq_slice_be32(struct mcq_slice s, size_t pos)
+{
+    uint32_t raw;
+    MCQ_DASSERT(pos + 4 <= s.len);
+    __builtin_memcpy(&raw, s.ptr + pos, 4);
+    return __builtin_bswap32(raw);
+}
+
+/* How many bytes at their front a and b have in common, of which the first `from` are known to be
+ * equal: from <= a.len, b.len. */
+static inline size_t mcq_slice_common(struct mcq_slice a, struct mcq_slice b, size_t from)
+{
+    size_t len = mcq_min(a.len, b.len);
+    uint64_t diff = 0;
+    while (from < len && (diff = mcq_slice_head(a, from) ^ mcq_slice_head(b, from)) == 0)
+        from += 8;
+    if (diff != 0)
+        from += (size_t)__builtin_clzll(diff) / 8;
+    return mcq_min(from, len);
+}
+
+static inline bool mcq_slice_starts(struct mcq_slice s, struct mcq_slice front)
+{
+    return s.len >= front.len &&
+           (front.len == 0 || __builtin_memcmp(s.ptr, front.ptr, front.len) == 0);
+}
+
 /* Copies len bytes; the ranges don't overlap; dst has room: the caller has checked. */
 static inline void mcq_bytes_copy(void *dst, const void *src, size_t len)
 {

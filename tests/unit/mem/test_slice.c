@@ -23,6 +23,43 @@ Test(slice, equal)
     cr_assert(mcq_slice_equal(ab, mcq_slice_of("abc", 2)));
 }
 
+Test(slice, head_is_what_is_there_and_zeroes)
+{
+    for (size_t len = 0; len <= 20; len++) {
+        uint8_t *bytes = exact(len);
+        for (size_t pos = 0; pos <= len + 2; pos++) {
+            uint64_t head = 0;
+            for (size_t i = pos; i < pos + 8; i++)
+                head = head << 8 | (i < len ? bytes[i] : 0);
+            cr_assert_eq(mcq_slice_head(mcq_slice_of(bytes, len), pos), head);
+            if (pos + 4 <= len)
+                cr_assert_eq(mcq_slice_be32(mcq_slice_of(bytes, len), pos), head >> 32);
+        }
+        free(bytes);
+    }
+}
+
+/* Every pair of lengths, parting at every byte or not at all, with every beginning known. */
+Test(slice, common_ends_at_the_first_difference)
+{
+    for (size_t a = 0; a <= 20; a++)
+        for (size_t b = 0; b <= 20; b++)
+            for (size_t at = 0; at <= 20; at++) {
+                uint8_t *x = exact(a);
+                uint8_t *y = exact(b);
+                size_t common = mcq_min(at, mcq_min(a, b));
+                if (at < b)
+                    y[at] ^= 0x80;
+                struct mcq_slice xs = mcq_slice_of(x, a);
+                struct mcq_slice ys = mcq_slice_of(y, b);
+                for (size_t from = 0; from <= common; from++)
+                    cr_assert_eq(mcq_slice_common(xs, ys, from), common);
+                cr_assert_eq(mcq_slice_starts(xs, ys), common == b);
+                free(x);
+                free(y);
+            }
+}
+
 Test(reader, short_input_moves_nothing)
 {
     for (size_t len = 0; len <= 9; len++) {
