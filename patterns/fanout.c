@@ -1,6 +1,7 @@
 #include "patterns/fanout.h"
 
 #include "patterns/fanout_private.h"
+#include "patterns/hash.h"
 #include "patterns/psock.h"
 #include "patterns/publication.h"
 
@@ -115,7 +116,7 @@ static void topic_release(struct mcq_psock *s, struct mcq_topic *t)
     t->hold_cnt--;
     if (t->sub_cnt != 0 || t->hold_cnt != 0)
         return;
-    mcq_prefix_remove(&t->prefix);
+    mcq_prefix_remove(&s->pub.topics, &t->prefix);
     mcq_prefix_release(&s->shared->prefixes, &t->prefix);
     mcq_pool_give(&s->shared->fanout.topics, t);
 }

@@ -104,7 +104,7 @@ static enum mcq_error begin(struct mcq_psock *s, struct mcq_slice topic)
 
 static void end(struct mcq_psock *s, struct mcq_own_sub *own)
 {
-    mcq_prefix_remove(&own->prefix);
+    mcq_prefix_remove(&s->sub.topics, &own->prefix);
     log_append(&s->sub, &own->ended, false);
     mcq_list_push_back(&s->sub.over, &own->ended_node);
     prune(s);
@@ -210,7 +210,7 @@ void mcq_subs_fini(struct mcq_psock *s)
     while ((n = mcq_list_first(&s->sub.log)) != NULL) {
         struct mcq_own_sub *own = owner_of(mark_of(n));
         if (own->cnt != 0)
-            mcq_prefix_remove(&own->prefix);
+            mcq_prefix_remove(&s->sub.topics, &own->prefix);
         own_sub_free(s, own);
     }
 }

@@ -249,7 +249,7 @@ static void log_pools(const struct mcq_shard *sh)
         &shared->fanout.subs,
         &shared->fanout.subscribers,
         &shared->own_subs,
-        &shared->prefixes.lengths,
+        &shared->prefixes.forks,
         mcq_buf_heap_pool(sh->heap, MCQ_BUF_512),
         mcq_buf_heap_pool(sh->heap, MCQ_BUF_4K),
         mcq_buf_heap_pool(sh->heap, MCQ_BUF_32K),

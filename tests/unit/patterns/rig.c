@@ -227,7 +227,8 @@ void rig_free(struct rig *r)
     cr_assert_eq(r->shared->fanout.subs.in_use, 0);
     cr_assert_eq(r->shared->fanout.subscribers.in_use, 0);
     cr_assert_eq(r->shared->fanout.topics.in_use, 0);
-    cr_assert_eq(r->shared->prefixes.lengths.in_use, 0);
+    cr_assert_eq(r->shared->prefixes.forks.in_use, 0);
+    cr_assert_eq(r->shared->prefixes.map.cnt, 0);
     cr_assert_eq(r->shared->prefixes.long_cnt, 0);
     cr_assert_eq(r->shared->own_subs.in_use, 0);
     for (uint32_t i = 0; i < r->shared->registry.bucket_cnt; i++)

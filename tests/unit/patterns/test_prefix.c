@@ -4,169 +4,327 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "patterns/subs.h"
-#include "rig.h"
+#include "prefix_rig.h"
 
-#define TOPICS_MAX 300
-#define KEY_MAX    96
-
-struct item {
-    struct mcq_prefix node;
-    uint8_t key[KEY_MAX];
-    size_t len;
-    int set;
-    bool in;
-};
-
-static size_t random_key(uint64_t *seed, uint8_t *key)
+static struct mcq_slice text(const char *s)
 {
-    size_t len = rig_random(seed) % 4 == 0 ? rig_random(seed) % KEY_MAX : rig_random(seed) % 12;
-    uint64_t wide = rig_random(seed) % 3;
-    for (size_t i = 0; i < len; i++)
-        key[i] = (uint8_t)(wide == 0   ? rig_random(seed)
-                           : wide == 1 ? 0
-                                       : 'a' + rig_random(seed) % 2);
-    return len;
+    return mcq_slice_of_text(s);
 }
 
-static struct item *item_find(struct item *items, int set, const uint8_t *key, size_t len)
+/* The prefixes of topic, parted by spaces, as the match gives them. */
+static const char *matches(const struct mcq_prefix_set *set, const char *topic)
 {
-    for (int i = 0; i < TOPICS_MAX; i++)
-        if (items[i].in && items[i].set == set && items[i].len == len &&
-            memcmp(items[i].key, key, len) == 0)
-            return &items[i];
-    return NULL;
-}
-
-/* Every stored prefix of the topic, once, shortest first, and nothing else. */
-static void assert_matches(struct item *items, struct mcq_prefix_set *sets, int set,
-                           struct mcq_slice topic)
-{
-    size_t expected = 0, got = 0, last = 0;
-    for (int i = 0; i < TOPICS_MAX; i++)
-        expected += items[i].in && items[i].set == set && items[i].len <= topic.len &&
-                    memcmp(items[i].key, topic.ptr, items[i].len) == 0;
-    struct mcq_prefix_match m = mcq_prefix_match_of(&sets[set], topic);
+    static char all[512];
+    size_t len = 0;
+    struct mcq_prefix_match m = mcq_prefix_match_of(set, text(topic));
     struct mcq_prefix *node;
     while ((node = mcq_prefix_match_next(&m)) != NULL) {
-        cr_assert_leq(node->len, topic.len);
-        cr_assert_arr_eq(mcq_prefix_key(node).ptr, topic.ptr, node->len);
-        cr_assert(got == 0 || node->len > last);
-        cr_assert_eq(item_find(items, set, topic.ptr, node->len),
-                     MCQ_CONTAINER_OF(node, struct item, node));
-        last = node->len;
-        got++;
+        struct mcq_slice key = mcq_prefix_key(node);
+        cr_assert_lt(len + key.len + 2, sizeof all);
+        if (len != 0)
+            all[len++] = ' ';
+        memcpy(all + len, key.ptr, key.len);
+        len += key.len;
     }
-    cr_assert_eq(got, expected);
+    all[len] = '\0';
+    return all;
+}
+
+static void leave_all(struct prefix_item *items, size_t cnt)
+{
+    for (size_t i = 0; i < cnt; i++)
+        if (items[i].set != NULL)
+            prefix_item_leave(&items[i]);
+}
+
+/* --- what it is for ------------------------------------------------------------------------- */
+
+Test(prefix, finds_every_prefix_of_a_topic_shortest_first)
+{
+    static const char *const keys[] = {"EUR.USD.T", "EUR",  "GBP.USD", "EUR.USD",
+                                       "E",         "EUR.", "EUR.U"};
+    struct prefix_rig *r = prefix_rig_new(16, 1);
+    struct prefix_item items[MCQ_CNT_OF(keys)];
+    struct mcq_prefix_set set;
+    mcq_prefix_set_init(&set, &r->table);
+    cr_assert_str_eq(matches(&set, "EUR.USD.T"), "", "nothing is stored");
+    for (size_t i = 0; i < MCQ_CNT_OF(keys); i++)
+        cr_assert(prefix_item_enter(&items[i], &set, text(keys[i])));
+    prefix_check(&set);
+    cr_assert_str_eq(matches(&set, "EUR.USD.T.1"), "E EUR EUR. EUR.U EUR.USD EUR.USD.T");
+    cr_assert_str_eq(matches(&set, "EUR.USD.S"), "E EUR EUR. EUR.U EUR.USD");
+    cr_assert_str_eq(matches(&set, "EUR.U"), "E EUR EUR. EUR.U");
+    cr_assert_str_eq(matches(&set, "EU"), "E");
+    cr_assert_str_eq(matches(&set, "GBP.US"), "");
+    cr_assert_str_eq(matches(&set, ""), "");
+    cr_assert_eq(mcq_prefix_find(&set, text("EUR.")), &items[5].node);
+    cr_assert_null(mcq_prefix_find(&set, text("EUR.US")));
+    cr_assert_null(mcq_prefix_find(&set, text("GBP.USD.T")));
+    leave_all(items, MCQ_CNT_OF(keys));
+    prefix_rig_free(r);
+}
+
+Test(prefix, the_empty_prefix_takes_all_and_nothing_from_the_pools)
+{
+    struct prefix_rig *r = prefix_rig_new(2, 1);
+    struct prefix_item items[2];
+    struct mcq_prefix_set set;
+    mcq_prefix_set_init(&set, &r->table);
+    cr_assert_not(mcq_prefix_set_takes_all(&set));
+    cr_assert(prefix_item_enter(&items[0], &set, text("")));
+    cr_assert(mcq_prefix_set_takes_all(&set));
+    cr_assert_eq(mcq_prefix_find(&set, text("")), &items[0].node);
+    struct mcq_prefix_match m = mcq_prefix_match_of(&set, mcq_slice_of(NULL, 0));
+    cr_assert_eq(mcq_prefix_match_next(&m), &items[0].node);
     cr_assert_null(mcq_prefix_match_next(&m));
+    cr_assert(prefix_item_enter(&items[1], &set, text("x")));
+    cr_assert_eq(r->table.forks.in_use, 0);
+    prefix_item_leave(&items[0]);
+    cr_assert_not(mcq_prefix_set_takes_all(&set));
+    cr_assert_str_eq(matches(&set, "xy"), "x");
+    prefix_item_leave(&items[1]);
+    prefix_rig_free(r);
 }
 
-static void change(struct mcq_prefix_set *sets, struct item *items, struct item *it, uint64_t *seed)
+/* What lies between two forks is not compared on the way: neither may it lead to a match, nor may a
+ * newcomer that parts in there end up below. */
+Test(prefix, topics_that_part_between_two_forks_are_told_apart)
 {
-    if (it->in) {
-        mcq_prefix_remove(&it->node);
-        cr_assert(mcq_slice_equal(mcq_prefix_key(&it->node), mcq_slice_of(it->key, it->len)));
-        mcq_prefix_release(sets->table, &it->node);
-        it->in = false;
-        return;
+    static const char *const keys[] = {"md.nyse.equities.A", "md.nyse.equities.B",
+                                       "md.lse..equities.A", "md.nyse", "md.nyse.equi"};
+    struct prefix_rig *r = prefix_rig_new(16, 1);
+    struct prefix_item items[MCQ_CNT_OF(keys)];
+    struct mcq_prefix_set set;
+    mcq_prefix_set_init(&set, &r->table);
+    cr_assert(prefix_item_enter(&items[0], &set, text(keys[0])));
+    cr_assert(prefix_item_enter(&items[1], &set, text(keys[1])));
+    cr_assert_eq(r->table.forks.in_use, 1);
+    cr_assert_str_eq(matches(&set, "md.nyse.equities.A"), "md.nyse.equities.A");
+    cr_assert_str_eq(matches(&set, "md.nXXe.equities.A"), "");
+    cr_assert_str_eq(matches(&set, "md.nyse.e"), "");
+    cr_assert_null(mcq_prefix_find(&set, text("md.nyse.e")));
+    cr_assert_null(mcq_prefix_find(&set, text("md.nXse.equities.A")));
+    for (size_t i = 2; i < MCQ_CNT_OF(keys); i++) {
+        cr_assert(prefix_item_enter(&items[i], &set, text(keys[i])));
+        prefix_check(&set);
     }
-    it->len = random_key(seed, it->key);
-    it->set = (int)(rig_random(seed) % 2);
-    if (item_find(items, it->set, it->key, it->len) != NULL)
-        return;
-    it->in = mcq_prefix_insert(&sets[it->set], &it->node, mcq_slice_of(it->key, it->len));
-    cr_assert(it->in || it->len > MCQ_PREFIX_INLINE_MAX, "only long ones may find no room");
+    cr_assert_str_eq(matches(&set, "md.nyse.equities.B"),
+                     "md.nyse md.nyse.equi md.nyse.equities.B");
+    cr_assert_str_eq(matches(&set, "md.lse..equities.A"), "md.lse..equities.A");
+    cr_assert_str_eq(matches(&set, "md.lse..equi"), "");
+    leave_all(items, MCQ_CNT_OF(keys));
+    prefix_rig_free(r);
 }
 
-Test(prefix, matches_are_those_of_a_brute_force_search)
+/* One map holds what is in all of them. */
+Test(prefix, sets_share_the_map_and_nothing_else)
 {
-    struct rig *r = rig_new(MCQ_PULL, NULL);
-    struct mcq_prefix_set sets[2];
-    struct item *items = calloc(TOPICS_MAX, sizeof *items);
-    uint64_t seed = 11;
-    mcq_prefix_set_init(&sets[0], &r->shared->prefixes);
-    mcq_prefix_set_init(&sets[1], &r->shared->prefixes);
-    for (int step = 0; step < 20000; step++) {
-        uint8_t topic[KEY_MAX];
-        change(sets, items, &items[rig_random(&seed) % TOPICS_MAX], &seed);
-        const struct item *it = &items[rig_random(&seed) % TOPICS_MAX];
-        size_t len = random_key(&seed, topic);
-        if (rig_random(&seed) % 2 == 0 && it->in) /* a stored one, with more behind it */
-            memcpy(topic, it->key, mcq_min(len, it->len));
-        assert_matches(items, sets, step % 2, mcq_slice_of(topic, len));
-        cr_assert_eq(mcq_prefix_set_takes_all(&sets[step % 2]),
-                     item_find(items, step % 2, topic, 0) != NULL);
+    struct prefix_rig *r = prefix_rig_new(3 * 256, 1);
+    struct mcq_prefix_set *sets = calloc(256, sizeof *sets);
+    struct prefix_item *items = calloc(3 * 256, sizeof *items);
+    for (int i = 0; i < 256; i++) {
+        mcq_prefix_set_init(&sets[i], &r->table);
+        char key[3][8] = {"a", "topic.", "b"};
+        key[1][5] = (char)('0' + i % 10);
+        for (int j = 0; j < 3; j++)
+            cr_assert(prefix_item_enter(&items[3 * i + j], &sets[i], text(key[j])));
     }
-    for (int i = 0; i < TOPICS_MAX; i++)
-        if (items[i].in)
-            change(sets, items, &items[i], &seed);
+    cr_assert_eq(r->table.forks.in_use, 0, "a few topics that part at once need no fork");
+    for (int i = 0; i < 256; i++) {
+        char topic[] = "topic?.x";
+        topic[5] = (char)('0' + i % 10);
+        struct mcq_prefix_match m = mcq_prefix_match_of(&sets[i], text(topic));
+        cr_assert_eq(mcq_prefix_match_next(&m), &items[3 * i + 1].node);
+        cr_assert_null(mcq_prefix_match_next(&m));
+        topic[5] = (char)('0' + (i + 1) % 10);
+        cr_assert_str_eq(matches(&sets[i], topic), "");
+        prefix_check(&sets[i]);
+    }
+    leave_all(items, 3 * 256);
     free(items);
-    rig_free(r);
+    free(sets);
+    prefix_rig_free(r);
 }
 
-Test(prefix, the_hash_of_each_prefix_comes_out_of_one_pass)
-{
-    uint8_t key[80];
-    uint64_t seed = 5;
-    for (size_t i = 0; i < sizeof key; i++)
-        key[i] = (uint8_t)rig_random(&seed);
-    for (size_t len = 0; len <= sizeof key; len++) {
-        /* On the heap, exactly as long: a read past the end is seen by ASan. */
-        uint8_t *exact = malloc(len + 1);
-        memcpy(exact + 1, key, len);
-        struct mcq_hash_flow f = mcq_hash_flow_of(9, mcq_slice_of(exact + 1, len));
-        for (size_t upto = 0; upto <= len; upto++)
-            cr_assert_eq(mcq_hash_upto(&f, upto), mcq_hash_slice(9, mcq_slice_of(key, upto)));
-        free(exact);
-    }
-    /* Zeroes differ by their number. */
-    memset(key, 0, sizeof key);
-    for (size_t a = 0; a < 20; a++)
-        for (size_t b = 0; b < a; b++)
-            cr_assert_neq(mcq_hash_slice(9, mcq_slice_of(key, a)),
-                          mcq_hash_slice(9, mcq_slice_of(key, b)));
-}
+/* --- limits --------------------------------------------------------------------------------- */
 
 Test(prefix, long_topics_stop_at_their_limit_and_leave_nothing_behind)
 {
-    struct mcq_pattern_plan plan = {16, 64, 64, 3, 1};
-    struct rig *r = rig_new(MCQ_PULL, &plan);
+    struct prefix_rig *r = prefix_rig_new(8, 3);
+    struct prefix_item items[5];
     struct mcq_prefix_set set;
-    struct mcq_prefix nodes[5];
-    char key[5][MCQ_TOPIC_LEN_MAX];
-    mcq_prefix_set_init(&set, &r->shared->prefixes);
+    uint8_t key[5][PREFIX_RIG_KEY_MAX];
+    mcq_prefix_set_init(&set, &r->table);
     for (int i = 0; i < 5; i++) {
         memset(key[i], 'a' + i, sizeof key[i]);
-        bool ok = mcq_prefix_insert(&set, &nodes[i], mcq_slice_of(key[i], sizeof key[i]));
-        cr_assert_eq(ok, i < 3);
+        cr_assert_eq(prefix_item_enter(&items[i], &set, mcq_slice_of(key[i], sizeof key[i])),
+                     i < 3);
     }
-    cr_assert_eq(r->shared->prefixes.long_cnt, 3);
-    mcq_prefix_remove(&nodes[1]);
-    mcq_prefix_release(&r->shared->prefixes, &nodes[1]);
-    cr_assert(mcq_prefix_insert(&set, &nodes[4], mcq_slice_of(key[4], sizeof key[4])));
-    cr_assert_eq(mcq_prefix_find(&set, mcq_slice_of(key[4], sizeof key[4])), &nodes[4]);
+    cr_assert_eq(r->table.long_cnt, 3);
+    cr_assert(prefix_item_enter(&items[3], &set, mcq_slice_of(key[3], MCQ_PREFIX_INLINE_MAX)),
+              "a short one needs no buf");
+    prefix_item_leave(&items[1]);
+    cr_assert(prefix_item_enter(&items[4], &set, mcq_slice_of(key[4], sizeof key[4])));
+    cr_assert_eq(mcq_prefix_find(&set, mcq_slice_of(key[4], sizeof key[4])), &items[4].node);
     cr_assert_null(mcq_prefix_find(&set, mcq_slice_of(key[1], sizeof key[1])));
-    for (int i = 0; i < 5; i++)
-        if (i != 1 && i != 3) {
-            mcq_prefix_remove(&nodes[i]);
-            mcq_prefix_release(&r->shared->prefixes, &nodes[i]);
-        }
-    rig_free(r);
+    items[1].set = NULL;
+    leave_all(items, 5);
+    prefix_rig_free(r);
 }
 
-Test(prefix, an_empty_pool_of_lengths_refuses_and_keeps_no_key)
+/* A long topic that finds no fork gives its buf back. */
+Test(prefix, no_fork_left_refuses_and_keeps_no_key)
 {
-    struct mcq_pattern_plan plan = {16, 2, 1, 8, 1};
-    struct rig *r = rig_new(MCQ_PULL, &plan);
+    struct prefix_rig *r = prefix_rig_new(8, 4);
+    struct prefix_item items[2];
     struct mcq_prefix_set set;
-    struct mcq_prefix nodes[4];
-    char key[64] = {0};
-    mcq_prefix_set_init(&set, &r->shared->prefixes);
-    for (size_t i = 0; i < 3; i++)
-        cr_assert(mcq_prefix_insert(&set, &nodes[i], mcq_slice_of(key, i)));
-    cr_assert_not(mcq_prefix_insert(&set, &nodes[3], mcq_slice_of(key, sizeof key)));
-    cr_assert_eq(r->shared->prefixes.long_cnt, 0);
-    for (size_t i = 0; i < 3; i++)
-        mcq_prefix_remove(&nodes[i]);
-    rig_free(r);
+    uint8_t key[64] = {0};
+    mcq_prefix_set_init(&set, &r->table);
+    cr_assert(prefix_item_enter(&items[0], &set, mcq_slice_of(key, 60)));
+    uint64_t before = prefix_check(&set).sum;
+    prefix_rig_hold(r, 0);
+    cr_assert_not(prefix_item_enter(&items[1], &set, mcq_slice_of(key, 64)));
+    cr_assert_eq(r->table.forks.empty_cnt, 1);
+    prefix_rig_let_go(r);
+    cr_assert_eq(prefix_check(&set).sum, before);
+    cr_assert_eq(r->table.long_cnt, 1);
+    prefix_item_leave(&items[0]);
+    prefix_rig_free(r);
+}
+
+/* Whatever the topics, as many as the table was made for come in; the next ones are refused. */
+Test(prefix, a_full_table_refuses_and_changes_nothing)
+{
+    enum { MAX = 100 };
+    struct prefix_rig *r = prefix_rig_new(MAX, 2 * MAX);
+    struct prefix_item *items = calloc(2 * MAX, sizeof *items);
+    struct mcq_prefix_set set;
+    uint8_t key[2 * MAX * 4] = {0};
+    mcq_prefix_set_init(&set, &r->table);
+    for (uint32_t i = 0; i < MAX; i++) /* each hangs in a fork of its own, under a name */
+        cr_assert(prefix_item_enter(&items[i], &set, mcq_slice_of(key, 4 * i + 3)));
+    for (uint32_t i = MAX; i < 2 * MAX; i++) {
+        uint64_t before = prefix_check(&set).sum;
+        if (prefix_item_enter(&items[i], &set, mcq_slice_of(key, 4 * i + 3)))
+            continue;
+        cr_assert_eq(prefix_check(&set).sum, before);
+        cr_assert_null(mcq_prefix_find(&set, mcq_slice_of(key, 4 * i + 3)));
+    }
+    cr_assert_null(items[2 * MAX - 1].set, "it ends somewhere");
+    leave_all(items, 2 * MAX);
+    free(items);
+    prefix_rig_free(r);
+}
+
+/* --- what peers may think of ------------------------------------------------------------------ */
+
+enum order { UP, DOWN, MIXED };
+
+static void shuffle(uint32_t *v, uint32_t cnt, enum order order)
+{
+    uint64_t seed = 3;
+    for (uint32_t i = 0; i < cnt; i++)
+        v[i] = order == DOWN ? cnt - 1 - i : i;
+    for (uint32_t i = cnt; order == MIXED && i > 1; i--) {
+        uint32_t j = (uint32_t)(prefix_random(&seed) % i);
+        uint32_t swap = v[j];
+        v[j] = v[i - 1];
+        v[i - 1] = swap;
+    }
+}
+
+static uint32_t match_cnt(const struct mcq_prefix_set *set, struct mcq_slice topic)
+{
+    struct mcq_prefix_match m = mcq_prefix_match_of(set, topic);
+    struct mcq_prefix *node;
+    uint32_t cnt = 0;
+    while ((node = mcq_prefix_match_next(&m)) != NULL) {
+        cnt++;
+        cr_assert_eq(node->len, cnt, "each once, by length");
+    }
+    return cnt;
+}
+
+/* "a", "aa", "aaa" ... up to the longest. */
+static void nest(enum order order)
+{
+    enum { MAX = PREFIX_RIG_KEY_MAX };
+    struct prefix_rig *r = prefix_rig_new(MAX, MAX);
+    struct prefix_item *items = calloc(MAX, sizeof *items);
+    struct mcq_prefix_set set;
+    static uint32_t turn[MAX];
+    static uint8_t topic[MAX];
+    mcq_prefix_set_init(&set, &r->table);
+    shuffle(turn, MAX, order);
+    memset(topic, 'a', sizeof topic);
+    for (uint32_t i = 0; i < MAX; i++)
+        cr_assert(prefix_item_enter(&items[turn[i]], &set, mcq_slice_of(topic, turn[i] + 1)));
+    prefix_check(&set);
+    cr_assert_eq(match_cnt(&set, mcq_slice_of(topic, MAX)), MAX);
+    for (uint32_t at = 0; at < MAX; at += 61) {
+        topic[at] = 'b';
+        cr_assert_eq(match_cnt(&set, mcq_slice_of(topic, MAX)), at);
+        cr_assert_eq(match_cnt(&set, mcq_slice_of(topic, at + 1)), at);
+        topic[at] = 'a';
+    }
+    for (uint32_t i = 0; i < MAX; i++) {
+        prefix_item_leave(&items[turn[MAX - 1 - i]]);
+        if (i % 509 == 0)
+            prefix_check(&set);
+    }
+    free(items);
+    prefix_rig_free(r);
+}
+
+Test(prefix, nests_as_deep_as_topics_are_long)
+{
+    nest(UP);
+    nest(DOWN);
+    nest(MIXED);
+}
+
+/* All of one length, one behind the other, with a head in common. */
+Test(prefix, numbers_in_order_come_and_go)
+{
+    enum { MAX = 20000 };
+    struct prefix_rig *r = prefix_rig_new(MAX, 1);
+    struct prefix_item *items = calloc(MAX, sizeof *items);
+    struct mcq_prefix_set set;
+    mcq_prefix_set_init(&set, &r->table);
+    for (uint32_t i = 0; i < MAX; i++) {
+        uint8_t key[] = "orders.desk.0000000";
+        for (uint32_t n = i, at = sizeof key - 2; n != 0; n /= 10)
+            key[at--] = (uint8_t)('0' + n % 10);
+        cr_assert(prefix_item_enter(&items[i], &set, mcq_slice_of(key, sizeof key - 1)));
+    }
+    prefix_check(&set);
+    cr_assert_str_eq(matches(&set, "orders.desk.0012345!"), "orders.desk.0012345");
+    cr_assert_str_eq(matches(&set, "orders.desk.001234"), "");
+    for (uint32_t i = 0; i < MAX; i++)
+        prefix_item_leave(&items[i]);
+    free(items);
+    prefix_rig_free(r);
+}
+
+/* What makes a fork and ends it, over and over: nothing is left of it each time. */
+Test(prefix, a_fork_that_comes_and_goes_leaves_no_trace)
+{
+    static const char *const keys[] = {"abcdefgh", "abcdefgi", "abcdXfgh", "abcd",
+                                       "abc",      "abcdef",   "abcdefghi"};
+    struct prefix_rig *r = prefix_rig_new(16, 1);
+    struct prefix_item items[MCQ_CNT_OF(keys)];
+    struct mcq_prefix_set set;
+    mcq_prefix_set_init(&set, &r->table);
+    cr_assert(prefix_item_enter(&items[0], &set, text(keys[0])));
+    for (int turn = 0; turn < 3000; turn++)
+        for (size_t i = 1; i < MCQ_CNT_OF(keys); i++) {
+            cr_assert(prefix_item_enter(&items[i], &set, text(keys[i])));
+            cr_assert_eq(mcq_prefix_find(&set, text(keys[i])), &items[i].node);
+            prefix_item_leave(&items[i]);
+            cr_assert_eq(r->table.forks.in_use, 0);
+            cr_assert_eq(r->table.map.cnt, 1);
+        }
+    cr_assert_str_eq(matches(&set, "abcdefghijk"), "abcdefgh");
+    prefix_item_leave(&items[0]);
+    prefix_rig_free(r);
 }
