@@ -10,12 +10,12 @@
 
 #include "mem/slice.h"
 
-/* Both halves of the product of two secrets: no difference between two words survives it in a way
- * that can be told without knowing the seed. */
+/* The state is secret from the seed on, and both halves of a product with it count: which words
+ * meet can't be told without knowing it. No word makes the product forget the state, as a factor of
+ * its own could by becoming zero. */
 static inline uint64_t mcq_hash_mix(uint64_t state, uint64_t word)
 {
-    unsigned __int128 product = (unsigned __int128)(word ^ UINT64_C(0x9e3779b97f4a7c15)) *
-                                (state ^ UINT64_C(0xd6e8feb86659fd93));
+    unsigned __int128 product = (unsigned __int128)(state ^ word) * UINT64_C(0x9e3779b97f4a7c15);
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 

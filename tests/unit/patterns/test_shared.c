@@ -23,12 +23,3 @@ Test(shared, footprint_is_honest)
         mcq_arena_fini(&arena);
     }
 }
-
-Test(shared, buckets_are_a_power_of_two_and_twice_as_many)
-{
-    for (uint32_t cnt = 1; cnt < 100000; cnt = cnt * 3 / 2 + 1) {
-        uint32_t n = mcq_hash_bucket_cnt(cnt);
-        cr_assert_eq(n & (n - 1), 0);
-        cr_assert_geq(n, 2 * cnt);
-    }
-}
