@@ -4,12 +4,15 @@
  *   out  from mcq_send_bytes to bytes ready for the kernel (PUSH)
  *
  * Each row is the median of several rounds; a round is about 20 million messages' worth of blocks.
+ *
+ * mcq-micro prefix [--max N] [--json]: the prefix table, see prefix.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "prefix.h"
 #include "rig.h"
 
 #define ROUNDS     9
@@ -126,9 +129,11 @@ static bool measure_out(size_t len, double *ns)
     return true;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const size_t lens[] = {16, 64, 256, 1024};
+    if (argc > 1 && strcmp(argv[1], "prefix") == 0)
+        return prefix_main(argc - 2, argv + 2);
     printf("ns per message, median of %d rounds\n%8s %8s %8s\n", ROUNDS, "bytes", "in", "out");
     for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
         double in, out;
