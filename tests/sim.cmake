@@ -42,3 +42,4 @@ function(mcq_add_sim name main)
 endfunction()
 
 mcq_add_sim(sim ${sim_dir}/main.c)
+mcq_add_sim(ghosts ${sim_dir}/ghosts.c)

@@ -30,6 +30,7 @@ static struct mcq_actor *actor_take(void)
 {
     if (actors_used < MCQ_ACTORS_MAX)
         return &actors[actors_used++];
+    mcq_ledger_prune();
     for (uint32_t i = 0; i < MCQ_ACTORS_MAX; i++)
         if (is_over(&actors[i]) && !mcq_ledger_knows(&actors[i]))
             return &actors[i];

@@ -5,6 +5,8 @@
 #include "tests/sim/dice.h"
 #include "tests/sim/world.h"
 
+#define LONG_LINGER_MS 500u
+
 static bool active(const struct mcq_actor *a)
 {
     return mcq_world_phase() == MCQ_PHASE_ACTIVE && a->state == MCQ_ACTOR_OPEN;
@@ -236,11 +238,27 @@ static void hear_down(struct mcq_actor *a, const struct mcq_event *ev)
                                                 : mcq_dice_below(MCQ_ACTOR_STALE_MAX)] = ev->peer;
 }
 
+/* With everything calm, what a socket has queued when it closes goes out within its linger. */
+static void check_linger(const struct mcq_actor *a, const struct mcq_event *ev)
+{
+    const struct mcq_end *end = mcq_ledger_end(a, ev->peer);
+    bool lingers = a->cast->opts.linger_ms != MCQ_NONE && a->cast->opts.linger_ms >= LONG_LINGER_MS;
+    if (mcq_world_phase() != MCQ_PHASE_END || !lingers || end == NULL ||
+        (ev->reason != MCQ_REASON_LOCAL && ev->reason != MCQ_REASON_TIMEOUT))
+        return;
+    const struct mcq_end *far = mcq_ledger_far(end);
+    if (far->state == MCQ_END_UP && !far->actor->host->stopping && !mcq_actor_loses(a))
+        mcq_sim_fail("%s: closing lost %lu messages to a peer that is there", mcq_world_name(a),
+                     (unsigned long)ev->cnt);
+}
+
 /* REQ hears of a request that can't be answered as of a drop. */
 static void hear_drops(struct mcq_actor *a, const struct mcq_event *ev)
 {
     if (ev->cnt == 0)
         mcq_sim_fail("%s: a drop of nothing", mcq_world_name(a));
+    a->host->drops[ev->reason] += ev->cnt;
+    check_linger(a, ev);
     if (a->cast->type != MCQ_REQ || ev->reason != MCQ_REASON_NO_PEER) {
         a->drops[ev->reason] += ev->cnt;
         return;
@@ -257,6 +275,7 @@ static void hear_drops(struct mcq_actor *a, const struct mcq_event *ev)
 static void trace_event(const struct mcq_actor *a, const struct mcq_event *ev)
 {
     const struct mcq_report *r = &ev->report;
+    mcq_world_count_event(ev->kind, ev->reason);
     mcq_world_digest(ev->kind << 8 ^ ev->reason ^ ev->peer.bits ^ ev->cnt << 16);
     mcq_world_trace("%s: %s %s, '%s', peer %lx, cnt %lu, errno %d%s%s", mcq_world_name(a),
                     mcq_event_name(ev->kind), mcq_reason_name(ev->reason), ev->endpoint,

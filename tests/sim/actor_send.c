@@ -42,6 +42,8 @@ void mcq_actor_send_kill(const struct mcq_actor *a)
 
 static uint32_t draw_len(const struct mcq_actor *a)
 {
+    if (mcq_world_phase() == MCQ_PHASE_END) /* has to be through within its linger */
+        return mcq_dice_below(100);
     switch (a->cast->size) {
     case MCQ_SIZE_TINY:
         return mcq_dice_below(17);

@@ -33,12 +33,14 @@ static double now_s(void)
 
 static void found(void)
 {
+    fflush(stderr);
     _exit(EXIT_FOUND);
 }
 
 static void work(struct desk *desk, uint32_t idx)
 {
     mcq_sim_on_fail = found;
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* not in pieces between another's */
     for (;;) {
         struct mcq_world_result r;
         uint64_t seed = __atomic_fetch_add(&desk->next, 1, __ATOMIC_RELAXED);

@@ -82,8 +82,10 @@ static void on_tick(void *ctx, struct mcq_timer *timer)
         each_player(h, mcq_actor_relax);
         each_player(h, greet_or_retry);
         break;
+        break;
     case MCQ_PHASE_END:
-        return;
+        each_player(h, mcq_actor_pay);
+        break;
     }
     arm(h);
 }
@@ -140,6 +142,7 @@ void mcq_host_start(struct mcq_host *h, uint32_t idx)
         mcq_sim_fail("host %u: %s", idx, detail.text);
     if (mcq_timer_open(&h->shard, on_tick, h, &h->ticker) != MCQ_OK)
         mcq_sim_fail("host %u: no timer", idx);
+    h->arena_used = h->shard.arena.used;
     mcq_host_fill(h);
     hog(h);
     arm(h);
@@ -151,6 +154,30 @@ static void post(struct mcq_host *h)
         h->posts++;
 }
 
+void mcq_host_post(struct mcq_host *h)
+{
+    mcq_sim_select((h->idx + 1) % mcq_world_scenario()->host_cnt);
+    post(h);
+    if (!mcq_sim_runnable(h->idx))
+        mcq_sim_fail("host %u: a post to a sleeping shard doesn't wake it", h->idx);
+}
+
+/* Some of it is on its way, some waits behind that. */
+static void say_farewell(struct mcq_actor *a)
+{
+    mcq_actor_send(a, mcq_dice_between(1, 3));
+    (void)mcq_flush(a->sock);
+    mcq_actor_send(a, mcq_dice_between(1, 3));
+}
+
+void mcq_host_stop(struct mcq_host *h)
+{
+    mcq_sim_select(h->idx);
+    each_player(h, say_farewell);
+    h->stopping = true;
+    mcq_stop(&h->shard);
+}
+
 void mcq_host_step(struct mcq_host *h)
 {
     mcq_sim_select(h->idx);
@@ -160,7 +187,7 @@ void mcq_host_step(struct mcq_host *h)
     h->steps++;
     if (!mcq_shard_step(&h->shard))
         h->stopped = true;
-    if (h->posts - h->posts_run > 1)
+    if (h->posts - h->posts_run > MCQ_MAILBOX_PER_TURN_MAX)
         mcq_sim_fail("host %u: %lu posts don't run", h->idx,
                      (unsigned long)(h->posts - h->posts_run));
 }
@@ -174,10 +201,35 @@ void mcq_host_kill(struct mcq_host *h)
     h->alive = false;
 }
 
+static void check_sum(const struct mcq_host *h, const char *what, uint64_t told, uint64_t counted)
+{
+    if (told != counted)
+        mcq_sim_fail("host %u: %s: %lu were told, %lu are counted", h->idx, what,
+                     (unsigned long)told, (unsigned long)counted);
+}
+
+/* What was told is what is counted. */
+static void check_drops(const struct mcq_host *h)
+{
+    const struct mcq_pattern_stats *s = &h->shard.stats.pattern;
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < MCQ_CNT_OF(h->drops); i++)
+        all += h->drops[i];
+    check_sum(h, "drops without a peer", h->drops[MCQ_REASON_NO_PEER], s->drops_no_peer);
+    check_sum(h, "drops of the pattern", h->drops[MCQ_REASON_PATTERN], s->drops_pattern);
+    check_sum(h, "conflated", h->drops[MCQ_REASON_CONFLATED], s->conflated);
+    check_sum(h, "all drops", all,
+              s->drops_hwm + s->drops_old + s->conflated + s->drops_no_peer + s->drops_pattern +
+                  s->drops_end);
+}
+
 void mcq_host_fini(struct mcq_host *h)
 {
     mcq_sim_select(h->idx);
     mcq_host_release(h);
+    check_drops(h);
+    if (h->shard.arena.used != h->arena_used)
+        mcq_sim_fail("host %u: memory was carved after its start", h->idx);
     const char *pool = mcq_tap_leftover(&h->shard);
     if (pool != NULL)
         mcq_sim_fail("host %u: at the end the pool '%s' is not full", h->idx, pool);

@@ -12,12 +12,15 @@
 struct mcq_host {
     uint32_t idx;
     bool alive;
-    bool stopped; /* its shard has ended by itself */
+    bool stopping; /* it was asked to end */
+    bool stopped;  /* its shard has ended by itself */
     uint64_t down_until_ns, still_until_ns;
     struct mcq_shard shard;
     struct mcq_timer *ticker;
     uint64_t tick_at_ns; /* armed for; 0: not armed */
     uint64_t posts, posts_run;
+    size_t arena_used;                     /* when it had started */
+    uint64_t drops[MCQ_REASON_KILLED + 1]; /* as its sockets told */
     uint64_t steps;
     uint64_t turn_calls; /* the world's count of calls when its turn began */
     struct mcq_buf *hogs[MCQ_HOST_HOGS_MAX];
@@ -36,5 +39,9 @@ void mcq_host_fini(struct mcq_host *h);
 void mcq_host_fill(struct mcq_host *h);
 /* Gives the hogged blocks back. */
 void mcq_host_release(struct mcq_host *h);
+/* Posts to it from another process's turn: that must make it runnable. */
+void mcq_host_post(struct mcq_host *h);
+/* Its sockets send a last message, and its shard stops. */
+void mcq_host_stop(struct mcq_host *h);
 
 #endif

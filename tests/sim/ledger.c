@@ -5,7 +5,8 @@
 #include "tests/sim/ledger_private.h"
 #include "tests/sim/world.h"
 
-#define INPROC ((uint64_t)1 << 62)
+#define INPROC      ((uint64_t)1 << 62)
+#define QUIET_CALLS 5000u
 
 struct mcq_ledger mcq_ledger;
 
@@ -188,15 +189,28 @@ void mcq_connection_free(struct mcq_connection *c)
     }
 }
 
-/* Of those with no end up the one that was quiet for longest: its other end will hardly come. */
+static bool is_up(const struct mcq_connection *c)
+{
+    return c->ends[0].state == MCQ_END_UP || c->ends[1].state == MCQ_END_UP;
+}
+
+void mcq_ledger_prune(void)
+{
+    uint64_t now = mcq_world_calls();
+    for (uint32_t i = 0; i < mcq_ledger.conns_used; i++) {
+        struct mcq_connection *c = &mcq_ledger.conns[i];
+        if (c->stream != 0 && !is_up(c) && now - c->used > QUIET_CALLS)
+            mcq_connection_free(c);
+    }
+}
+
+/* Of those with no end up the one that was quiet for longest. */
 static struct mcq_connection *conn_recycle(void)
 {
     struct mcq_connection *oldest = NULL;
     for (uint32_t i = 0; i < MCQ_LEDGER_CONNS_MAX; i++) {
         struct mcq_connection *c = &mcq_ledger.conns[i];
-        if (c->ends[0].state == MCQ_END_UP || c->ends[1].state == MCQ_END_UP)
-            continue;
-        if (oldest == NULL || c->used < oldest->used)
+        if (!is_up(c) && (oldest == NULL || c->used < oldest->used))
             oldest = c;
     }
     if (oldest == NULL)

@@ -87,6 +87,8 @@ bool mcq_ledger_has_room(struct mcq_actor *a, uint32_t more);
 
 /* Whether a queue or a connection of a's is still of interest. */
 bool mcq_ledger_knows(const struct mcq_actor *a);
+/* Forgets connections with no end up that were quiet for long: another end will hardly come. */
+void mcq_ledger_prune(void);
 
 /* A send, around the call: begin, then end with what it returned. */
 void mcq_ledger_send_begin(struct mcq_actor *a);

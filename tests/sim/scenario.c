@@ -165,7 +165,9 @@ static void draw_times(struct mcq_cast *c)
 {
     struct mcq_sock_opts *o = &c->opts;
     o->handshake_ms = mcq_dice_percent(30) ? mcq_dice_between(3, 100) : 1000;
-    o->linger_ms = mcq_dice_percent(20) ? MCQ_NONE : mcq_dice_scaled(1000);
+    o->linger_ms = mcq_dice_percent(20)   ? MCQ_NONE
+                   : mcq_dice_percent(50) ? 1000
+                                          : mcq_dice_scaled(1000);
     o->reconnect_min_ms = mcq_dice_scaled(20);
     o->reconnect_max_ms = o->reconnect_min_ms + mcq_dice_scaled(60);
     o->connect_timeout_ms = mcq_dice_between(2, 100);
@@ -365,9 +367,6 @@ static const struct pair *draw_pair(void)
 
 void mcq_scenario_draw(struct mcq_scenario *s)
 {
-    struct mcq_sim_faults faults = s->faults;
-    memset(s, 0, sizeof(*s));
-    s->faults = faults;
     s->host_cnt = mcq_dice_between(2, MCQ_SCENARIO_HOSTS_MAX);
     s->active_ns = mcq_dice_between(20, 400) * MS;
     for (uint32_t i = 0; i < s->host_cnt; i++)

@@ -25,11 +25,12 @@ static struct mcq_host hosts[MCQ_SCENARIO_HOSTS_MAX];
 static struct {
     enum mcq_phase phase;
     uint32_t number;
-    uint64_t start_ns, phase_ns, calls, digest, sent, taken, steps;
+    uint64_t start_ns, phase_ns, calls, digest, sent, taken, steps, phase_steps;
     uint64_t rest_since_ns; /* 0: something moves */
     uint64_t rest_calls;    /* when all had come to rest */
     const char *unrest;
     const struct mcq_actor *restless;
+    uint64_t told[MCQ_EVENT_UNCONNECTED + 1][MCQ_REASON_KILLED + 1];
 } world;
 
 struct mcq_scenario *mcq_world_scenario(void)
@@ -70,6 +71,16 @@ void mcq_world_count_sent(uint64_t cnt)
 void mcq_world_count_taken(void)
 {
     world.taken++;
+}
+
+uint64_t mcq_world_told(enum mcq_event_kind kind, enum mcq_reason reason)
+{
+    return world.told[kind][reason];
+}
+
+void mcq_world_count_event(enum mcq_event_kind kind, enum mcq_reason reason)
+{
+    world.told[kind][reason]++;
 }
 
 /* --- telling ------------------------------------------------------------------------------- */
@@ -184,6 +195,13 @@ static bool wake_the_dead(void)
     return any;
 }
 
+static void post_to_any(void)
+{
+    struct mcq_host *h = &hosts[mcq_dice_below(scenario.host_cnt)];
+    if (h->alive)
+        mcq_host_post(h);
+}
+
 void mcq_world_round(void)
 {
     struct mcq_host *h = mcq_dice_percent(25) ? NULL : any_runnable();
@@ -195,6 +213,8 @@ void mcq_world_round(void)
     } else if (!mcq_sim_advance() && !wake_the_dead()) {
         mcq_sim_fail("nothing will ever happen again");
     }
+    if (world.phase == MCQ_PHASE_ACTIVE && mcq_dice_percent(1))
+        post_to_any();
     run_blows();
 }
 
@@ -209,7 +229,7 @@ static const char *restless(void)
 
 static void rounds_bounded(void)
 {
-    if (world.steps > STEPS_MAX)
+    if (world.steps - world.phase_steps > STEPS_MAX)
         mcq_sim_fail("%u steps, and still busy: %s", STEPS_MAX, restless());
 }
 
@@ -220,16 +240,18 @@ static void enter(enum mcq_phase phase)
     static const char *const names[] = {"active", "settle", "greet", "end"};
     world.phase = phase;
     world.phase_ns = mcq_sim_now_ns();
+    world.phase_steps = world.steps;
     world.rest_since_ns = 0;
     mcq_world_trace("--- %s", names[phase]);
 }
 
-void mcq_world_open(uint64_t seed)
+void mcq_world_open(uint64_t seed, const struct mcq_sim_faults *faults)
 {
     memset(&world, 0, sizeof(world));
+    memset(&scenario, 0, sizeof(scenario));
     world.digest = seed;
-    mcq_scenario_faults(seed, &scenario.faults);
-    mcq_sim_open(seed, &scenario.faults);
+    scenario.faults = *faults;
+    mcq_sim_open(seed, faults);
     world.start_ns = mcq_sim_now_ns();
     mcq_ledger_reset();
     mcq_actor_reset();
@@ -318,30 +340,22 @@ static void greet(void)
     come_to_rest();
 }
 
-static bool all_stopped(void)
-{
-    for (uint32_t i = 0; i < scenario.host_cnt; i++)
-        if (!hosts[i].stopped)
-            return false;
-    return true;
-}
-
+/* One process after the other, so that those who are left can hear the last of it. */
 static void end(void)
 {
     enter(MCQ_PHASE_END);
     for (uint32_t i = 0; i < scenario.host_cnt; i++) {
-        mcq_sim_select(i);
-        mcq_stop(&hosts[i].shard);
-    }
-    while (!all_stopped()) {
-        if (mcq_sim_now_ns() - world.phase_ns > END_MAX_NS)
-            mcq_sim_fail("a process has not ended within %u s",
-                         (unsigned)(END_MAX_NS / (1000 * MS)));
-        rounds_bounded();
-        mcq_world_round();
-    }
-    for (uint32_t i = 0; i < scenario.host_cnt; i++)
+        uint64_t began_ns = mcq_sim_now_ns();
+        mcq_host_stop(&hosts[i]);
+        while (!hosts[i].stopped) {
+            if (mcq_sim_now_ns() - began_ns > END_MAX_NS)
+                mcq_sim_fail("host %u has not ended within %u s", i,
+                             (unsigned)(END_MAX_NS / (1000 * MS)));
+            rounds_bounded();
+            mcq_world_round();
+        }
         mcq_host_fini(&hosts[i]);
+    }
 }
 
 void mcq_world_finish(struct mcq_world_result *result)
@@ -362,7 +376,9 @@ void mcq_world_finish(struct mcq_world_result *result)
 
 void mcq_world_run(uint64_t seed, struct mcq_world_result *result)
 {
-    mcq_world_open(seed);
+    struct mcq_sim_faults faults;
+    mcq_scenario_faults(seed, &faults);
+    mcq_world_open(seed, &faults);
     mcq_scenario_draw(&scenario);
     mcq_world_start();
     while (mcq_sim_now_ns() - world.start_ns < scenario.active_ns) {

@@ -10,6 +10,8 @@
 #ifndef MCQ_TESTS_SIM_WORLD_H
 #define MCQ_TESTS_SIM_WORLD_H
 
+#include <monocoque/event.h>
+
 #include "tests/sim/host.h"
 #include "tests/sim/scenario.h"
 
@@ -23,10 +25,10 @@ struct mcq_world_result {
 
 /* The whole life of a seed. */
 void mcq_world_run(uint64_t seed, struct mcq_world_result *result);
-/* Only the machine and its hosts with the scenario in *s; then any number of rounds: for programs
- * with a scenario of their own. */
+/* The same in pieces, for a program with a scenario of its own: open, fill in the scenario, start,
+ * any number of rounds, finish. */
+void mcq_world_open(uint64_t seed, const struct mcq_sim_faults *faults);
 struct mcq_scenario *mcq_world_scenario(void);
-void mcq_world_open(uint64_t seed);
 void mcq_world_start(void);
 /* Lets one thing happen. */
 void mcq_world_round(void);
@@ -43,6 +45,10 @@ uint64_t mcq_world_steps(void);
 uint32_t mcq_world_number(void);
 void mcq_world_count_sent(uint64_t cnt);
 void mcq_world_count_taken(void);
+
+/* Events that were told so far. */
+uint64_t mcq_world_told(enum mcq_event_kind kind, enum mcq_reason reason);
+void mcq_world_count_event(enum mcq_event_kind kind, enum mcq_reason reason);
 
 struct mcq_actor;
 /* "h2 PUSH@7": static, several at a time. */
