@@ -561,3 +561,22 @@ def an_xsub_sends_upstream(env):
     program = env.cat("XSUB", "--connect", bind(sock, ANY))
     program.write("\\x01a\n")
     program.expect_exit(1)
+
+
+@testcase()
+def garbage_is_told_seldom(env):
+    """Each who talks nonsense would cost a line of stderr: most are only counted."""
+    program = env.cat("PULL", "--bind", "tcp://127.0.0.1:*")
+    endpoint = program.endpoint()
+    since = time.monotonic()
+    for _ in range(500):
+        with raw.connect(endpoint) as stream:
+            stream.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            raw.read_to_end(stream)
+    seconds = time.monotonic() - since
+    program.signal()
+    program.wait()
+    told = [line for line in program.err.lines if "handshake-failed" in line]
+    expect(0 < len(told) <= 20 * (seconds + 2), f"{len(told)} lines in {seconds:.1f} s")
+    untold = sum(int(line.split()[1]) for line in program.err.lines if "were not told" in line)
+    expect(len(told) + untold == 500, f"{len(told)} told, {untold} not")

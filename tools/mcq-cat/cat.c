@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 #define LINGER_WRITTEN_MS 0x7fffffffu
 /* Of a PUB or XPUB, which drop beyond it: all memory there is. */
 #define PUB_QUEUE_BYTES (1u << 30)
+#define WARNINGS_MAX    20u /* lines about peers in a period, of WARN_PERIOD_NS */
+#define WARN_PERIOD_NS  UINT64_C(1000000000)
 
 static bool is(const struct cat *cat, enum mcq_sock_type type)
 {
@@ -329,8 +332,34 @@ static void on_subscription(void *ctx, struct mcq_sock *sock, struct mcq_peer pe
     end_if_done(cat);
 }
 
-static void warn(const struct mcq_event *event)
+/* What peers do is told as often as they do it: that must not fill a disk, nor stop us by a pipe
+ * that nobody reads. */
+static bool may_warn(struct cat *cat)
 {
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    uint64_t now_ns = mcq_shard_now(cat->shard);
+    if (now_ns - cat->warn_ns >= WARN_PERIOD_NS) {
+        cat->warn_ns = now_ns;
+        cat->warnings = 0;
+    }
+    if (cat->warnings++ < WARNINGS_MAX && poll(&out, 1, 0) == 1)
+        return true;
+    cat->untold++;
+    return false;
+}
+
+static void own_up(struct cat *cat)
+{
+    if (cat->untold > 0)
+        fprintf(stderr, "mcq-cat: %" PRIu64 " more were not told\n", cat->untold);
+    cat->untold = 0;
+}
+
+static void warn(struct cat *cat, const struct mcq_event *event)
+{
+    if (!may_warn(cat))
+        return;
+    own_up(cat);
     fprintf(stderr, "mcq-cat: %s %s: %s", mcq_event_name(event->kind), event->endpoint,
             mcq_reason_name(event->reason));
     if (event->cnt > 0)
@@ -369,20 +398,20 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
     case MCQ_EVENT_HANDSHAKE_FAILED:
         /* Nobody listens yet: that is what trying again is for. */
         if (event->reason != MCQ_REASON_RESET && event->reason != MCQ_REASON_LOCAL)
-            warn(event);
+            warn(cat, event);
         break;
     case MCQ_EVENT_DROPPED:
-        warn(event);
+        warn(cat, event);
         if (event->reason == MCQ_REASON_NO_PEER)
             ask_again(cat);
         break;
     case MCQ_EVENT_DISCONNECTED:
         if (!is_plain_end(event->reason))
-            warn(event);
+            warn(cat, event);
         break;
     case MCQ_EVENT_LISTEN_FAILED:
     case MCQ_EVENT_REFUSED:
-        warn(event);
+        warn(cat, event);
         break;
     case MCQ_EVENT_LISTENING:
     case MCQ_EVENT_UNBOUND:
@@ -494,6 +523,7 @@ int cat_start(struct mcq_shard *shard, void *arg)
 
 void cat_fini(struct cat *cat)
 {
+    own_up(cat);
     cat_line_destroy_all(cat->first);
     cat_input_destroy(cat->input);
     free(cat->paused.peers);

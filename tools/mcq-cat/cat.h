@@ -44,6 +44,9 @@ struct cat {
     uint64_t sent;
     uint64_t received;
     uint64_t active_ns; /* when something last happened */
+    uint64_t warn_ns;   /* when the period of warnings began */
+    uint64_t untold;    /* warnings beyond its limit */
+    unsigned warnings;  /* of this period */
     enum cat_exit exit_code;
 };
 
@@ -51,7 +54,7 @@ struct cat {
  * tells what became of it. */
 int cat_start(struct mcq_shard *shard, void *arg);
 
-/* After the run: gives back what the cat holds. Thread: any. */
+/* After the run: tells what was not told, gives back what the cat holds. Thread: any. */
 void cat_fini(struct cat *cat);
 
 #endif
