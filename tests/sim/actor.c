@@ -400,7 +400,7 @@ const char *mcq_actor_unrest(const struct mcq_actor *a)
         return "a sender was refused, and `writable` does not come";
     if (a->debt_cnt != 0 && anybody_there(a))
         return "a reply can't be sent";
-    if (a->asked && !a->excused && anybody_there(a))
+    if (a->asked && !a->excused && !mcq_world_scenario()->limited && anybody_there(a))
         return "a request is not answered, nor told as lost";
     return mcq_world_scenario()->limited ? NULL : unconnected(a);
 }

@@ -247,7 +247,8 @@ static void check_linger(const struct mcq_actor *a, const struct mcq_event *ev)
         (ev->reason != MCQ_REASON_LOCAL && ev->reason != MCQ_REASON_TIMEOUT))
         return;
     const struct mcq_end *far = mcq_ledger_far(end);
-    if (far->state == MCQ_END_UP && !far->actor->host->stopping && !mcq_actor_loses(a))
+    bool cuts = mcq_actor_loses(a) || a->cast->opts.slow == MCQ_SLOW_DISCONNECT;
+    if (far->state == MCQ_END_UP && !far->actor->host->stopping && !cuts)
         mcq_sim_fail("%s: closing lost %lu messages to a peer that is there", mcq_world_name(a),
                      (unsigned long)ev->cnt);
 }

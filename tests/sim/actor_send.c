@@ -364,7 +364,7 @@ static bool pay_one(struct mcq_actor *a)
 
 void mcq_actor_pay(struct mcq_actor *a)
 {
-    while (a->debt_cnt != 0 && a->state == MCQ_ACTOR_OPEN && mcq_world_phase() != MCQ_PHASE_END &&
+    while (a->debt_cnt != 0 && a->state == MCQ_ACTOR_OPEN && !a->host->stopping &&
            !mcq_ledger_sending() && mcq_ledger_has_room(a, 1))
         if (!pay_one(a))
             return;
