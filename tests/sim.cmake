@@ -43,3 +43,18 @@ endfunction()
 
 mcq_add_sim(sim ${sim_dir}/main.c)
 mcq_add_sim(ghosts ${sim_dir}/ghosts.c)
+
+# Seeds of each test run: what fits 20 s on two cores. Debug builds take twice, sanitizers six times
+# as long as the preset sim.
+set(sim_seeds 800)
+set(sim_ghost_steps 700000)
+if(MCQ_SANITIZE)
+    set(sim_seeds 120)
+    set(sim_ghost_steps 140000)
+endif()
+if(NOT MCQ_SANITIZE MATCHES "thread")
+    mcq_add_test(sim LABEL sim COMMAND sim --seeds ${sim_seeds})
+    mcq_add_test(sim-twice LABEL sim COMMAND sim --twice 20 --from 900001)
+    mcq_add_test(sim-ghosts LABEL sim COMMAND ghosts ${sim_ghost_steps})
+    mcq_add_test(sim-plants LABEL sim COMMAND ${sim_dir}/plants/check)
+endif()
