@@ -301,6 +301,8 @@ static enum mcq_reason change_asked(struct mcq_psock *s, struct mcq_pipe *p, boo
 enum mcq_reason mcq_fanout_change(struct mcq_psock *s, struct mcq_pipe *p, bool add,
                                   struct mcq_slice name)
 {
+    if (p->leaving)
+        return MCQ_REASON_NONE;
     enum mcq_reason reason = change_asked(s, p, add, name);
     mcq_psock_wake(s); /* who was waited for may not be in the way any more */
     return reason;
@@ -349,6 +351,8 @@ enum mcq_error mcq_fanout_change_for(struct mcq_psock *s, struct mcq_pipe *p, bo
 {
     if (!s->opts->manual)
         return MCQ_ENOTSUP;
+    if (p->leaving)
+        return MCQ_ESTALE;
     if (s->pub.busy)
         return refuse_nested(s);
     struct mcq_sub *sub = sub_find(s, p, name);
@@ -368,10 +372,10 @@ enum mcq_reason mcq_fanout_attach(struct mcq_psock *s, struct mcq_pipe *p)
     return reason;
 }
 
-void mcq_fanout_detach(struct mcq_psock *s, struct mcq_pipe *p)
+/* Nothing is given to p any more; its subscriptions are swept. */
+static void subscriber_leave(struct mcq_psock *s, struct mcq_pipe *p)
 {
     struct mcq_subscriber *who = p->subscriber;
-    mcq_psock_detach(s, p);
     p->subscriber = NULL;
     mcq_psock_wake(s);
     if (who == NULL)
@@ -383,6 +387,18 @@ void mcq_fanout_detach(struct mcq_psock *s, struct mcq_pipe *p)
     }
     mcq_list_push_back(&s->pub.gone, &who->gone_node);
     s->up->sweep(s->up_ctx);
+}
+
+void mcq_fanout_detach(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    mcq_psock_detach(s, p);
+    subscriber_leave(s, p);
+}
+
+void mcq_fanout_retire(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    if (p->leaving)
+        subscriber_leave(s, p);
 }
 
 void mcq_fanout_remove(struct mcq_psock *s, struct mcq_pipe *p)

@@ -102,15 +102,17 @@ void mcq_fanout_close(struct mcq_psock *s);
 enum mcq_reason mcq_fanout_attach(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_fanout_detach(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_fanout_remove(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_fanout_retire(struct mcq_psock *s, struct mcq_pipe *p);
 bool mcq_fanout_sweep(struct mcq_psock *s);
 
-/* The peer subscribes or cancels. Returns MCQ_REASON_LIMIT if p asks for more than it or the shard
- * may have: nothing changed. A cancel of what isn't there changes nothing, and is told by a manual
- * XPUB alone. */
+/* The peer subscribes or cancels; ignored of one that is leaving. Returns MCQ_REASON_LIMIT if p
+ * asks for more than it or the shard may have: nothing changed. A cancel of what isn't there
+ * changes nothing, and is told by a manual XPUB alone. */
 enum mcq_reason mcq_fanout_change(struct mcq_psock *s, struct mcq_pipe *p, bool add,
                                   struct mcq_slice topic);
 /* The user does, on its behalf. Errors: MCQ_ENOTSUP (not manual), MCQ_ELIMIT; MCQ_ENOENT if there
- * is nothing to end; MCQ_EAGAIN as mcq_fanout_send has it, from within a free callback. */
+ * is nothing to end; MCQ_ESTALE (p is leaving); MCQ_EAGAIN as mcq_fanout_send has it, from within a
+ * free callback. */
 MCQ_MUST_USE enum mcq_error mcq_fanout_change_for(struct mcq_psock *s, struct mcq_pipe *p, bool add,
                                                   struct mcq_slice topic);
 

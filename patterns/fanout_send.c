@@ -76,7 +76,7 @@ static bool pass_rest(struct mcq_publication *pub, visit_fn *fn)
     for (struct mcq_node *n = mcq_list_first(&s->pipes); n != NULL;
          n = mcq_list_next(&s->pipes, n)) {
         struct mcq_pipe *p = MCQ_CONTAINER_OF(n, struct mcq_pipe, peers_node);
-        if (p->up && p->fanout_seq < s->pub.seq && !fn(pub, p))
+        if (p->up && !p->leaving && p->fanout_seq < s->pub.seq && !fn(pub, p))
             return false;
     }
     return true;

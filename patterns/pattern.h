@@ -75,7 +75,8 @@ struct mcq_pattern {
     void (*detach)(struct mcq_psock *s, struct mcq_pipe *p);
     void (*remove)(struct mcq_psock *s, struct mcq_pipe *p);
     /* p's connection is to end: what may go to another goes to another. Until its connection
-     * changes, or, if p->leaving is set, for good. NULL: this type doesn't choose. */
+     * changes, or, if p->leaving is set, for good. NULL: this type sends where it is
+     * told to, or not at all. */
     void (*retire)(struct mcq_psock *s, struct mcq_pipe *p);
     /* n messages from p, an array the pattern may scribble on (views borrowed). Returns how many
      * were consumed (delivered or dropped with a counter); fewer than n: the rest is offered again

@@ -91,7 +91,7 @@ bool mcq_publication_give_or_refuse(struct mcq_publication *pub, struct mcq_pipe
 
 static bool takes(const struct mcq_psock *s, const struct mcq_pipe *p)
 {
-    return p->up || mcq_psock_keeps(s, p);
+    return !p->leaving && (p->up || mcq_psock_keeps(s, p));
 }
 
 static bool all_fit(const struct mcq_publication *pub)

@@ -16,6 +16,7 @@ const struct mcq_pattern mcq_pattern_xpub = {
     .attach = mcq_fanout_attach,
     .detach = mcq_fanout_detach,
     .remove = mcq_fanout_remove,
+    .retire = mcq_fanout_retire,
     .receive = mcq_psock_deliver,
     .send = mcq_fanout_send,
     .writable = mcq_psock_writable,

@@ -23,6 +23,13 @@ static enum mcq_error xsub_send(struct mcq_psock *s, struct mcq_pipe *to, const 
     return is_subscription(m) ? MCQ_EINVAL : mcq_publication_to_all(s, m);
 }
 
+/* Nobody waits for its room any more. */
+static void xsub_retire(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    (void)p;
+    mcq_psock_wake(s);
+}
+
 const struct mcq_pattern mcq_pattern_xsub = {
     .type = MCQ_XSUB,
     .peer_mask = MCQ_PEER(MCQ_PUB) | MCQ_PEER(MCQ_XPUB),
@@ -33,6 +40,7 @@ const struct mcq_pattern mcq_pattern_xsub = {
     .detach = mcq_subs_detach,
     .remove = mcq_subs_remove,
     .receive = mcq_psock_deliver,
+    .retire = xsub_retire,
     .send = xsub_send,
     .writable = mcq_psock_writable,
     .subscribe = mcq_subs_change,

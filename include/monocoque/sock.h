@@ -244,7 +244,7 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_connect(struct mcq_sock *sock, cons
 
 /* mcq_sock_unbind and mcq_sock_disconnect take back one bind (by its actual endpoint) or one
  * connect (by the text it was given). Established peers of an unbound listener stay. What is queued
- * for the connect is still sent, within linger; PUSH, DEALER, PAIR and REQ give it nothing more.
+ * for the connect is still sent, within linger; all types but ROUTER and REP give it nothing more.
  * Errors: MCQ_ENOENT, MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_unbind(struct mcq_sock *sock, const char *endpoint,
                                                     struct mcq_detail *detail);
@@ -333,8 +333,8 @@ MCQ_API const char *mcq_peer_endpoint(const struct mcq_sock *sock, struct mcq_pe
 /* mcq_peer_resume delivers to a paused peer again, from the next turn on. */
 MCQ_API enum mcq_error mcq_peer_resume(struct mcq_sock *sock, struct mcq_peer peer);
 /* mcq_peer_close ends the connection after sending what is queued, within linger, and what is sent
- * to this very peer until then; PUSH, DEALER, PAIR and REQ choose others. A connect of ours ends
- * with it and isn't tried again: mcq_sock_connect starts a new one. */
+ * to this very peer until then; else all types but ROUTER and REP give it nothing more. A connect
+ * of ours ends with it and isn't tried again: mcq_sock_connect starts a new one. */
 MCQ_API enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer);
 /* mcq_peer_kill ends the connection at once, what is queued for an accepted peer included; a
  * connect of ours tries again. MCQ_REASON_KILLED. Nothing more is sent or delivered, but, inside a

@@ -29,6 +29,8 @@ static bool is_due(const struct mcq_actor *a, uint32_t i, const struct mcq_parce
 {
     const struct mcq_tap_link *l = &mcq_ledger.links[i];
     bool was_up = mcq_ledger.queue_of[i]->up;
+    if (l->closing)
+        return false;
     if (a->cast->type == MCQ_XSUB)
         return was_up || (l->member && l->target != NULL && !a->cast->opts.immediate);
     const struct mcq_end *end = was_up ? mcq_ledger_end(a, l->peer) : NULL;

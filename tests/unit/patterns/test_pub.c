@@ -389,3 +389,49 @@ Test(pub, a_send_from_within_a_send_comes_later)
     cr_assert_str_eq(rig_got(peers[4]), "again");
     rig_free(r);
 }
+
+/* --- one that leaves ---------------------------------------------------------------------------
+ */
+
+static void leave(struct rig_peer *p)
+{
+    p->pipe.leaving = true;
+    p->rig->s.pattern->retire(&p->rig->s, &p->pipe);
+}
+
+/* What it has is still sent; nothing more comes, nobody waits for it, and it can't come back. */
+static void gets_nothing_more(struct mcq_psock_opts opts, const char *topic)
+{
+    struct rig *r = rig_of(opts);
+    struct rig_peer *stays = rig_peer_up(r, NULL);
+    struct rig_peer *leaves = rig_peer_new(r, false, 1);
+    cr_assert_eq(rig_attach(leaves, NULL), MCQ_REASON_NONE);
+    change(stays, true, topic);
+    change(leaves, true, topic);
+    cr_assert_eq(rig_send(r, NULL, "a"), MCQ_OK);
+    bool blocks = opts.slow == MCQ_SLOW_BLOCK;
+    cr_assert_eq(rig_send(r, NULL, "b"), blocks ? MCQ_EAGAIN : MCQ_OK);
+    uint32_t writable = r->writable_cnt;
+    leave(leaves);
+    cr_assert_eq(r->writable_cnt, writable + (blocks ? 1 : 0));
+    change(leaves, true, topic);
+    cr_assert_eq(rig_send(r, NULL, "c"), MCQ_OK);
+    rig_sweep(r);
+    cr_assert_eq(rig_send(r, NULL, "d"), MCQ_OK);
+    cr_assert_eq(r->stats.subs_now, 1);
+    cr_assert_str_eq(rig_got(leaves), "a");
+    cr_assert_null(rig_got(leaves));
+    for (const char *c = blocks ? "acd" : "abcd"; *c != 0; c++)
+        cr_assert_eq(rig_got(stays)[0], *c);
+    cr_assert_eq(rig_send(r, NULL, "e"), MCQ_OK);
+    cr_assert_null(rig_got(leaves));
+    rig_free(r);
+}
+
+Test(pub, one_that_leaves_gets_nothing_more)
+{
+    gets_nothing_more((struct mcq_psock_opts){.slow = MCQ_SLOW_DROP_NEW}, "");
+    gets_nothing_more((struct mcq_psock_opts){.slow = MCQ_SLOW_BLOCK}, "");
+    gets_nothing_more((struct mcq_psock_opts){.slow = MCQ_SLOW_BLOCK, .invert_matching = true},
+                      "z");
+}

@@ -161,6 +161,29 @@ Test(xsub, block_gives_to_all_or_to_nobody)
     rig_free(r);
 }
 
+/* What it has is still sent; nothing more comes, and nobody waits for it. */
+Test(xsub, a_publisher_that_is_left_gets_nothing_more)
+{
+    struct rig *r = rig_of((struct mcq_psock_opts){.slow = MCQ_SLOW_BLOCK});
+    struct rig_peer *stays = rig_peer_up(r, NULL);
+    struct rig_peer *left = rig_peer_new(r, true, 1);
+    cr_assert_eq(rig_send(r, NULL, "2"), MCQ_OK);
+    cr_assert_eq(rig_send(r, NULL, "3"), MCQ_EAGAIN);
+    uint32_t writable = r->writable_cnt;
+    left->pipe.leaving = true;
+    r->s.pattern->retire(&r->s, &left->pipe);
+    cr_assert_eq(r->writable_cnt, writable + 1);
+    cr_assert_eq(rig_send(r, NULL, "4"), MCQ_OK);
+    cr_assert_eq(rig_attach(left, NULL), MCQ_REASON_NONE);
+    cr_assert_str_eq(rig_got(left), "2");
+    cr_assert_eq(rig_send(r, NULL, "5"), MCQ_OK);
+    cr_assert_null(rig_got(left));
+    cr_assert_str_eq(rig_got(stays), "2");
+    cr_assert_str_eq(rig_got(stays), "4");
+    cr_assert_str_eq(rig_got(stays), "5");
+    rig_free(r);
+}
+
 static uint32_t freed;
 
 static void count_free(void *data, size_t len, void *hint)
