@@ -14,6 +14,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 LOGS = os.path.join(ROOT, "build", "test-logs")
 JOBS = str(os.cpu_count() or 1)
 FUZZ_SECONDS = 600
+RESTARTS_SECONDS = 600
+SEEDS = 100000  # of the simulator
 MUTATIONS = 1000000
 OUTPUT_LINES_MAX = 120  # of one failure, on the terminal; the log has all
 
@@ -158,6 +160,16 @@ def fuzz(stages):
                    timeout=seconds + 300)
 
 
+def endure(stages):
+    """What takes long: peers killed for ten minutes, the simulator's seeds and its plantings."""
+    stages.run("restarts", ["build/dev/tests/restarts", str(RESTARTS_SECONDS)],
+               as_program("restarts"), needs="dev build", timeout=RESTARTS_SECONDS + 300)
+    stages.run("seeds", ["scripts/sim", "--seeds", str(SEEDS), "--jobs", JOBS],
+               as_program("seeds"), timeout=7200)
+    stages.run("plantings", ["scripts/sim", "--plants", "--jobs", JOBS], as_program("plantings"),
+               timeout=3600)
+
+
 def main(arguments):
     if arguments not in ([], ["--long"]):
         print("usage: scripts/test [--long]", file=sys.stderr)
@@ -178,6 +190,7 @@ def main(arguments):
     interop(stages, "asan interop", "asan", "--quick")
     if arguments == ["--long"]:
         interop(stages, "interop long", "dev", "--long")
+        endure(stages)
         build(stages, "tsan")
         ctest(stages, "tsan tests", "tsan")
         mutate(stages)
