@@ -14,6 +14,7 @@
 #define ROUND_NS    2e7 /* about so long is each */
 #define BATCH       32u /* matches between two looks at the clock */
 #define BATCHES_MAX 65536u
+#define RATIO_CNT   1000u
 #define PEER_SUBS   100u
 #define STEP        UINT64_C(7368787) /* prime: comes by every object once */
 
@@ -36,7 +37,8 @@ struct row {
 struct setup {
     uint32_t max;
     bool json;
-    bool comma; /* JSON: something has been printed */
+    bool comma;           /* JSON: something has been printed */
+    struct row few, many; /* the library's own, of RATIO_CNT and of the most prefixes */
 };
 
 /* --- matches ---------------------------------------------------------------------------------- */
@@ -162,17 +164,19 @@ static void *measure_updates(const struct prefix_kind *kind, const struct prefix
 
 static void print_head(const struct setup *setup)
 {
+    double clock = prefix_clock_cost_ns();
     if (setup->json) {
-        printf("{\n  \"clock_ns\": %.1f,\n  \"prefixes\": [", prefix_clock_cost_ns());
+        printf("{\n  \"clock_ns\": %.1f,\n  \"prefixes\": [", clock);
         return;
     }
-    printf("prefixes of 4-32 random bytes; each topic matches one. ns; %.0f of each update are the "
-           "clock's\n",
-           prefix_clock_cost_ns());
-    printf("%9s %-6s | %8s %8s | %8s %8s | %8s %8s %8s | %8s %8s %8s | %7s\n", "", "", "match",
-           "alone", "match", "stream", "", "insert", "", "", "remove", "", "bytes");
-    printf("%9s %-6s | %8s %8s | %8s %8s | %8s %8s %8s | %8s %8s %8s | %7s\n", "prefixes", "table",
-           "p50", "mean", "p50", "mean", "mean", "p99.9", "max", "mean", "p99.9", "max", "/prefix");
+    printf(
+        "Prefixes of 4-32 random bytes, random topics that match one each. Nanoseconds; %.0f of\n"
+        "each update are the clock's. Rivals: a linear scan, a radix trie.\n\n",
+        clock);
+    printf("%9s %-5s | %17s | %17s | %26s | %26s | %6s\n", "", "", "match, in a row",
+           "match, alone", "insert", "remove", "bytes");
+    printf("%9s %-5s | %8s %8s | %8s %8s | %8s %8s %8s | %8s %8s %8s | %6s\n", "prefixes", "",
+           "p50", "mean", "p50", "mean", "mean", "p99.9", "max", "mean", "p99.9", "max", "each");
 }
 
 static void print_row(struct setup *setup, const struct row *r)
@@ -180,23 +184,35 @@ static void print_row(struct setup *setup, const struct row *r)
     const struct prefix_spread *in = &r->insert;
     const struct prefix_spread *out = &r->remove;
     if (!setup->json) {
-        printf("%9u %-6s | %8.1f %8.1f | %8.1f %8.1f | %8.0f %8u %8u | ", r->cnt, r->kind,
-               r->alone.p50, r->alone.mean, r->stream.p50, r->stream.mean, in->mean, in->p999,
+        printf("%9u %-5s | %8.1f %8.1f | %8.1f %8.1f | %8.0f %8u %8u | ", r->cnt, r->kind,
+               r->stream.p50, r->stream.mean, r->alone.p50, r->alone.mean, in->mean, in->p999,
                in->max);
         if (out->max == 0)
-            printf("%8s %8s %8s | %7.1f\n", "-", "-", "-", r->bytes);
+            printf("%8s %8s %8s | %6.1f\n", "-", "-", "-", r->bytes);
         else
-            printf("%8.0f %8u %8u | %7.1f\n", out->mean, out->p999, out->max, r->bytes);
+            printf("%8.0f %8u %8u | %6.1f\n", out->mean, out->p999, out->max, r->bytes);
         return;
     }
-    printf("%s\n    {\"prefixes\": %u, \"table\": \"%s\", \"alone_p50_ns\": %.1f, "
-           "\"alone_mean_ns\": %.1f, \"stream_p50_ns\": %.1f, \"stream_mean_ns\": %.1f, "
+    printf("%s\n    {\"prefixes\": %u, \"table\": \"%s\", \"stream_p50_ns\": %.1f, "
+           "\"stream_mean_ns\": %.1f, \"alone_p50_ns\": %.1f, \"alone_mean_ns\": %.1f, "
            "\"insert_mean_ns\": %.0f, \"insert_p999_ns\": %u, \"insert_max_ns\": %u, "
            "\"remove_mean_ns\": %.0f, \"remove_p999_ns\": %u, \"remove_max_ns\": %u, "
            "\"bytes_per_prefix\": %.1f}",
-           setup->comma ? "," : "", r->cnt, r->kind, r->alone.p50, r->alone.mean, r->stream.p50,
-           r->stream.mean, in->mean, in->p999, in->max, out->mean, out->p999, out->max, r->bytes);
+           setup->comma ? "," : "", r->cnt, r->kind, r->stream.p50, r->stream.mean, r->alone.p50,
+           r->alone.mean, in->mean, in->p999, in->max, out->mean, out->p999, out->max, r->bytes);
     setup->comma = true;
+}
+
+/* How much more a match takes than at RATIO_CNT prefixes. */
+static void print_ratio(const struct setup *setup)
+{
+    const struct row *few = &setup->few;
+    const struct row *many = &setup->many;
+    if (!setup->json && few->cnt == RATIO_CNT && many->cnt > few->cnt)
+        printf("\nThe library's match at %u prefixes takes, by p50, %.1f times as long as at %u "
+               "(alone: %.1f times).\n",
+               many->cnt, many->stream.p50 / few->stream.p50, few->cnt,
+               many->alone.p50 / few->alone.p50);
 }
 
 static void print_peers_head(struct setup *setup)
@@ -206,10 +222,13 @@ static void print_peers_head(struct setup *setup)
         printf("\n  ],\n  \"peers\": [");
         return;
     }
-    printf("\nSUBSCRIBE and CANCEL through the pattern layer; ns, bytes\n");
-    printf("%7s %6s %9s | %9s %8s %8s %9s | %9s %8s %8s %9s | %7s %7s %9s\n", "peers", "each",
-           "prefixes", "SUBSCRIBE", "p99.9", "max", "raw max", "CANCEL", "p99.9", "max", "raw max",
-           "/prefix", "/sub", "reserved");
+    printf(
+        "\nSUBSCRIBE and CANCEL through the pattern layer. Nanoseconds; bytes per prefix and per\n"
+        "subscription in use, and what is set aside per subscription whatever peers ask for\n\n");
+    printf("%6s %5s %8s | %35s | %35s | %26s\n", "", "", "", "SUBSCRIBE", "CANCEL", "bytes");
+    printf("%6s %5s %8s | %8s %8s %8s %8s | %8s %8s %8s %8s | %8s %8s %8s\n", "peers", "each",
+           "prefixes", "mean", "p99.9", "max", "raw max", "mean", "p99.9", "max", "raw max",
+           "prefix", "subscr.", "set by");
 }
 
 static void print_peers(struct setup *setup, const struct prefix_peers *p)
@@ -217,7 +236,7 @@ static void print_peers(struct setup *setup, const struct prefix_peers *p)
     const struct prefix_spread *in = &p->subscribe;
     const struct prefix_spread *out = &p->cancel;
     if (!setup->json) {
-        printf("%7u %6u %9u | %9.0f %8u %8u %9llu | %9.0f %8u %8u %9llu | %7.0f %7.0f %9.0f\n",
+        printf("%6u %5u %8u | %8.0f %8u %8u %8llu | %8.0f %8u %8u %8llu | %8.0f %8.0f %8.0f\n",
                p->peers, p->per_peer, p->prefixes, in->mean, in->p999, in->max,
                (unsigned long long)in->raw_max, out->mean, out->p999, out->max,
                (unsigned long long)out->raw_max, p->prefix_bytes, p->sub_bytes, p->reserved_bytes);
@@ -246,6 +265,9 @@ static bool measure_size(struct setup *setup, struct prefix_keys *k, uint32_t cn
     }
     prefix_keys_ask(k, cnt);
     ok = ok && measure_matches(tables, k, true, rows) && measure_matches(tables, k, false, rows);
+    if (ok && cnt == RATIO_CNT)
+        setup->few = rows[0];
+    setup->many = rows[0];
     for (size_t i = 0; i < KINDS; i++) {
         if (ok)
             print_row(setup, &rows[i]);
@@ -280,8 +302,10 @@ static bool run(struct setup *setup)
         print_head(setup);
     for (uint64_t cnt = 10; ok && cnt <= setup->max; cnt *= 10)
         ok = measure_size(setup, &k, (uint32_t)cnt);
-    if (ok)
+    if (ok) {
+        print_ratio(setup);
         print_peers_head(setup);
+    }
     ok = ok && measure_peers(setup, &k);
     if (setup->json)
         printf("\n  ]\n}\n");

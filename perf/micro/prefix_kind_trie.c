@@ -3,7 +3,9 @@
  * above. Nodes of a size are reused from a list. */
 #include "prefix_kind.h"
 
+#if defined(__SSE2__)
 #include <emmintrin.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,11 +101,23 @@ static void node_give(struct trie *t, struct node *n)
     t->free[kind] = n;
 }
 
+/* Bit by bit: those of the 16 bytes that equal byte. */
+static inline uint32_t hits16(const uint8_t *bytes, uint8_t byte)
+{
+#if defined(__SSE2__)
+    __m128i all = _mm_loadu_si128((const __m128i *)(const void *)bytes);
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(all, _mm_set1_epi8((char)byte)));
+#else
+    uint32_t hits = 0;
+    for (uint32_t i = 0; i < 16; i++)
+        hits |= (uint32_t)(bytes[i] == byte) << i;
+    return hits;
+#endif
+}
+
 static inline uint32_t place16(const struct node16 *n, uint8_t byte)
 {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)n->bytes);
-    uint32_t hits = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)byte)));
-    hits &= (1u << n->node.cnt) - 1;
+    uint32_t hits = hits16(n->bytes, byte) & ((1u << n->node.cnt) - 1);
     return hits == 0 ? 16 : (uint32_t)__builtin_ctz(hits);
 }
 

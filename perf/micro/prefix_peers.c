@@ -30,12 +30,13 @@ static void on_subscription(void *ctx, struct mcq_peer peer, bool added, struct 
     (void)topic;
 }
 
-static void on_sweep(void *ctx)
+static void on_nothing(void *ctx)
 {
     (void)ctx;
 }
 
-static const struct mcq_psock_up UP = {.subscription = on_subscription, .sweep = on_sweep};
+static const struct mcq_psock_up UP = {
+    .subscription = on_subscription, .sweep = on_nothing, .writable = on_nothing};
 
 static struct mcq_pattern_plan plan_of(uint32_t peers, uint32_t subs)
 {
@@ -51,7 +52,11 @@ static bool world_open(struct world *w, uint32_t peers, uint32_t subs)
     const struct mcq_buf_plan bufs = {{64, 64, 0, 0}, 0, 0};
     const struct mcq_pattern_plan plan = plan_of(peers, subs);
     size_t len = mcq_buf_heap_footprint(&bufs) + mcq_pattern_shared_footprint(&plan) + 4096;
-    *w = (struct world){.opts = {.subs_max = subs, .slow = MCQ_SLOW_DROP_NEW}};
+    *w = (struct world){.opts = {.subs_max = UINT32_MAX,
+                                 .subs_max_bytes = UINT32_MAX,
+                                 .subs_sock_max = UINT32_MAX,
+                                 .subs_sock_max_bytes = UINT32_MAX,
+                                 .slow = MCQ_SLOW_DROP_NEW}};
     if (mcq_arena_init(&w->arena, len, MCQ_NODE_ANY, NULL) != MCQ_OK)
         return false;
     w->heap = mcq_buf_heap_init(&w->arena, &bufs, &w->mem);
@@ -105,9 +110,9 @@ static void weigh(const struct world *w, struct prefix_peers *r)
     const struct mcq_fanout_pools *f = &w->shared->fanout;
     const struct mcq_pattern_plan plan = plan_of(r->peers, r->peers * r->per_peer);
     double subs = f->subs.in_use;
-    double table = (double)t->map.bucket_cnt * (double)sizeof(struct mcq_prefix_bucket) +
-                   (double)t->forks.in_use * (double)t->forks.obj_len;
-    r->prefix_bytes = (double)f->topics.obj_len + table / f->topics.in_use;
+    double map = (double)t->map.bucket_cnt * (double)sizeof(struct mcq_prefix_bucket);
+    double forks = (double)t->forks.in_use * (double)t->forks.obj_len;
+    r->prefix_bytes = (double)f->topics.obj_len + map / t->forks.max + forks / f->topics.in_use;
     r->sub_bytes = (double)f->subs.obj_len +
                    (double)f->bucket_cnt * (double)sizeof(f->buckets[0]) / subs +
                    (double)f->subscribers.in_use * (double)f->subscribers.obj_len / subs;

@@ -9,7 +9,7 @@ struct prefix_peers {
     uint32_t peers, per_peer;
     uint32_t prefixes; /* distinct ones */
     struct prefix_spread subscribe, cancel;
-    double prefix_bytes;   /* per distinct prefix: its object, its place in blocks and index */
+    double prefix_bytes;   /* per distinct prefix: its object, its share of the map, forks in use */
     double sub_bytes;      /* per subscription: its object, bucket and share of its peer's record */
     double reserved_bytes; /* what a shard sets aside per subscription, whatever peers ask for */
 };
