@@ -304,12 +304,12 @@ Test(prefix_model, zeroes_and_ones)
 
 Test(prefix_model, random_bytes)
 {
-    run(key_of_bytes, 12000, 500000, 50000, false);
+    run(key_of_bytes, 12000, 300000, 50000, false);
 }
 
 Test(prefix_model, words)
 {
-    run(key_of_words, 12000, 500000, 50000, false);
+    run(key_of_words, 12000, 300000, 50000, false);
 }
 
 Test(prefix_model, heads_in_common)
