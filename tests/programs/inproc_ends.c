@@ -19,6 +19,7 @@ struct end {
     struct mcq_diary diary;
     struct mcq_peer peer; /* the last that came up */
     enum mcq_flow flow;
+    bool kills; /* whoever sends */
     unsigned long got, sent;
     bool closed;
     unsigned long left; /* DROPPED, for whatever reason */
@@ -61,9 +62,9 @@ static enum mcq_flow on_message(void *ctx, struct mcq_sock *sock, struct mcq_pee
                                 struct mcq_msg *msg)
 {
     struct end *e = ctx;
-    (void)sock;
-    (void)from;
     e->got++;
+    if (e->kills)
+        (void)mcq_peer_kill(sock, from);
     if (msg->len == sizeof(e->last))
         memcpy(&e->last, msg->data, sizeof(e->last));
     return e->flow;
@@ -596,6 +597,29 @@ static void slow_kept_newest(struct stage *s)
     CHECK(s->end[1].got == 2 && s->end[1].last == NUMBERS);
 }
 
+/* Bodies of several blocks, in a queue of which some may always be dropped. */
+static void slow_large(struct stage *s)
+{
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    opts.send_hwm_bytes = 300000;
+    opts.slow = MCQ_SLOW_DROP_OLD;
+    CHECK(mcq_sock_connect(open_end(s, 0, MCQ_PUSH, &opts), NAME, NULL) == MCQ_OK);
+    bind_end(s, 1, MCQ_PULL);
+    s->end[1].flow = MCQ_PAUSE;
+}
+
+static void slow_large_flood(struct stage *s)
+{
+    static uint8_t body[100000];
+    for (; s->end[0].sent < NUMBERS; s->end[0].sent++)
+        CHECK(mcq_send_bytes(s->end[0].sock, body, sizeof(body)) == MCQ_OK);
+}
+
+static void slow_large_kept(struct stage *s)
+{
+    CHECK(s->end[1].got >= 2 && s->end[1].got <= 4);
+}
+
 /* The eleventh ends the pair; a connect keeps what it has queued, and comes back. */
 static bool slow_came_back(struct stage *s)
 {
@@ -645,6 +669,32 @@ static void killed_whole(struct stage *s)
 {
     CHECK(why(s, 0, MCQ_REASON_KILLED) == 1 && why(s, 1, MCQ_REASON_RESET) == 1);
     CHECK(s->end[0].left == 0);
+}
+
+/* Inside a handler: nothing of the next batch comes any more. */
+static void kill_inside(struct stage *s)
+{
+    bind_end(s, 0, MCQ_PUSH);
+    connect_end(s, 1, MCQ_PULL);
+    s->end[1].kills = true;
+}
+
+static void kill_inside_send(struct stage *s)
+{
+    send_some(&s->end[0], 700);
+    CHECK(s->end[0].sent == 700);
+}
+
+static bool kill_inside_told(struct stage *s)
+{
+    return told(s, 0, MCQ_EVENT_DISCONNECTED) == 1 && told(s, 1, MCQ_EVENT_DISCONNECTED) == 1;
+}
+
+static void kill_inside_counted(struct stage *s)
+{
+    CHECK(s->end[1].got >= 1 && s->end[1].got <= 256);
+    CHECK(s->end[1].got + s->end[0].left == 700);
+    CHECK(s->end[0].diary.report.msgs_out == s->end[1].got);
 }
 
 /* A newcomer takes over the identity of a ghost. */
@@ -809,6 +859,8 @@ static void all_plays(void)
          {slow_resume, slow_told}, {slow_kept_first, at_once});
     PLAY("drop-old", {slow_drop_old, both_up}, {slow_number, slow_stuck}, {slow_flood, at_once},
          {slow_resume, slow_told}, {slow_kept_last, at_once});
+    PLAY("drop-old of large bodies", {slow_large, both_up}, {slow_number, slow_stuck},
+         {slow_large_flood, at_once}, {slow_resume, slow_told}, {slow_large_kept, at_once});
     PLAY("conflate", {slow_conflate, both_up}, {slow_number, slow_stuck}, {slow_flood, at_once},
          {slow_resume, slow_told}, {slow_kept_newest, at_once});
     PLAY("disconnect", {slow_disconnect, both_up}, {slow_number, slow_stuck},
@@ -817,6 +869,8 @@ static void all_plays(void)
          {kill_here, killed_accepted}, {killed_told, at_once});
     PLAY("killed, connecting", {stuck_connecting, both_up}, {stuck_fill, stuck_paused},
          {kill_here, killed_connected}, {killed_whole, at_once});
+    PLAY("killed inside", {kill_inside, both_up}, {kill_inside_send, kill_inside_told},
+         {kill_inside_counted, at_once});
     PLAY("a ghost", {ghost, both_up}, {ghost_replaced, ghost_gone}, {ghost_told, at_once});
     PLAY("closed in UP, accepting", {abrupt_bound_closes, abrupt_closed});
     PLAY("closed in UP, connecting", {abrupt_connected_closes, abrupt_closed});

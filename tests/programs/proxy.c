@@ -930,6 +930,8 @@ static void clog_tick(void *ctx, struct mcq_timer *timer)
     struct mcq_proxy_stats now = stats_of(&c->stand);
     bool is_clogged = c->stuck_got > 0 && now.to_front.pauses > 0 &&
                       now.to_front.msgs == c->stats.to_front.msgs &&
+                      now.to_front.pauses == c->stats.to_front.pauses &&
+                      now.to_back.pauses == c->stats.to_back.pauses &&
                       now.to_back.msgs == c->stats.to_back.msgs;
     c->stats = now;
     if (is_clogged && c->stuck != NULL) {
