@@ -31,7 +31,8 @@ static bool may_go_on(const struct mcq_proxy_side *side)
            !mcq_list_empty(&side->held);
 }
 
-/* The rest has its turn in the next one: those of this one may fill the other side again. */
+/* The rest has its turn in the next one: those of this one may fill the other side again. A link
+ * whose peer has gone, to come back or not, has nothing to resume. */
 static void go_on(struct mcq_proxy_side *side)
 {
     for (uint32_t i = 0; i < MCQ_PROXY_RESUMES_MAX && may_go_on(side); i++) {
@@ -165,13 +166,9 @@ static void tell(struct mcq_proxy *proxy, struct mcq_sock *sock, const struct mc
         proxy->opts.event(proxy->opts.ctx, proxy, sock, event);
 }
 
-/* A peer that goes waits no more. */
 static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
 {
     struct mcq_proxy_side *side = ctx;
-    struct mcq_link *link = link_of(sock, event->peer);
-    if (event->kind == MCQ_EVENT_DISCONNECTED && link != NULL)
-        mcq_node_unlink(&link->proxy_node);
     tell(side->proxy, sock, event);
 }
 

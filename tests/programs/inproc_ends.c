@@ -601,7 +601,7 @@ static void slow_kept_newest(struct stage *s)
 static void slow_large(struct stage *s)
 {
     struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
-    opts.send_hwm_bytes = 300000;
+    opts.send_hwm_bytes = 250000;
     opts.slow = MCQ_SLOW_DROP_OLD;
     CHECK(mcq_sock_connect(open_end(s, 0, MCQ_PUSH, &opts), NAME, NULL) == MCQ_OK);
     bind_end(s, 1, MCQ_PULL);

@@ -718,10 +718,15 @@ static void wire(const char *name, unsigned over, enum mcq_sock_type front, enum
 
 #define CROWD 40u /* more than go on in one turn */
 
+enum crowd_phase { NOBODY_TAKES, PAUSED, STILL_PAUSED, STUCK, GOING_ON, CROWD_DONE };
+
 struct crowd {
     struct stand stand;
     struct mcq_sock *pushers[CROWD], *puller;
-    unsigned got, phase, quiet;
+    struct mcq_peer stuck;
+    enum crowd_phase phase;
+    unsigned got, quiet;
+    uint64_t passed;
     bool up;
 };
 
@@ -730,10 +735,10 @@ static enum mcq_flow crowd_take(void *ctx, struct mcq_sock *sock, struct mcq_pee
 {
     struct crowd *c = ctx;
     (void)sock;
-    (void)from;
-    CHECK(msg->len == 3 && c->phase == 3);
+    CHECK(msg->len == 3 && c->phase >= STUCK);
     c->got++;
-    return MCQ_CONTINUE;
+    c->stuck = from;
+    return c->phase == STUCK ? MCQ_PAUSE : MCQ_CONTINUE;
 }
 
 static void crowd_up(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
@@ -746,42 +751,68 @@ static void crowd_up(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
 static const struct mcq_sock_handlers crowd_pushing = {.message = NULL};
 static const struct mcq_sock_handlers crowd_pulling = {.message = crowd_take, .event = crowd_up};
 
-/* Nobody takes anything: each is held once, and not tried again and again. Then there is somebody,
- * but the proxy is paused. Then all go on, though nothing but their turn calls them. */
+static bool crowd_is_at(const struct crowd *c, const struct mcq_proxy_stats *now)
+{
+    switch (c->phase) {
+    case NOBODY_TAKES: /* each is held once, and not tried again and again */
+        CHECK(now->to_back.pauses <= CROWD);
+        return now->to_back.pauses == CROWD;
+    case PAUSED:
+        return true;
+    case STILL_PAUSED:
+        CHECK(now->to_back.msgs == 0);
+        return c->up;
+    case STUCK: /* one is taken, or a few: then there is no room again */
+        return c->got == 1 && now->to_back.msgs == c->passed;
+    case GOING_ON: /* for each that finds room a few others may try in vain */
+        CHECK(now->to_back.pauses <= 20 * CROWD);
+        return c->got == CROWD;
+    case CROWD_DONE:
+        break;
+    }
+    return false;
+}
+
+static void crowd_go_on(struct crowd *c)
+{
+    c->phase++;
+    if (c->phase == PAUSED)
+        mcq_proxy_pause(c->stand.proxy);
+    if (c->phase == STILL_PAUSED)
+        c->puller = connect_to(&c->stand, MCQ_PULL, c->stand.back, NULL, &crowd_pulling, c);
+    if (c->phase == STUCK)
+        mcq_proxy_resume(c->stand.proxy);
+    if (c->phase == GOING_ON)
+        CHECK(mcq_peer_resume(c->puller, c->stuck) == MCQ_OK);
+}
+
 static void crowd_tick(void *ctx, struct mcq_timer *timer)
 {
     struct crowd *c = ctx;
-    struct mcq_proxy_stats stats = stats_of(&c->stand);
-    CHECK(stats.to_back.pauses <= CROWD && (c->phase == 3 || stats.to_back.msgs == 0));
-    bool done = c->phase == 0   ? stats.to_back.pauses == CROWD
-                : c->phase == 2 ? c->up
-                                : c->phase == 1 || c->got == CROWD;
-    c->quiet = done ? c->quiet + 1 : 0;
+    struct mcq_proxy_stats now = stats_of(&c->stand);
+    c->quiet = crowd_is_at(c, &now) ? c->quiet + 1 : 0;
+    c->passed = now.to_back.msgs;
     if (c->quiet == 20) {
         c->quiet = 0;
-        c->phase++;
-        if (c->phase == 1)
-            mcq_proxy_pause(c->stand.proxy);
-        if (c->phase == 2)
-            c->puller = connect_to(&c->stand, MCQ_PULL, c->stand.back, NULL, &crowd_pulling, c);
-        if (c->phase == 3)
-            mcq_proxy_resume(c->stand.proxy);
-    }
-    if (c->phase == 4) {
-        mcq_timer_close(timer);
-        mcq_stop(c->stand.shard);
-        return;
+        crowd_go_on(c);
     }
     mcq_timer_arm(timer, mcq_shard_now(c->stand.shard) + 50 * US);
+    if (c->phase == CROWD_DONE) {
+        mcq_timer_close(timer);
+        mcq_stop(c->stand.shard);
+    }
 }
 
 static int crowd_start(struct mcq_shard *shard, void *arg)
 {
     struct crowd *c = arg;
     struct mcq_proxy_opts opts = MCQ_PROXY_OPTS_INIT;
+    struct mcq_sock_opts one = MCQ_SOCK_OPTS_INIT;
     c->stand.shard = shard;
+    one.send_hwm_msgs = 1;
     opts.front = MCQ_PULL;
     opts.back = MCQ_PUSH;
+    opts.back_opts = &one;
     stand_open(&c->stand, &opts);
     for (unsigned i = 0; i < CROWD; i++) {
         c->pushers[i] = connect_to(&c->stand, MCQ_PUSH, c->stand.front, NULL, &crowd_pushing, c);
@@ -796,7 +827,7 @@ static void crowd(unsigned over)
 {
     struct crowd c = {.stand = {.over = over}};
     run("many who wait", crowd_start, &c.stand);
-    CHECK(c.got == CROWD && c.phase == 4);
+    CHECK(c.got == CROWD && c.phase == CROWD_DONE);
 }
 
 /* --- by reference ----------------------------------------------------------------------------- */
