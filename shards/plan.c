@@ -61,8 +61,8 @@ enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
     plan->segs_max = clamp_cnt(opts->arena_bytes / 4096, 4096, 262144) + plan->links_max;
     plan_bufs(opts, opts->arena_bytes - plan->links_max * conn_cost(), plan);
     plan->patterns.connections_max = plan->links_max;
-    /* a sixteenth of the arena for what peers subscribe to, about 128 bytes each */
-    plan->patterns.peer_subs_max = clamp_cnt(opts->arena_bytes / 16 / 128, 1024, 1048576);
+    /* an eighth of the arena for what peers subscribe to, about 354 bytes each with their topic */
+    plan->patterns.peer_subs_max = clamp_cnt(opts->arena_bytes / 8 / 354, 1024, 1048576);
     plan->patterns.own_subs_max = clamp_cnt(plan->patterns.peer_subs_max / 4, 1024, 65536);
     plan->patterns.long_topics_max = clamp_cnt(plan->bufs.cnt[MCQ_BUF_512] / 4, 64, 65536);
     const struct mcq_loop_opts lo = {.conns_max = plan->conns_max,
