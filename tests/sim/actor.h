@@ -71,6 +71,8 @@ struct mcq_actor {
     uint32_t topic_cnt[MCQ_PARCEL_TOPICS];
     uint64_t topic_since[MCQ_PARCEL_TOPICS];
     uint64_t filter_changed;
+    struct mcq_peer newest; /* ROUTER: who came up last, and when */
+    uint64_t newest_since;
     struct mcq_kept kept[MCQ_ACTOR_KEPT_MAX];
     struct mcq_peer stale[MCQ_ACTOR_STALE_MAX];
     uint32_t stale_cnt;

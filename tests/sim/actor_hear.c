@@ -128,6 +128,8 @@ static bool hear(struct mcq_actor *a, struct mcq_peer from, const struct mcq_msg
                     mcq_world_name(mcq_ledger_far(end)->actor));
     if (end->paused)
         mcq_sim_fail("%s: a message of a paused peer", mcq_world_name(a));
+    if (end->replaced_at != 0 && end->replaced_at != a->host->steps)
+        mcq_sim_fail("%s: a message of a peer that was replaced", mcq_world_name(a));
     const struct mcq_parcel parcel = *p;
     hear_topic(a, p);
     if (tempted(a, a->cast->temper.keep))
@@ -175,9 +177,33 @@ static size_t on_messages(void *ctx, struct mcq_sock *sock, struct mcq_peer from
 
 /* --- events -------------------------------------------------------------------------------- */
 
+static void replace(struct mcq_actor *a, struct mcq_end *old)
+{
+    struct mcq_frame mine, theirs;
+    if (old->since == a->newest_since || mcq_peer_identity(a->sock, old->peer, &theirs) != MCQ_OK ||
+        mcq_peer_identity(a->sock, a->newest, &mine) != MCQ_OK)
+        return;
+    if (mine.len == 0 || mine.len != theirs.len || memcmp(mine.data, theirs.data, mine.len) != 0)
+        return;
+    if (a->cast->opts.identity_policy != MCQ_IDENTITY_REPLACE && mcq_tap_up(a->sock, old->peer))
+        mcq_sim_fail("%s: two peers have one identity", mcq_world_name(a));
+    old->replaced_at = a->host->steps;
+}
+
+/* A ROUTER's peers have their identities to themselves: who had it before goes. */
+static void check_identity(struct mcq_actor *a, struct mcq_peer peer)
+{
+    if (a->cast->type != MCQ_ROUTER)
+        return;
+    a->newest = peer;
+    a->newest_since = mcq_ledger_end(a, peer)->since;
+    mcq_ledger_each(a, replace);
+}
+
 static void hear_up(struct mcq_actor *a, struct mcq_peer peer)
 {
     mcq_ledger_up(a, peer);
+    check_identity(a, peer);
     struct mcq_end *end = mcq_ledger_end(a, peer);
     end->token = (char *)NULL + mcq_world_calls();
     if (mcq_peer_user(a->sock, peer) != NULL)

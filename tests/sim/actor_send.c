@@ -56,7 +56,7 @@ static uint32_t draw_len(const struct mcq_actor *a)
     case MCQ_SIZE_LARGE:
         if (mcq_dice_percent(60))
             return mcq_dice_below(2000);
-        return mcq_dice_below(mcq_dice_percent(80) ? 100000 : 600000);
+        return mcq_dice_below(mcq_dice_percent(70) ? 100000 : 600000);
     }
     return 0;
 }

@@ -7,7 +7,7 @@
 #include "tests/sim/scenario.h"
 #include "tests/sim/tap.h"
 
-#define MCQ_HOST_HOGS_MAX 640u
+#define MCQ_HOST_HOGS_MAX 2048u
 
 struct mcq_host {
     uint32_t idx;

@@ -66,8 +66,9 @@ struct mcq_end {
     uint32_t topics;  /* PUB: what the far end is subscribed to, as told */
     enum mcq_reason reason;
     struct mcq_report report;
-    bool paused; /* by its actor, as a receiver */
-    void *token; /* the user pointer it was given */
+    bool paused;          /* by its actor, as a receiver */
+    void *token;          /* the user pointer it was given */
+    uint64_t replaced_at; /* in which turn of its host another took its identity; 0: none did */
 };
 
 struct mcq_connection {

@@ -181,14 +181,12 @@ void mcq_ledger_up(struct mcq_actor *a, struct mcq_peer peer)
 
 /* --- down ---------------------------------------------------------------------------------- */
 
-/* What its kernel had received it delivered, as far as it depended on itself: a paused peer that is
- * reset ends without it. */
+/* What its kernel had received it delivered, as far as it depended on itself: a paused peer may end
+ * without it. */
 static bool took_all(const struct mcq_end *end)
 {
-    if (end->state != MCQ_END_DOWN || end->report.undelivered_bytes != 0)
-        return false;
-    return end->reason == MCQ_REASON_PEER_CLOSED ||
-           (end->reason == MCQ_REASON_RESET && !end->paused);
+    return end->state == MCQ_END_DOWN && !end->paused &&
+           (end->reason == MCQ_REASON_PEER_CLOSED || end->reason == MCQ_REASON_RESET);
 }
 
 /* One direction of a connection with both ends over. */

@@ -113,7 +113,8 @@ static void draw_host(struct mcq_scenario *s, uint32_t idx)
         o->connections_max = mcq_dice_between(3, 9);
         s->limited = true;
     }
-    s->hogs[idx] = mcq_dice_percent(15) ? mcq_dice_between(8, 16) : 0;
+    if (mcq_dice_percent(15))
+        s->hogs[idx] = mcq_dice_percent(50) ? 16 : mcq_dice_between(8, 15);
     s->scarce = s->scarce || s->hogs[idx] != 0;
 }
 

@@ -44,6 +44,12 @@ uint32_t mcq_tap_links(const struct mcq_sock *s, struct mcq_tap_link out[MCQ_TAP
     return n;
 }
 
+bool mcq_tap_up(const struct mcq_sock *s, struct mcq_peer peer)
+{
+    const struct mcq_link *link = mcq_link_of_peer(s, peer);
+    return link != NULL && link->pipe.up && !link->session.ended;
+}
+
 static const char *pool_leftover(const struct mcq_pool *p)
 {
     return p->in_use == 0 ? NULL : p->name;

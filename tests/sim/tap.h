@@ -26,6 +26,8 @@ struct mcq_tap_link {
 
 /* The links of s, oldest first; returns how many. With its process selected. */
 uint32_t mcq_tap_links(const struct mcq_sock *s, struct mcq_tap_link out[MCQ_TAP_LINKS_MAX]);
+/* Whether messages may still go to that peer: its connection has not begun to end. */
+bool mcq_tap_up(const struct mcq_sock *s, struct mcq_peer peer);
 /* The first pool of the shard that something was not given back to, NULL if there is none. */
 const char *mcq_tap_leftover(const struct mcq_shard *sh);
 
