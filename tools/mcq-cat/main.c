@@ -78,6 +78,7 @@ int main(int argc, char **argv)
         cat.exit_code = CAT_EXIT_ERROR;
     cat_fini(&cat);
     free(options.prefixes);
+    free(options.settings);
     free(options.endpoints);
     return (int)cat.exit_code;
 }
