@@ -166,6 +166,7 @@ def endure(stages):
                as_program("restarts"), needs="dev build", timeout=RESTARTS_SECONDS + 300)
     stages.run("seeds", ["scripts/sim", "--seeds", str(SEEDS), "--jobs", JOBS],
                as_program("seeds"), timeout=7200)
+    stages.run("ghosts", ["scripts/sim", "--ghosts"], as_program("ghosts"), timeout=1200)
     stages.run("plantings", ["scripts/sim", "--plants", "--jobs", JOBS], as_program("plantings"),
                timeout=3600)
 
