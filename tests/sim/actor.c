@@ -212,7 +212,8 @@ static void resume(struct mcq_actor *a, struct mcq_end *end)
 {
     if (!end->paused)
         return;
-    end->paused = false;
+    if (mcq_tap_up(a->sock, end->peer)) /* else it has ended paused */
+        end->paused = false;
     if (mcq_peer_resume(a->sock, end->peer) != MCQ_OK)
         mcq_sim_fail("%s: a peer that is up can't be resumed", mcq_world_name(a));
 }
@@ -396,11 +397,12 @@ const char *mcq_actor_unrest(const struct mcq_actor *a)
         return "a socket that was closed is still there";
     if (a->state != MCQ_ACTOR_OPEN)
         return NULL;
-    if (a->waits && anybody_there(a))
+    bool limited = mcq_world_scenario()->limited; /* who is not up may be full */
+    if (a->waits && !limited && anybody_there(a))
         return "a sender was refused, and `writable` does not come";
     if (a->debt_cnt != 0 && anybody_there(a))
         return "a reply can't be sent";
-    if (a->asked && !a->excused && !mcq_world_scenario()->limited && anybody_there(a))
+    if (a->asked && !a->excused && !limited && anybody_there(a))
         return "a request is not answered, nor told as lost";
-    return mcq_world_scenario()->limited ? NULL : unconnected(a);
+    return limited ? NULL : unconnected(a);
 }

@@ -47,7 +47,8 @@ uint32_t mcq_tap_links(const struct mcq_sock *s, struct mcq_tap_link out[MCQ_TAP
 bool mcq_tap_up(const struct mcq_sock *s, struct mcq_peer peer)
 {
     const struct mcq_link *link = mcq_link_of_peer(s, peer);
-    return link != NULL && link->pipe.up && !link->pipe.ending && !link->session.ended;
+    return link != NULL && link->pipe.up && !link->pipe.ending && !link->session.ended &&
+           link->session.end_due == MCQ_REASON_NONE;
 }
 
 static const char *pool_leftover(const struct mcq_pool *p)
