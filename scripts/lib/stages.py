@@ -3,6 +3,7 @@ it should have built."""
 
 import glob
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ FUZZ_SECONDS = 600
 RESTARTS_SECONDS = 600
 SEEDS = 100000  # of the simulator
 MUTATIONS = 1000000
+NAMES_FAILURE = re.compile(r"\[----\]|\[FAIL\]|\[CRASH|FAILED|ERROR: ")
 OUTPUT_LINES_MAX = 120  # of one failure, on the terminal; the log has all
 
 
@@ -89,8 +91,12 @@ def stop(child):
 
 
 def show(test, text, log):
+    """The end of a failure's output, and before it the lines that name what failed: with tests in
+    parallel they may stand anywhere."""
     lines = text.rstrip().split("\n")
     print(f"--- {test} (build/test-logs/{log})")
+    for line in [line for line in lines if NAMES_FAILURE.search(line)][:OUTPUT_LINES_MAX]:
+        print(line)
     if len(lines) > OUTPUT_LINES_MAX:
         print(f"... {len(lines) - OUTPUT_LINES_MAX} lines before")
     print("\n".join(lines[-OUTPUT_LINES_MAX:]))
