@@ -17,46 +17,45 @@
 /* The app: the process's side of its shards. */
 struct app {
     struct mcq_opts opts;
-    struct mcq_thread *thread; /* one in this version */
+    struct mcq_thread *threads; /* opts.shards of them */
+    struct mcq_roster *roster;
     struct mcq_resolver *resolver;
-    int ready_fd, done_fd, end_fd;
+    int done_fd;
     struct mcq_signals signals;
 };
 
-static uint32_t first_allowed_cpu(void)
+/* The CPUs this process may use; cnt 0: not to be told. */
+static void allowed_cpus(uint32_t cpus[MCQ_CPUS_MAX], uint32_t *cnt)
 {
     cpu_set_t set;
+    *cnt = 0;
     if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        return MCQ_THREAD_CPU_ANY;
-    for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        return;
+    for (uint32_t cpu = 0; cpu < CPU_SETSIZE && *cnt < MCQ_CPUS_MAX; cpu++)
         if (CPU_ISSET(cpu, &set))
-            return cpu;
-    return MCQ_THREAD_CPU_ANY;
+            cpus[(*cnt)++] = cpu;
 }
 
-/* Where the shard goes: as --cpus says, else the first CPU this process may use. */
-static enum mcq_error choose_cpu(const struct mcq_opts *opts, uint32_t *cpu,
-                                 struct mcq_detail *detail)
+/* Where the shards go: as --cpus says, else one on each CPU this process may use; nowhere in
+ * particular if there are fewer. */
+static enum mcq_error choose_cpus(struct app *a, struct mcq_detail *detail)
 {
     uint32_t cpus[MCQ_CPUS_MAX];
     uint32_t cnt = 0;
-    if (opts->cpus == NULL) {
-        *cpu = first_allowed_cpu();
-        return MCQ_OK;
-    }
-    enum mcq_error err = mcq_cpus_parse(opts->cpus, cpus, &cnt, detail);
-    if (err != MCQ_OK)
-        return err;
-    *cpu = cnt == 0 ? MCQ_THREAD_CPU_ANY : cpus[0];
-    return MCQ_OK;
+    enum mcq_error err = MCQ_OK;
+    if (a->opts.cpus == NULL)
+        allowed_cpus(cpus, &cnt);
+    else
+        err = mcq_cpus_parse(a->opts.cpus, cpus, &cnt, detail);
+    for (uint32_t i = 0; i < a->opts.shards; i++)
+        a->threads[i].cpu = a->opts.shards <= cnt ? cpus[i] : MCQ_THREAD_CPU_ANY;
+    return err;
 }
 
 static enum mcq_error open_fds(struct app *a, struct mcq_detail *detail)
 {
-    a->ready_fd = eventfd(0, EFD_CLOEXEC);
     a->done_fd = eventfd(0, EFD_CLOEXEC);
-    a->end_fd = eventfd(0, EFD_CLOEXEC);
-    if (a->ready_fd < 0 || a->done_fd < 0 || a->end_fd < 0)
+    if (a->done_fd < 0)
         return mcq_detail_set(detail, MCQ_EOS, errno,
                               "no file descriptor left for the app: raise `ulimit -n`");
     int err = a->opts.no_signals ? 0 : mcq_signals_open(&a->signals);
@@ -69,58 +68,91 @@ static enum mcq_error open_fds(struct app *a, struct mcq_detail *detail)
 static void close_fds(struct app *a)
 {
     mcq_signals_close(&a->signals);
-    const int fds[] = {a->ready_fd, a->done_fd, a->end_fd};
-    for (size_t i = 0; i < MCQ_CNT_OF(fds); i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+    if (a->done_fd >= 0)
+        close(a->done_fd);
 }
 
-/* Until the shard has ended; a signal asks it to. */
-static void supervise(struct app *a)
+/* Until `running` shards have ended; a signal asks them to. */
+static void supervise(struct app *a, uint64_t running)
 {
     struct pollfd p[2] = {{.fd = a->done_fd, .events = POLLIN},
                           {.fd = a->signals.fd, .events = POLLIN}};
-    while ((p[0].revents & POLLIN) == 0) {
+    while (running != 0) {
+        uint64_t ended;
         if (poll(p, 2, -1) < 0)
             continue; /* EINTR */
         if ((p[1].revents & POLLIN) != 0) {
-            mcq_stop(&a->thread->shard);
+            mcq_roster_stop(a->roster);
             p[1].fd = -1; /* once is enough */
         }
+        if ((p[0].revents & POLLIN) != 0 && read(a->done_fd, &ended, sizeof(ended)) > 0)
+            running -= ended;
     }
 }
 
-static enum mcq_error run_thread(struct app *a, const struct mcq_app *app, void *arg,
-                                 struct mcq_detail *detail)
+/* Those that can't be started are stood in for at the gates, so that the others come through.
+ * Returns how many run. */
+static uint32_t start_threads(struct app *a, const struct mcq_app *app, void *arg,
+                              enum mcq_error *err, struct mcq_detail *detail)
 {
-    struct mcq_thread *t = a->thread;
-    *t = (struct mcq_thread){.opts = &a->opts,
-                             .app = app,
-                             .arg = arg,
-                             .resolver = a->resolver,
-                             .ready_fd = a->ready_fd,
-                             .done_fd = a->done_fd,
-                             .end_fd = a->end_fd};
-    enum mcq_error err = choose_cpu(&a->opts, &t->cpu, detail);
-    if (err == MCQ_OK)
-        err = mcq_thread_start(t, detail);
-    if (err != MCQ_OK) {
-        mcq_resolver_destroy(a->resolver);
-        return err;
+    uint32_t cnt = 0;
+    while (cnt < a->opts.shards && *err == MCQ_OK) {
+        struct mcq_thread *t = &a->threads[cnt];
+        t->id = cnt;
+        t->roster = a->roster;
+        t->opts = &a->opts;
+        t->app = app;
+        t->arg = arg;
+        t->resolver = a->resolver;
+        t->done_fd = a->done_fd;
+        *err = mcq_thread_start(t, detail);
+        cnt += *err == MCQ_OK ? 1 : 0;
     }
-    mcq_thread_wait(a->ready_fd);
-    supervise(a);
-    mcq_resolver_destroy(a->resolver); /* before the mailbox it answers into is unmapped */
-    mcq_thread_join(t);
-    if (t->err != MCQ_OK && detail != NULL)
-        *detail = t->detail;
-    return t->err;
+    if (cnt < a->opts.shards)
+        mcq_roster_fail(a->roster);
+    for (uint32_t i = cnt; i < a->opts.shards; i++)
+        mcq_gate_advance(&a->roster->inits);
+    mcq_gate_wait(&a->roster->inits, a->opts.shards);
+    for (uint32_t i = cnt; i < a->opts.shards; i++)
+        mcq_gate_advance(&a->roster->starts);
+    return cnt;
+}
+
+static enum mcq_error run_threads(struct app *a, const struct mcq_app *app, void *arg,
+                                  struct mcq_detail *detail)
+{
+    enum mcq_error err = choose_cpus(a, detail);
+    uint32_t cnt = err == MCQ_OK ? start_threads(a, app, arg, &err, detail) : 0;
+    supervise(a, cnt);
+    mcq_resolver_destroy(a->resolver); /* before the mailboxes it answers into are unmapped */
+    mcq_gate_advance(&a->roster->leave);
+    for (uint32_t i = 0; i < cnt; i++) {
+        struct mcq_thread *t = &a->threads[i];
+        mcq_thread_join(t);
+        if (err == MCQ_OK && t->err != MCQ_OK) {
+            err = t->err;
+            *detail = t->detail;
+        }
+    }
+    return err;
+}
+
+static enum mcq_error set_up(struct app *a, struct mcq_detail *detail)
+{
+    enum mcq_error err = open_fds(a, detail);
+    if (err != MCQ_OK)
+        return err;
+    a->threads = calloc(a->opts.shards, sizeof(*a->threads));
+    a->roster = mcq_roster_create(a->opts.shards);
+    if (a->threads == NULL || a->roster == NULL)
+        return mcq_detail_set(detail, MCQ_ENOMEM, ENOMEM, "no memory to start the app");
+    return mcq_resolver_create(&a->resolver, detail);
 }
 
 enum mcq_error mcq_run(const struct mcq_opts *opts, const struct mcq_app *app, void *arg,
                        struct mcq_detail *detail)
 {
-    struct app a = {.ready_fd = -1, .done_fd = -1, .end_fd = -1, .signals = {.fd = -1}};
+    struct app a = {.done_fd = -1, .signals = {.fd = -1}};
     struct mcq_detail own = {.text = ""};
     if (detail == NULL)
         detail = &own;
@@ -128,19 +160,15 @@ enum mcq_error mcq_run(const struct mcq_opts *opts, const struct mcq_app *app, v
         return mcq_detail_set(detail, MCQ_EINVAL, 0, "mcq_run: app is NULL");
     enum mcq_error err = mcq_opts_effective(opts, &a.opts, detail);
     if (err == MCQ_OK)
-        err = open_fds(&a, detail);
-    if (err == MCQ_OK) {
-        a.thread = calloc(1, sizeof(*a.thread));
-        err = a.thread == NULL
-                  ? mcq_detail_set(detail, MCQ_ENOMEM, ENOMEM, "no memory to start the app")
-                  : mcq_resolver_create(&a.resolver, detail);
-    }
+        err = set_up(&a, detail);
     if (err == MCQ_OK)
-        err = run_thread(&a, app, arg, detail);
+        err = run_threads(&a, app, arg, detail);
     if (err != MCQ_OK)
         mcq_log_line(&(struct mcq_log){a.opts.log, a.opts.log_ctx, a.opts.log_level}, MCQ_LOG_ERROR,
                      "%s: %s", mcq_error_name(err), detail->text);
     close_fds(&a);
-    free(a.thread);
+    if (a.roster != NULL)
+        mcq_roster_destroy(a.roster);
+    free(a.threads);
     return err;
 }

@@ -17,7 +17,7 @@
 static const char usage[] =
     "Monocoque options:\n"
     "  --shards N             threads, each with its own ring, memory and\n"
-    "                         connections; this version runs one [1]\n"
+    "                         connections [1]\n"
     "  --cpus LIST            CPUs to pin shards to, in order: 2 or 0,2-5; none pins\n"
     "                         nothing [the first of those this process may use]\n"
     "  --idle MODE            what a shard does when there is nothing to do:\n"
@@ -106,8 +106,8 @@ static size_t name_find(const char *const *names, size_t cnt, const char *value)
 static bool set_shards(struct mcq_opts *o, const char *value, struct mcq_detail *why)
 {
     uint64_t n;
-    if (!number_read(value, strlen(value), MCQ_CPUS_MAX, &n) || n == 0)
-        return bad(why, value, "a whole number from 1 to 1024");
+    if (!number_read(value, strlen(value), MCQ_SHARDS_MAX, &n) || n == 0)
+        return bad(why, value, "a whole number from 1 to 128");
     o->shards = (uint32_t)n;
     return true;
 }

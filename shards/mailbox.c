@@ -109,6 +109,23 @@ void mcq_mailbox_stop(struct mcq_mailbox *m)
     __atomic_fetch_sub(&m->inside, 1, __ATOMIC_RELEASE);
 }
 
+void mcq_mailbox_nudge(struct mcq_mailbox *m)
+{
+    __atomic_fetch_add(&m->inside, 1, __ATOMIC_RELAXED);
+    wake(m);
+    __atomic_fetch_sub(&m->inside, 1, __ATOMIC_RELEASE);
+}
+
+/* Cells are freed in order: if the last one is, all are. */
+bool mcq_mailbox_drained(const struct mcq_mailbox *m)
+{
+    uint64_t tail = __atomic_load_n(&m->tail, __ATOMIC_SEQ_CST);
+    if (tail == 0)
+        return true;
+    const struct cell *last = &m->cells[(tail - 1) & CELL_MASK];
+    return __atomic_load_n(&last->seq, __ATOMIC_SEQ_CST) == tail - 1 + MCQ_MAILBOX_MAX;
+}
+
 void mcq_mailbox_quiesce(const struct mcq_mailbox *m)
 {
     while (__atomic_load_n(&m->inside, __ATOMIC_ACQUIRE) != 0)

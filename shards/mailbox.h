@@ -35,6 +35,10 @@ enum mcq_error mcq_mailbox_post(struct mcq_mailbox *m, mcq_post_fn *fn, void *ar
 /* Async-signal-safe stop request; wakes. Thread: any, signal handlers too. */
 void mcq_mailbox_stop(struct mcq_mailbox *m);
 bool mcq_mailbox_stopped(const struct mcq_mailbox *m);
+/* Interrupts the shard's sleep: what it should see was made visible before. Thread: any. */
+void mcq_mailbox_nudge(struct mcq_mailbox *m);
+/* Every post so far has been taken to run. Thread: any. */
+bool mcq_mailbox_drained(const struct mcq_mailbox *m);
 /* At the end: waits for the threads that are still within post or stop. What they asked for may
  * have ended the shard before they were through, and they touch the mailbox and the eventfd to the
  * last. Owner only. */

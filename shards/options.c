@@ -158,11 +158,9 @@ static enum mcq_error counts_check(struct mcq_opts *o, struct mcq_detail *detail
 {
     if (o->shards == 0)
         o->shards = 1;
-    if (o->shards > 1)
-        return mcq_detail_set(detail, MCQ_ENOTSUP, 0,
-                              "shards: this version runs 1 shard, not %u: start one process per "
-                              "core instead, each with its own cpus and endpoints",
-                              o->shards);
+    if (o->shards > MCQ_SHARDS_MAX)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "shards: %u is above %u", o->shards,
+                              MCQ_SHARDS_MAX);
     if (o->connections_max > MCQ_CONNECTIONS_MAX)
         return mcq_detail_set(detail, MCQ_EINVAL, 0, "connections_max: %u is above %u",
                               o->connections_max, MCQ_CONNECTIONS_MAX);

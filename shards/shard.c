@@ -133,10 +133,41 @@ static bool finished(const struct mcq_shard *sh)
            (sh->stopping || (sh->timers_open == 0 && mcq_mailbox_empty(sh->mailbox)));
 }
 
+/* Nothing is left here. Returns false once nothing is left anywhere. */
+static bool rest(struct mcq_shard *sh)
+{
+    struct mcq_roster *r = sh->roster;
+    if (r == NULL)
+        return false;
+    if (sh->stopping) {
+        mcq_roster_end(r, sh->id);
+        return !mcq_roster_over(r);
+    }
+    sh->idle = true;
+    if (mcq_roster_idle(r, sh->id))
+        mcq_roster_finish(r, sh->id);
+    return !mcq_roster_over(r);
+}
+
+/* An idle shard has work again only if it is sent some; that it has must be seen before the work
+ * is. */
+static bool awake(struct mcq_shard *sh)
+{
+    if (mcq_mailbox_empty(sh->mailbox) && !mcq_mailbox_stopped(sh->mailbox))
+        return false;
+    sh->idle = false;
+    mcq_roster_busy(sh->roster, sh->id);
+    return true;
+}
+
 bool mcq_shard_step(struct mcq_shard *sh)
 {
     mcq_loop_begin(sh->loop);
     uint32_t work = reap(sh);
+    if (MCQ_UNLIKELY(sh->idle) && !awake(sh)) {
+        mcq_loop_end(sh->loop, work != 0, UINT64_MAX);
+        return !mcq_roster_over(sh->roster);
+    }
     work += deliver(sh);
     uint32_t expired = mcq_timers_expire(mcq_loop_timers(sh->loop), mcq_shard_now_ns(sh));
     sh->stats.loop.timers_fired += expired;
@@ -153,7 +184,7 @@ bool mcq_shard_step(struct mcq_shard *sh)
         run_inproc(sh);
     if (MCQ_UNLIKELY(!mcq_list_empty(&sh->due) || !mcq_list_empty(&sh->sock_drops)))
         mcq_sock_run_due(sh);
-    if (MCQ_UNLIKELY(finished(sh))) {
+    if (MCQ_UNLIKELY(finished(sh)) && !rest(sh)) {
         sh->stopping = true; /* on_stop opens nothing any more */
         return false;
     }
@@ -194,6 +225,18 @@ void mcq_shard_psock_init(struct mcq_shard *sh, struct mcq_sock *sock,
     mcq_psock_init(&sock->psock, pattern, &config);
 }
 
+/* That all have ended is told by a nudge alone. */
+static bool on_sleep(void *ctx, bool sleeping)
+{
+    struct mcq_shard *sh = ctx;
+    if (!mcq_mailbox_sleep(sh->mailbox, sleeping))
+        return false;
+    if (!sleeping || sh->roster == NULL || !mcq_roster_over(sh->roster))
+        return true;
+    (void)mcq_mailbox_sleep(sh->mailbox, false);
+    return false;
+}
+
 static bool carve_pools(struct mcq_shard *sh)
 {
     const struct mcq_plan *p = &sh->plan;
@@ -230,7 +273,7 @@ static enum mcq_error carve(struct mcq_shard *sh, const struct mcq_opts *opts,
     sh->shared = mcq_pattern_shared_init(&sh->arena, &sh->plan.patterns, sh->heap);
     MCQ_ASSERT(sh->shared != NULL && carve_pools(sh)); /* the plan is the sum of all footprints */
     sh->mailbox = mcq_mailbox_init(&sh->arena, mcq_loop_wake_fd(sh->loop));
-    mcq_loop_on_sleep(sh->loop, mcq_mailbox_sleep, sh->mailbox);
+    mcq_loop_on_sleep(sh->loop, on_sleep, sh);
     return MCQ_OK;
 }
 
@@ -336,6 +379,18 @@ uint32_t mcq_shard_id(const struct mcq_shard *sh)
     return sh->id;
 }
 
+uint32_t mcq_shard_cnt(const struct mcq_shard *sh)
+{
+    return sh->roster == NULL ? 1 : sh->roster->cnt;
+}
+
+struct mcq_shard *mcq_shard_at(struct mcq_shard *sh, uint32_t id)
+{
+    if (sh->roster == NULL)
+        return id == sh->id ? sh : NULL;
+    return id < sh->roster->cnt ? mcq_roster_shard(sh->roster, id) : NULL;
+}
+
 void *mcq_shard_user(const struct mcq_shard *sh)
 {
     return sh->user;
@@ -363,7 +418,10 @@ enum mcq_error mcq_post(struct mcq_shard *sh, mcq_post_fn *fn, void *arg)
 
 void mcq_stop(struct mcq_shard *sh)
 {
-    mcq_mailbox_stop(sh->mailbox);
+    if (sh->roster != NULL)
+        mcq_roster_stop(sh->roster);
+    else
+        mcq_mailbox_stop(sh->mailbox);
 }
 
 void mcq_shard_stats(const struct mcq_shard *sh, struct mcq_shard_stats *stats)

@@ -17,6 +17,7 @@
 #include "shards/mailbox.h"
 #include "shards/plan.h"
 #include "shards/proxy.h"
+#include "shards/roster.h"
 #include "shards/sock.h"
 #include "shards/timer.h"
 
@@ -47,6 +48,8 @@ struct mcq_shard {
     uint32_t id;
     void *user;
     bool stopping;
+    bool idle;                 /* as the roster knows it: nothing to do but what others send */
+    struct mcq_roster *roster; /* NULL: alone */
     const struct mcq_app *app; /* NULL: stepped by somebody else */
     void *app_arg;
     uint32_t timers_open;
@@ -75,12 +78,13 @@ struct mcq_shard {
 extern __thread struct mcq_shard *mcq_shard_here;
 
 /* Thread: the one that will step it; faults the arena in and seals it. opts: effective. resolver:
- * borrowed until fini; NULL if no host name will be connected to. */
+ * borrowed until fini; NULL if no host name will be connected to. Alone, until roster is set. */
 MCQ_MUST_USE enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id,
                                            const struct mcq_opts *opts,
                                            struct mcq_resolver *resolver,
                                            struct mcq_detail *detail);
-/* One turn; sleeps as the idle policy has it. Returns false once it is stopped and empty. */
+/* One turn; sleeps as the idle policy has it. Returns false once it is stopped and empty, and so
+ * are all shards of its roster. */
 bool mcq_shard_step(struct mcq_shard *sh);
 /* What a setup call of the user's returns: err, a failure also in detail (may be NULL) and
  * remembered, for a start that refuses to go on. */

@@ -21,13 +21,6 @@ static void signal_fd(int fd)
     while (n < 0 && errno == EINTR);
 }
 
-void mcq_thread_wait(int fd)
-{
-    uint64_t n;
-    while (read(fd, &n, sizeof(n)) < 0 && errno == EINTR)
-        ;
-}
-
 static void pin(struct mcq_thread *t)
 {
     cpu_set_t set;
@@ -55,15 +48,27 @@ static void refused(struct mcq_thread *t)
                             known ? why->text : "");
 }
 
+/* In its turn. false: nobody starts any more. */
+static bool start(struct mcq_thread *t)
+{
+    mcq_gate_wait(&t->roster->starts, t->id);
+    bool on = !mcq_roster_failed(t->roster);
+    if (on && t->app->start != NULL && t->app->start(&t->shard, t->arg) != 0) {
+        refused(t);
+        mcq_roster_fail(t->roster);
+        mcq_roster_stop(t->roster);
+    }
+    mcq_gate_advance(&t->roster->starts);
+    mcq_gate_wait(&t->roster->starts, t->roster->cnt);
+    return on;
+}
+
 static void run(struct mcq_thread *t)
 {
-    t->shard.app = t->app;
-    t->shard.app_arg = t->arg;
-    if (t->app->start != NULL && t->app->start(&t->shard, t->arg) != 0) {
-        refused(t);
-        mcq_stop(&t->shard);
+    if (!start(t)) {
+        mcq_roster_end(t->roster, t->id);
+        return;
     }
-    signal_fd(t->ready_fd);
     while (mcq_shard_step(&t->shard))
         ;
     if (t->app->on_stop != NULL)
@@ -80,6 +85,14 @@ static void give_back(struct mcq_thread *t)
                                 t->id, astray);
 }
 
+static void enter(struct mcq_thread *t)
+{
+    t->shard.roster = t->roster;
+    t->shard.app = t->app;
+    t->shard.app_arg = t->arg;
+    mcq_roster_enter(t->roster, &t->shard);
+}
+
 static void *thread_main(void *arg)
 {
     struct mcq_thread *t = arg;
@@ -90,11 +103,14 @@ static void *thread_main(void *arg)
     t->err = mcq_shard_init(&t->shard, t->id, t->opts, t->resolver, &t->detail);
     bool up = t->err == MCQ_OK;
     if (up)
-        run(t);
+        enter(t);
     else
-        signal_fd(t->ready_fd);
+        mcq_roster_fail(t->roster);
+    mcq_gate_advance(&t->roster->inits);
+    mcq_gate_wait(&t->roster->inits, t->roster->cnt);
+    run(t);
     signal_fd(t->done_fd);
-    mcq_thread_wait(t->end_fd);
+    mcq_gate_wait(&t->roster->leave, 1);
     if (up) /* here: the ring belongs to this thread (SINGLE_ISSUER) */
         give_back(t);
     return NULL;
@@ -112,6 +128,5 @@ enum mcq_error mcq_thread_start(struct mcq_thread *t, struct mcq_detail *detail)
 
 void mcq_thread_join(struct mcq_thread *t)
 {
-    signal_fd(t->end_fd);
     pthread_join(t->pthread, NULL);
 }

@@ -12,23 +12,23 @@ struct mcq_thread {
     struct mcq_shard shard;
     pthread_t pthread;
     uint32_t id;
-    uint32_t cpu; /* MCQ_THREAD_CPU_ANY: not pinned */
+    struct mcq_roster *roster; /* whose gates order its life */
+    uint32_t cpu;              /* MCQ_THREAD_CPU_ANY: not pinned */
     const struct mcq_opts *opts;
     const struct mcq_app *app;
     void *arg;
     struct mcq_resolver *resolver;
-    int ready_fd, done_fd, end_fd; /* eventfds of the app: started (or failed), ended, may go */
+    int done_fd; /* the app's eventfd: one more has ended */
     enum mcq_error err;
     struct mcq_detail detail;
 };
 
-/* Starts the thread; ready_fd is written once start has run or failed (err), done_fd at the end.
- * The shard inside is valid from ready until join. */
+/* Starts the thread, which goes through the roster's gates; done_fd is written at its end. The
+ * shard inside is valid from gate inits until gate leave. */
 MCQ_MUST_USE enum mcq_error mcq_thread_start(struct mcq_thread *t, struct mcq_detail *detail);
-/* Once done_fd was written and nobody posts any more: lets the thread give everything back, and
- * waits for its end. err and detail hold the outcome: blocks that are not home are MCQ_ESTATE. */
+/* Once all have ended, nobody posts any more and gate leave has been opened: waits until it has
+ * given everything back. err and detail hold the outcome: blocks that are not home are
+ * MCQ_ESTATE. */
 void mcq_thread_join(struct mcq_thread *t);
-/* Sleeps until the eventfd was written. */
-void mcq_thread_wait(int fd);
 
 #endif

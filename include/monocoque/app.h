@@ -9,6 +9,8 @@
 extern "C" {
 #endif
 
+#define MCQ_SHARDS_MAX 128u
+
 enum mcq_idle {
     MCQ_IDLE_DEFAULT = 0, /* spin then block */
     MCQ_IDLE_SPIN,        /* never sleeps: lowest latency, one core at 100 % */
@@ -29,7 +31,7 @@ typedef void mcq_log_fn(void *ctx, enum mcq_log_level level, const char *line);
 
 struct mcq_opts {
     size_t size;      /* sizeof(struct mcq_opts), set by MCQ_OPTS_INIT */
-    uint32_t shards;  /* [1]; this version runs one, more is MCQ_ENOTSUP */
+    uint32_t shards;  /* [1], up to MCQ_SHARDS_MAX */
     const char *cpus; /* "2" or "0,2-5": where shards are pinned, in order; "none": nowhere [allowed
                          CPUs] */
     enum mcq_idle idle;
@@ -74,10 +76,13 @@ MCQ_API void mcq_log_stderr(void *ctx, enum mcq_log_level level, const char *lin
 
 /* The program. All run on the shard's thread; a missing slot is a no-op. */
 struct mcq_app {
-    /* Opens, binds, connects this shard's sockets. Non-zero ends the app with MCQ_ESTATE
-     * and the text of the last of those calls that failed. */
+    /* Opens, binds, connects this shard's sockets. Called for one shard after the other, by id,
+     * when all have been set up; their loops run once all have started. Non-zero ends the app with
+     * MCQ_ESTATE and the text of the last of those calls that failed; shards that haven't started
+     * by then never do, and have no on_stop. */
     int (*start)(struct mcq_shard *shard, void *arg);
-    /* The last call on a shard, after every socket's `closed`; counters are still readable. */
+    /* The last call on a shard, after every socket's `closed` on all shards; counters are still
+     * readable. */
     void (*on_stop)(struct mcq_shard *shard, void *arg);
     /* mcq_stop, a signal or a start that refused has begun the end: called once, just before the
      * shard closes its sockets within their linger. A last message can be sent here, and a socket

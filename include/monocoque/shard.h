@@ -9,7 +9,11 @@
 extern "C" {
 #endif
 
-MCQ_API uint32_t mcq_shard_id(const struct mcq_shard *shard);
+MCQ_API uint32_t mcq_shard_id(const struct mcq_shard *shard); /* [0, mcq_shard_cnt) */
+/* How many shards the app has; and the one with that id, for mcq_post and mcq_stop alone (NULL:
+ * there is none). Thread: any. */
+MCQ_API uint32_t mcq_shard_cnt(const struct mcq_shard *shard);
+MCQ_API struct mcq_shard *mcq_shard_at(struct mcq_shard *shard, uint32_t id);
 MCQ_API void *mcq_shard_user(const struct mcq_shard *shard);
 MCQ_API void mcq_shard_set_user(struct mcq_shard *shard, void *user);
 
@@ -38,8 +42,8 @@ MCQ_API void mcq_timer_close(struct mcq_timer *timer); /* takes */
 typedef void mcq_post_fn(struct mcq_shard *shard, void *arg);
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_post(struct mcq_shard *shard, mcq_post_fn *fn, void *arg);
 
-/* mcq_stop ends the app: on_stopping is told, every socket closes within its linger, then mcq_run
- * returns.
+/* mcq_stop ends the app, all shards of it: on_stopping is told, every socket closes within its
+ * linger, then mcq_run returns.
  * Thread: any, also a signal handler's. */
 MCQ_API void mcq_stop(struct mcq_shard *shard);
 

@@ -221,7 +221,7 @@ Test(cmdline, bad_values_are_quoted_with_what_is_right)
             NULL);
     refused("gateway: --cpus: '0,' is not a list of CPUs: write 2, 0,2-5, or none\n", "--cpus",
             "0,");
-    refused("gateway: --shards: '0' is not a whole number from 1 to 1024\n", "--shards", "0");
+    refused("gateway: --shards: '0' is not a whole number from 1 to 128\n", "--shards", "0");
     refused("gateway: --connections: '16385' is not a whole number from 1 to 16384\n",
             "--connections", "16385");
 }
@@ -230,7 +230,7 @@ Test(cmdline, numbers_that_are_none)
 {
     static const char *const words[] = {"--shards=",
                                         "--shards=-1",
-                                        "--shards=1025",
+                                        "--shards=129",
                                         "--shards=1x",
                                         "--shards= 1",
                                         "--shards=4294967297",
@@ -266,11 +266,11 @@ Test(cmdline, numbers_that_are_none)
 
 Test(cmdline, numbers_at_their_limits)
 {
-    PARSE(o, "--arena=17179869183G", "--large-bytes=18446744073709551615", "--shards=1024",
+    PARSE(o, "--arena=17179869183G", "--large-bytes=18446744073709551615", "--shards=128",
           "--idle=spin-block:10000000");
     cr_assert_eq(o.arena_bytes, 17179869183ull << 30);
     cr_assert_eq(o.large_bytes, UINT64_MAX);
-    cr_assert_eq(o.shards, 1024);
+    cr_assert_eq(o.shards, 128);
     cr_assert_eq(o.idle_spin_ns, MCQ_IDLE_SPIN_NS_MAX);
 }
 

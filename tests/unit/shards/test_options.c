@@ -108,8 +108,8 @@ Test(options, uring_features_default_to_the_environment)
 Test(options, what_this_version_lacks_is_refused_not_ignored)
 {
     struct mcq_opts o = MCQ_OPTS_INIT;
-    o.shards = 2;
-    opts_bad(&o, MCQ_ENOTSUP, "shards: ");
+    o.shards = MCQ_SHARDS_MAX + 1;
+    opts_bad(&o, MCQ_EINVAL, "shards: ");
     o.shards = 0;
     o.ring = MCQ_RING_SQPOLL;
     opts_bad(&o, MCQ_ENOTSUP, "ring: ");

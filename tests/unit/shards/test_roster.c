@@ -1,0 +1,117 @@
+/* The shards of one app: in which order they start, how they end together, and what becomes of all
+ * when one can't. */
+#include <criterion/criterion.h>
+#include <monocoque.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define SHARDS 5u
+#define HOPS   2000u
+
+static struct story {
+    uint32_t refuses; /* shard, SHARDS: none */
+    uint32_t hops;
+    bool stops;
+    atomic_uint started, stopping, stopped, hopped;
+    bool in_order;
+} s;
+
+static void hop(struct mcq_shard *sh, void *arg)
+{
+    struct mcq_shard *next = mcq_shard_at(sh, (mcq_shard_id(sh) + 1) % mcq_shard_cnt(sh));
+    (void)arg;
+    if (atomic_fetch_add(&s.hopped, 1) + 1 < s.hops)
+        cr_assert_eq(mcq_post(next, hop, NULL), MCQ_OK);
+    else if (s.stops)
+        mcq_stop(sh);
+}
+
+static int start(struct mcq_shard *sh, void *arg)
+{
+    (void)arg;
+    s.in_order = s.in_order && mcq_shard_id(sh) == atomic_fetch_add(&s.started, 1);
+    for (uint32_t i = 0; i < mcq_shard_cnt(sh); i++)
+        cr_assert_not_null(mcq_shard_at(sh, i));
+    cr_assert_null(mcq_shard_at(sh, mcq_shard_cnt(sh)));
+    if (mcq_shard_id(sh) == 0 && s.hops != 0)
+        cr_assert_eq(mcq_post(mcq_shard_at(sh, 1), hop, NULL), MCQ_OK);
+    return mcq_shard_id(sh) == s.refuses ? 1 : 0;
+}
+
+static void on_stopping(struct mcq_shard *sh, void *arg)
+{
+    (void)sh;
+    (void)arg;
+    atomic_fetch_add(&s.stopping, 1);
+}
+
+static void on_stop(struct mcq_shard *sh, void *arg)
+{
+    (void)sh;
+    (void)arg;
+    atomic_fetch_add(&s.stopped, 1);
+}
+
+static enum mcq_error run(const struct story *story, uint64_t arena_bytes, enum mcq_idle idle,
+                          struct mcq_detail *detail)
+{
+    const struct mcq_app app = {.start = start, .on_stopping = on_stopping, .on_stop = on_stop};
+    struct mcq_opts opts = MCQ_OPTS_INIT;
+    opts.shards = SHARDS;
+    opts.arena_bytes = arena_bytes;
+    opts.large_bytes = 1 << 20;
+    opts.idle = idle;
+    opts.no_mlock = true;
+    opts.no_signals = true;
+    s = *story;
+    s.in_order = true;
+    *detail = (struct mcq_detail){.text = ""};
+    return mcq_run(&opts, &app, NULL, detail);
+}
+
+TestSuite(roster, .timeout = 60);
+
+Test(roster, all_start_in_order_and_end_when_nothing_is_left)
+{
+    struct mcq_detail d;
+    const enum mcq_idle idles[] = {MCQ_IDLE_BLOCK, MCQ_IDLE_SPIN_BLOCK};
+    for (unsigned i = 0; i < 2; i++) {
+        const struct story story = {.refuses = SHARDS, .hops = HOPS};
+        cr_assert_eq(run(&story, 16 << 20, idles[i], &d), MCQ_OK, "%s", d.text);
+        cr_assert(s.in_order);
+        cr_assert_eq(s.started, SHARDS);
+        cr_assert_eq(s.hopped, HOPS, "a post was left behind");
+        cr_assert_eq(s.stopping, 0, "nobody asked for the end");
+        cr_assert_eq(s.stopped, SHARDS);
+    }
+}
+
+Test(roster, one_stops_all)
+{
+    struct mcq_detail d;
+    const struct story story = {.refuses = SHARDS, .hops = HOPS, .stops = true};
+    cr_assert_eq(run(&story, 16 << 20, MCQ_IDLE_BLOCK, &d), MCQ_OK, "%s", d.text);
+    cr_assert_eq(s.stopping, SHARDS);
+    cr_assert_eq(s.stopped, SHARDS);
+}
+
+Test(roster, one_that_refuses_ends_those_before_it)
+{
+    struct mcq_detail d;
+    const struct story story = {.refuses = 2};
+    cr_assert_eq(run(&story, 16 << 20, MCQ_IDLE_BLOCK, &d), MCQ_ESTATE);
+    cr_assert_str_eq(d.text, "shard 2: start refused to go on");
+    cr_assert_eq(s.started, 3);
+    cr_assert_eq(s.stopping, 3);
+    cr_assert_eq(s.stopped, 3);
+}
+
+Test(roster, nobody_starts_if_one_cant_be_set_up)
+{
+    struct mcq_detail d;
+    const struct story story = {.refuses = SHARDS};
+    cr_assert_neq(run(&story, (uint64_t)1 << 45, MCQ_IDLE_BLOCK, &d), MCQ_OK);
+    cr_assert_neq(d.text[0], '\0');
+    cr_assert_eq(s.started, 0);
+    cr_assert_eq(s.stopped, 0);
+}
