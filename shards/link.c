@@ -44,6 +44,7 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->sock_node = (struct mcq_node){NULL, NULL};
     link->due_node = (struct mcq_node){NULL, NULL};
     link->proxy_node = (struct mcq_node){NULL, NULL};
+    link->alias_node = (struct mcq_node){NULL, NULL};
     link->drops = (struct mcq_drops){{0}};
     mcq_list_push_back(&sock->links, &link->sock_node);
     return link;
@@ -79,6 +80,7 @@ static void link_remove(struct mcq_link *link)
     mcq_node_unlink(&link->sock_node);
     mcq_node_unlink(&link->inproc.node);
     mcq_node_unlink(&link->proxy_node);
+    mcq_alias_leave(link);
     bool free = link->target == NULL || mcq_target_leave(link);
     if (link->target != NULL)
         mcq_link_tell(
@@ -103,11 +105,13 @@ struct mcq_link *mcq_link_of_peer(const struct mcq_sock *sock, struct mcq_peer p
 {
     const struct mcq_shard *sh = sock->shard;
     uint32_t slot = (uint32_t)(peer.bits >> 32) & MCQ_OP_SLOT_MAX;
-    if (peer.bits == 0 || peer.bits >> 56 != sh->id || slot >= sh->links.max ||
-        sh->epochs[slot] != (uint32_t)peer.bits || !sh->live[slot])
-        return NULL;
-    struct mcq_link *link = mcq_pool_at(&sh->links, slot);
-    return link->sock == sock ? link : NULL;
+    struct mcq_link *link = NULL;
+    if (MCQ_UNLIKELY(peer.bits >> 56 != sh->id))
+        link = mcq_alias_find(&sh->alias, peer);
+    else if (peer.bits != 0 && slot < sh->links.max && sh->epochs[slot] == (uint32_t)peer.bits &&
+             sh->live[slot])
+        link = mcq_pool_at(&sh->links, slot);
+    return link != NULL && link->sock == sock ? link : NULL;
 }
 
 /* The peer's name is good from UP until DISCONNECTED has been told. */

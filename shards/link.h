@@ -74,6 +74,7 @@ struct mcq_link {
     struct mcq_node sock_node;
     struct mcq_node due_node;   /* has slowness or drops to be told */
     struct mcq_node proxy_node; /* in the line of a proxy's held peers */
+    struct mcq_node alias_node; /* its name's home is another shard */
 };
 
 /* A link of the socket's, without connection; NULL: the pool is empty, counted. */

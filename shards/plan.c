@@ -70,6 +70,7 @@ enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
     plan->total = SLACK + mcq_buf_heap_footprint(&plan->bufs) + mcq_loop_footprint(&lo) +
                   mcq_mailbox_footprint() + mcq_pattern_shared_footprint(&plan->patterns) +
                   plan->links_max * (sizeof(uint32_t) + sizeof(bool)) +
+                  mcq_alias_footprint(plan->links_max) +
                   mcq_pool_footprint(sizeof(struct mcq_link), plan->links_max) +
                   mcq_pool_footprint(sizeof(struct mcq_sock), plan->socks_max) +
                   mcq_pool_footprint(sizeof(struct mcq_listener), plan->listeners_max) +

@@ -49,6 +49,7 @@ struct mcq_roster *mcq_roster_create(uint32_t cnt)
     gate_init(&r->inits);
     gate_init(&r->starts);
     gate_init(&r->leave);
+    mcq_logicals_init(&r->logicals);
     return r;
 }
 
@@ -57,6 +58,7 @@ void mcq_roster_destroy(struct mcq_roster *r)
     gate_fini(&r->inits);
     gate_fini(&r->starts);
     gate_fini(&r->leave);
+    mcq_logicals_fini(&r->logicals);
     free(r);
 }
 

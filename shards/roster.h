@@ -21,6 +21,7 @@
 #include <pthread.h>
 
 #include "mem/base.h"
+#include "shards/logical.h"
 
 /* Steps that shards wait for: a counter. */
 struct mcq_gate {
@@ -41,6 +42,7 @@ struct mcq_roster {
     bool failed; /* to start */
     bool over;
     struct mcq_gate inits, starts, leave;
+    struct mcq_logicals logicals;
     struct mcq_roster_entry entries[MCQ_SHARDS_MAX];
 };
 

@@ -243,7 +243,7 @@ static bool carve_pools(struct mcq_shard *sh)
     struct mcq_arena *a = &sh->arena;
     sh->epochs = mcq_arena_carve(a, p->links_max * sizeof(*sh->epochs), MCQ_CACHE_LINE);
     sh->live = mcq_arena_carve(a, p->links_max * sizeof(*sh->live), MCQ_CACHE_LINE);
-    return sh->epochs != NULL && sh->live != NULL &&
+    return sh->epochs != NULL && sh->live != NULL && mcq_alias_init(&sh->alias, a, p->links_max) &&
            mcq_pool_init(&sh->links, "links", a, sizeof(struct mcq_link), p->links_max) &&
            mcq_pool_init(&sh->socks, "sockets", a, sizeof(struct mcq_sock), p->socks_max) &&
            mcq_pool_init(&sh->listeners, "listeners", a, sizeof(struct mcq_listener),

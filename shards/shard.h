@@ -13,6 +13,7 @@
 #include "mem/buf.h"
 #include "patterns/shared.h"
 #include "runtime/loop.h"
+#include "shards/alias.h"
 #include "shards/log.h"
 #include "shards/mailbox.h"
 #include "shards/plan.h"
@@ -58,8 +59,10 @@ struct mcq_shard {
     struct mcq_log log;
     struct mcq_arena arena;
     struct mcq_plan plan;
-    uint32_t *epochs; /* per link slot: of its newest peer name */
-    bool *live;       /* ... and whether that peer is up */
+    uint32_t *epochs;                           /* per link slot: of its newest peer name */
+    bool *live;                                 /* ... and whether that peer is up */
+    struct mcq_alias alias;                     /* peers whose home is another shard */
+    struct mcq_sock *members[MCQ_LOGICALS_MAX]; /* this shard's, by the logical socket's index */
     struct mcq_pool links, socks, listeners, targets, segs, timers, proxies;
     struct mcq_pattern_shared *shared;
     struct mcq_list sock_list;

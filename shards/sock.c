@@ -48,6 +48,7 @@ static void take_opts(struct mcq_sock *sock, const struct mcq_sock_opts *o, bool
     sock->opts.device = o->device != NULL ? sock->device : NULL;
     sock->sockopts = sockopts_of(sock);
     sock->opts.welcome = sock->pattern_opts.welcome;
+    sock->opts.logical = NULL; /* the logical socket's index has taken its place */
     sock->pattern_opts = (struct mcq_psock_opts){
         .subs_max = o->subs_max,
         .subs_max_bytes = o->subs_max_bytes,
@@ -78,6 +79,29 @@ static bool slow_is_set(const struct mcq_sock_opts *opts)
            opts->slow != MCQ_SLOW_DEFAULT;
 }
 
+/* A shard that is alone has every logical socket to itself. */
+static enum mcq_error join_logical(struct mcq_sock *sock, enum mcq_sock_type type, const char *name,
+                                   struct mcq_detail *detail)
+{
+    struct mcq_shard *sh = sock->shard;
+    if (name == NULL || sh->roster == NULL)
+        return MCQ_OK;
+    enum mcq_error err =
+        mcq_logical_join(&sh->roster->logicals, name, type, sh->id, &sock->logical, detail);
+    if (err == MCQ_OK)
+        sh->members[sock->logical] = sock;
+    return err;
+}
+
+static void leave_logical(struct mcq_sock *sock)
+{
+    struct mcq_shard *sh = sock->shard;
+    if (sock->logical == MCQ_LOGICAL_NONE)
+        return;
+    sh->members[sock->logical] = NULL;
+    mcq_logical_leave(&sh->roster->logicals, sock->logical, sh->id);
+}
+
 static enum mcq_error sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
                                 const struct mcq_sock_opts *opts,
                                 const struct mcq_sock_handlers *handlers, void *ctx,
@@ -102,7 +126,13 @@ static enum mcq_error sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
     if (sock == NULL)
         return mcq_detail_set(detail, MCQ_ELIMIT, 0, "all %u sockets of this shard are in use",
                               sh->socks.max);
-    *sock = (struct mcq_sock){.shard = sh, .handlers = *handlers, .ctx = ctx};
+    *sock = (struct mcq_sock){
+        .shard = sh, .logical = MCQ_LOGICAL_NONE, .handlers = *handlers, .ctx = ctx};
+    err = join_logical(sock, type, eff.logical, detail);
+    if (err != MCQ_OK) {
+        mcq_pool_give(&sh->socks, sock);
+        return err;
+    }
     take_opts(sock, &eff, slow_is_set(opts));
     sock->request_timer.fn = request_tick;
     mcq_list_init(&sock->links);
@@ -134,6 +164,7 @@ void mcq_sock_check_closed(struct mcq_sock *sock)
     mcq_node_unlink(&sock->writable_node);
     mcq_node_unlink(&sock->shard_node);
     mcq_psock_fini(&sock->psock);
+    leave_logical(sock);
     if (sock->handlers.closed != NULL)
         sock->handlers.closed(sock->ctx, sock);
     mcq_pool_give(&sh->socks, sock);

@@ -12,6 +12,7 @@
 
 struct mcq_sock {
     struct mcq_shard *shard;
+    uint32_t logical; /* index of the logical socket it is a member of; MCQ_LOGICAL_NONE */
     bool closing;
     struct mcq_psock psock;
     struct mcq_sock_handlers handlers;

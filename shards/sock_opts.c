@@ -86,6 +86,7 @@ static const struct option options[] = {
     {FLAG(manual, OF(MCQ_XPUB))},
     {FLAG(invert_matching, PUBLISHERS | OF(MCQ_SUB))},
     {AT(welcome), BYTES, PUBLISHERS, 0, MCQ_WELCOME_LEN_MAX, WORDLESS},
+    {AT(logical), TEXT, ALL & ~OF(MCQ_PAIR), 0, MCQ_LOGICAL_LEN_MAX, WORDLESS},
 };
 
 _Static_assert(offsetof(struct mcq_sock_opts, identity_len) ==

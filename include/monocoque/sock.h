@@ -1,5 +1,14 @@
 /* Sockets: a pattern on one shard, with any number of listeners, connects and peers.
  *
+ * A *logical socket* is the sockets of the same `logical` name and type on an app's shards, one
+ * per shard at most, its *members*. All bind to the same endpoint, and peers come in on any; each
+ * member tells of its own peers, and has its own state of a pattern (a REP answers where the
+ * request came in, a SUB subscribes for itself). What is sent on one goes to the peers of all:
+ *   ROUTER           by name or identity, to a peer of any member; an identity has one owner
+ *   PUB, XPUB        to every subscriber, in order per publishing member
+ *   PUSH, DEALER     to the member's own peers in turn; only if it has none to another's
+ * Its high-water marks and `slow` hold on each way between two shards, and again towards the peer.
+ *
  *        open --> bind / connect --> send, receive in callbacks --> close --> `closed` callback
  *
  * Everything here is called on the owning shard's thread (from its callbacks), else MCQ_ETHREAD.
@@ -43,6 +52,8 @@ enum mcq_sock_type {
 #define MCQ_TOPIC_LEN_MAX    4096
 #define MCQ_WELCOME_LEN_MAX  1024
 #define MCQ_DEVICE_LEN_MAX   15
+#define MCQ_LOGICAL_LEN_MAX  63
+#define MCQ_LOGICALS_MAX     64  /* logical sockets of an app */
 #define MCQ_ENDPOINT_LEN_MAX 265 /* with the terminating zero; inproc names have up to 255 */
 
 enum mcq_flow {
@@ -148,6 +159,10 @@ struct mcq_sock_opts {
     const void *welcome;  /* PUB, XPUB: message of one frame that every peer gets first (a SUB must
                              be subscribed to it); borrows until open returns */
     size_t welcome_len;   /* up to MCQ_WELCOME_LEN_MAX; 0: none */
+
+    /* --- many shards */
+    const char *logical; /* a name of up to 63 bytes: this socket is a member of the logical socket
+                            of that name; borrows until open returns; not of PAIR [none] */
 };
 #ifdef __cplusplus
 static inline struct mcq_sock_opts mcq_sock_opts_init(void)

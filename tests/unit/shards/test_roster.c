@@ -115,3 +115,77 @@ Test(roster, nobody_starts_if_one_cant_be_set_up)
     cr_assert_eq(s.started, 0);
     cr_assert_eq(s.stopped, 0);
 }
+
+/* --- logical sockets ------------------------------------------------------------------------ */
+
+struct opened {
+    enum mcq_error err[SHARDS];
+    struct mcq_detail detail[SHARDS];
+    enum mcq_sock_type type[SHARDS];
+    bool twice;
+};
+
+static void closed(void *ctx, struct mcq_sock *sock)
+{
+    (void)ctx;
+    (void)sock;
+}
+
+static enum mcq_error open_member(struct mcq_shard *sh, const struct opened *o,
+                                  struct mcq_sock **sock, struct mcq_detail *detail)
+{
+    static const struct mcq_sock_handlers handlers = {.closed = closed};
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    char name[] = "orders";
+    opts.logical = name;
+    enum mcq_error err =
+        mcq_sock_open(sh, o->type[mcq_shard_id(sh)], &opts, &handlers, NULL, sock, detail);
+    memset(name, 'x', sizeof(name) - 1); /* borrowed until open returned */
+    return err;
+}
+
+static int open_members(struct mcq_shard *sh, void *arg)
+{
+    struct opened *o = arg;
+    struct mcq_sock *sock, *more;
+    uint32_t id = mcq_shard_id(sh);
+    o->err[id] = open_member(sh, o, &sock, &o->detail[id]);
+    if (o->twice && o->err[id] == MCQ_OK)
+        o->err[id] = open_member(sh, o, &more, &o->detail[id]);
+    if (o->err[id] == MCQ_OK || o->twice)
+        mcq_sock_close(sock);
+    return 0;
+}
+
+static void run_members(struct opened *o)
+{
+    const struct mcq_app app = {.start = open_members};
+    struct mcq_opts opts = MCQ_OPTS_INIT;
+    struct mcq_detail d = {.text = ""};
+    opts.shards = SHARDS;
+    opts.arena_bytes = 16 << 20;
+    opts.large_bytes = 1 << 20;
+    opts.idle = MCQ_IDLE_BLOCK;
+    opts.no_mlock = true;
+    opts.no_signals = true;
+    cr_assert_eq(mcq_run(&opts, &app, o, &d), MCQ_OK, "%s", d.text);
+}
+
+Test(roster, members_of_a_logical_socket_have_one_type)
+{
+    struct opened o = {.type = {MCQ_ROUTER, MCQ_ROUTER, MCQ_DEALER, MCQ_ROUTER, MCQ_PAIR}};
+    run_members(&o);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        cr_assert_eq(o.err[i], i == 2 || i == 4 ? MCQ_EINVAL : MCQ_OK, "%s", o.detail[i].text);
+    cr_assert_not_null(strstr(o.detail[2].text, "another type"));
+    cr_assert_not_null(strstr(o.detail[4].text, "logical"));
+}
+
+Test(roster, a_shard_has_one_member)
+{
+    struct opened o = {.type = {MCQ_PUB, MCQ_PUB, MCQ_PUB, MCQ_PUB, MCQ_PUB}, .twice = true};
+    run_members(&o);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        cr_assert_eq(o.err[i], MCQ_EINVAL);
+    cr_assert_not_null(strstr(o.detail[0].text, "shard 0 has a member already"));
+}

@@ -1,0 +1,38 @@
+/* RAW: a mutex between the shards that open members; cold: a socket's open and end; sock.c calls.
+ *
+ * Logicals: the names of an app's logical sockets, each with its index, its type and the shards
+ * that have a member now. Everything that speaks of a logical socket between shards uses its index.
+ *
+ * A name is free again when its last member has ended. Thread: any shard's.
+ */
+#ifndef MCQ_SHARDS_LOGICAL_H
+#define MCQ_SHARDS_LOGICAL_H
+
+#include <monocoque/app.h>
+#include <monocoque/sock.h>
+#include <pthread.h>
+
+#define MCQ_LOGICAL_NONE UINT32_MAX
+
+struct mcq_logical {
+    char name[MCQ_LOGICAL_LEN_MAX + 1]; /* "": free */
+    enum mcq_sock_type type;
+    uint32_t member_cnt;
+    bool member[MCQ_SHARDS_MAX];
+};
+
+struct mcq_logicals {
+    pthread_mutex_t mutex;
+    struct mcq_logical at[MCQ_LOGICALS_MAX];
+};
+
+void mcq_logicals_init(struct mcq_logicals *all);
+void mcq_logicals_fini(struct mcq_logicals *all);
+/* The shard has a member now. Errors: MCQ_EINVAL (another type, or a second member of a shard),
+ * MCQ_ELIMIT. */
+MCQ_MUST_USE enum mcq_error mcq_logical_join(struct mcq_logicals *all, const char *name,
+                                             enum mcq_sock_type type, uint32_t shard, uint32_t *idx,
+                                             struct mcq_detail *detail);
+void mcq_logical_leave(struct mcq_logicals *all, uint32_t idx, uint32_t shard);
+
+#endif
