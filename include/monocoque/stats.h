@@ -80,6 +80,15 @@ struct mcq_pool_stats {
     uint64_t proxies_empty;   /* mcq_proxy_open */
 };
 
+/* Between shards. A record is one post, one release of memory, one step of some protocol. */
+struct mcq_mesh_stats {
+    uint64_t sent, taken; /* records */
+    uint64_t full;        /* sends that found their ring full: MCQ_EAGAIN, or tried again later */
+    uint64_t rooms;       /* rings that had room again */
+    uint64_t wakes;       /* shards that were asleep and got woken */
+    uint64_t later;       /* turns that left records to the next */
+};
+
 struct mcq_shard_stats {
     struct mcq_loop_stats loop;
     struct mcq_mem_stats mem;
@@ -90,6 +99,7 @@ struct mcq_shard_stats {
     uint64_t hops, hops_later; /* inproc: rounds of a turn; turns that left some to the next */
     uint64_t disconnects[32];  /* connections that ended after the transport was up, by enum
                                   mcq_reason: DISCONNECTED, HANDSHAKE_FAILED and REFUSED */
+    struct mcq_mesh_stats mesh;
 };
 
 /* mcq_shard_stats copies the counters. Thread: owning shard. Cost: about 1 KB copied. */
