@@ -9,7 +9,7 @@
 
 /* --- slots --------------------------------------------------------------------------------- */
 
-struct mcq_conn *mcq_conn_take(struct mcq_loop *loop, void *user)
+struct mcq_conn *mcq_conn_slot_take(struct mcq_loop *loop, void *user)
 {
     struct mcq_loop_stats *s = loop->stats;
     if (loop->free_cnt == 0) {
@@ -70,7 +70,7 @@ enum mcq_error mcq_conn_connect(struct mcq_loop *loop, const struct mcq_addr *ad
     int fd = mcq_net_socket(addr, src, so);
     if (fd < 0)
         return explain(so, -fd, detail);
-    struct mcq_conn *c = mcq_conn_take(loop, user);
+    struct mcq_conn *c = mcq_conn_slot_take(loop, user);
     c->fd = fd;
     c->unix_domain = addr->ss.ss_family == AF_UNIX;
     c->addr = *addr;
@@ -84,7 +84,7 @@ enum mcq_error mcq_conn_connect(struct mcq_loop *loop, const struct mcq_addr *ad
 enum mcq_error mcq_conn_adopt(struct mcq_loop *loop, int fd, const struct mcq_sockopts *so,
                               void *user, struct mcq_conn **out)
 {
-    struct mcq_conn *c = mcq_conn_take(loop, user);
+    struct mcq_conn *c = mcq_conn_slot_take(loop, user);
     if (c == NULL)
         return MCQ_ELIMIT;
     c->fd = fd;
@@ -138,7 +138,7 @@ void mcq_conn_queue_recv(struct mcq_loop *loop, struct mcq_conn *c, uint32_t cre
 
 void mcq_conn_recv(struct mcq_loop *loop, struct mcq_conn *c, uint32_t credit)
 {
-    if (c->recv_armed || c->eof || c->state != MCQ_CONN_OPEN)
+    if (c->recv_armed || c->eof || c->freezing || c->state != MCQ_CONN_OPEN)
         return;
     MCQ_DASSERT(credit != 0);
     c->recv_armed = true;
@@ -152,8 +152,8 @@ void mcq_conn_recv(struct mcq_loop *loop, struct mcq_conn *c, uint32_t credit)
 void mcq_conn_recv_into(struct mcq_loop *loop, struct mcq_conn *c, struct mcq_buf *buf,
                         uint32_t off, uint32_t len)
 {
-    MCQ_ASSERT(!c->recv_armed && off <= buf->written && len <= buf->cap - off);
-    if (c->eof || c->state != MCQ_CONN_OPEN)
+    MCQ_ASSERT((!c->recv_armed || c->freezing) && off <= buf->written && len <= buf->cap - off);
+    if (c->eof || c->freezing || c->state != MCQ_CONN_OPEN)
         return;
     c->recv_armed = true;
     c->into = buf;
@@ -197,7 +197,7 @@ static void send_gathered(struct mcq_loop *loop, struct mcq_conn *c, const struc
 bool mcq_conn_send(struct mcq_loop *loop, struct mcq_conn *c, const struct iovec *iov, uint32_t cnt)
 {
     MCQ_DASSERT(cnt != 0 && cnt <= MCQ_CONN_IOV_MAX);
-    if (c->send_busy || c->state != MCQ_CONN_OPEN)
+    if (c->send_busy || c->freezing || c->state != MCQ_CONN_OPEN)
         return false;
     c->send_busy = true;
     mcq_conn_begin(c, MCQ_OP_SEND);

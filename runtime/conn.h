@@ -7,6 +7,12 @@
  *                               +------+--abort------------------------------+--> ENDING
  *                      (shutdown RDWR, cancel, drain every completion, SIOCOUTQ, close) --> CLOSED
  *
+ * An OPEN connection may also leave its loop alive, for another one:
+ *
+ *      freeze --> freezing --nothing is in flight any more--> frozen --give--> (a parcel) --take-->
+ *                    |                                          |          OPEN, in the other loop
+ *                    +------------------thaw--------------------+--> OPEN as before
+ *
  * At most one send is in flight; what comes meanwhile gathers behind it in the caller's queue.
  * Receiving is armed with a credit in bytes and is never re-armed by itself beyond it: after a
  * RECV event with recv_armed false the owner decides. A shot ended by an empty buffer ring waits
@@ -53,6 +59,8 @@ struct mcq_conn {
     bool recv_armed;      /* a receive is in flight or waits in the loop's line */
     bool recv_cancelling; /* it is being taken back: RECV_INTO may follow once it has ended */
     bool send_busy;       /* a send is in flight */
+    bool freezing;        /* from mcq_conn_freeze on: nothing can be armed or sent */
+    bool frozen;          /* ... and FROZEN was told */
     bool eof;
     bool unix_domain;
     void *user;                   /* the owner's (session or listener) */
@@ -66,6 +74,8 @@ struct mcq_conn {
     bool quiet;           /* was hot and cooled: armed to wait until bytes come */
     bool stop_due;        /* the end of a stopped receive is not told yet */
     bool closed_due;      /* CLOSED is not told yet */
+    bool frozen_due;      /* FROZEN is not told yet */
+    bool send_cancelling; /* the send in flight is being taken back */
     uint8_t inflight;     /* bits 1 << mcq_op_kind: operations the kernel holds */
     uint32_t recv_credit; /* what is left of it */
     uint32_t into_off;
@@ -142,5 +152,51 @@ MCQ_MUST_USE bool mcq_conn_send(struct mcq_loop *loop, struct mcq_conn *c, const
  * CLOSED; received bytes are discarded. For listeners the same as abort. */
 void mcq_conn_close(struct mcq_loop *loop, struct mcq_conn *c, uint64_t deadline_ns);
 void mcq_conn_abort(struct mcq_loop *loop, struct mcq_conn *c);
+
+/* --- leaving the loop alive ------------------------------------------------------------------ */
+
+/* What of a connection goes with it: plain values, valid in any thread of the process. */
+struct mcq_conn_parcel {
+    int fd;
+    bool eof, fin_sent, unix_domain;
+    uint64_t bytes_in, bytes_out;
+    struct mcq_addr addr;
+};
+
+/* Begins to bring an OPEN connection to rest: takes the armed receive back and cancels the send in
+ * flight. false, and nothing happens: it isn't OPEN (not connected yet, ending) or is freezing
+ * already. From here on recv, recv_into and recv_stop do nothing and send says false. What was in
+ * flight ends with the events it always has, which the owner treats as ever, and in this order:
+ *
+ *      SENT    with the bytes that the kernel had taken, 0 if none; the rest was not sent and never
+ *              will be by itself. Those behind it are the owner's to send, on whichever loop
+ *      RECV    bytes that had come; they belong to the stream, in order. A receive into the owner's
+ *              block leaves in buf->written what it got. len 0: the receive has ended
+ *      EOF     the flag travels in the parcel
+ *      ERROR   the stream is broken. FROZEN comes all the same, unless the owner aborts
+ *      FROZEN  exactly once, the last one: nothing is in flight, no event is still to come. Also if
+ *              nothing was in flight to begin with: then with the next reap, never inside this call
+ *
+ * close and abort go at any moment, and end the freezing: then CLOSED comes and FROZEN doesn't (a
+ * close sends nothing of what a cancelled send left). Cost: up to two cancels in the next enter. */
+MCQ_MUST_USE bool mcq_conn_freeze(struct mcq_loop *loop, struct mcq_conn *c);
+
+/* The move is called off, while freezing or frozen; no-op otherwise. If FROZEN wasn't told it
+ * doesn't come; what was cancelled still ends with its events: send says true again after SENT,
+ * recv arms again after the event that finds recv_armed false. */
+void mcq_conn_thaw(struct mcq_loop *loop, struct mcq_conn *c);
+
+/* Gives a frozen connection away, after the event FROZEN: *p has the fd (also returned) and what is
+ * known of it. The slot is free at once and its epoch is another; c is not to be used any more, no
+ * event and no CLOSED will name it. What owner and peer know stays as it is: no byte is sent, read
+ * or lost. */
+int mcq_conn_give(struct mcq_loop *loop, struct mcq_conn *c, struct mcq_conn_parcel *p);
+
+/* Takes it into this loop: *conn is OPEN, its counters go on, nothing is armed. A parcel is taken
+ * once. MCQ_ELIMIT: the table is full, counted; the fd stays the caller's. */
+MCQ_MUST_USE enum mcq_error mcq_conn_take(struct mcq_loop *loop, const struct mcq_conn_parcel *p,
+                                          void *user, struct mcq_conn **conn);
+/* Ends what nobody takes: a parcel whose owner is no more. */
+void mcq_conn_parcel_drop(const struct mcq_conn_parcel *p);
 
 #endif

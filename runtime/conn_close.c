@@ -70,6 +70,7 @@ void mcq_conn_close(struct mcq_loop *loop, struct mcq_conn *c, uint64_t deadline
         mcq_conn_abort(loop, c);
         return;
     }
+    mcq_conn_thaw(loop, c);
     c->state = MCQ_CONN_DRAINING;
     mcq_hot_leave(loop, c);
     if (c->stop_due) { /* nobody wants to know any more */
@@ -85,6 +86,7 @@ void mcq_conn_abort(struct mcq_loop *loop, struct mcq_conn *c)
 {
     if (c->state == MCQ_CONN_ENDING || c->state == MCQ_CONN_FREE)
         return;
+    mcq_conn_thaw(loop, c);
     c->state = MCQ_CONN_ENDING;
     mcq_hot_leave(loop, c);
     c->stop_due = false;

@@ -44,7 +44,7 @@ enum mcq_error mcq_conn_listen(struct mcq_loop *loop, const struct mcq_addr *add
     int fd = mcq_net_listen(addr, so, backlog, bound);
     if (fd < 0)
         return explain(so, -fd, detail);
-    struct mcq_conn *c = mcq_conn_take(loop, user);
+    struct mcq_conn *c = mcq_conn_slot_take(loop, user);
     c->fd = fd;
     c->state = MCQ_CONN_LISTENING;
     c->listener = true;

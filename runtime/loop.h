@@ -62,7 +62,8 @@ enum mcq_io_kind {
     MCQ_IO_ERROR,  /* receive or send failed: os_errno */
     MCQ_IO_SENT,   /* len bytes of the send were taken by the kernel; nothing is in flight now */
     MCQ_IO_CLOSED, /* the slot is about to be reused: last event; report fields of conn are final */
-    MCQ_IO_WAKE    /* somebody wrote the eventfd */
+    MCQ_IO_WAKE,   /* somebody wrote the eventfd */
+    MCQ_IO_FROZEN  /* mcq_conn_freeze: nothing of it is in flight any more */
 };
 
 struct mcq_io_event {

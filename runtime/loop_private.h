@@ -2,7 +2,8 @@
  *
  * A connection is in at most one of the lists, by its `line` node:
  *      line    receives to be armed: starved ones, and discarding ones (armed a few per turn)
- *      due     something to tell that no completion tells: the end of a stopped receive, CLOSED
+ *      due     something to tell that no completion tells: the end of a stopped receive, CLOSED,
+ *              FROZEN
  *      ended   CLOSED was told: the slot is free from the next turn on
  *      again   hot ones to be asked at the turn's end
  */
@@ -73,8 +74,8 @@ static inline bool mcq_conn_in_flight(const struct mcq_conn *c, enum mcq_op_kind
 }
 
 /* conn.c: a slot in CONNECTING state without a socket; NULL: none is left. */
-struct mcq_conn *mcq_conn_take(struct mcq_loop *loop, void *user);
-/* conn.c: CLOSED was told a turn ago. */
+struct mcq_conn *mcq_conn_slot_take(struct mcq_loop *loop, void *user);
+/* conn.c: CLOSED was told a turn ago, or it was given away. */
 void mcq_conn_release(struct mcq_loop *loop, struct mcq_conn *c);
 /* conn.c: arms what is left of the credit; recv_armed is true already. */
 void mcq_conn_arm_recv(struct mcq_loop *loop, struct mcq_conn *c);
@@ -82,6 +83,8 @@ void mcq_conn_arm_recv(struct mcq_loop *loop, struct mcq_conn *c);
 void mcq_conn_queue_recv(struct mcq_loop *loop, struct mcq_conn *c, uint32_t credit);
 /* conn_close.c: takes the next step of the end that is possible now. */
 void mcq_conn_advance(struct mcq_loop *loop, struct mcq_conn *c);
+/* conn_move.c: tells FROZEN soon if nothing of it is in flight any more. */
+void mcq_conn_settle(struct mcq_loop *loop, struct mcq_conn *c);
 /* listen.c: an ACCEPT has ended and must be armed again. */
 void mcq_listen_again(struct mcq_loop *loop, struct mcq_conn *c);
 /* loop_init.c */

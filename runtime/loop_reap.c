@@ -145,9 +145,11 @@ static bool on_send(struct mcq_loop *loop, struct mcq_conn *c, const struct mcq_
                     struct mcq_io_event *ev)
 {
     uint32_t len = d->res > 0 ? (uint32_t)d->res : 0;
-    bool failed = d->res < 0 && d->res != -EAGAIN && d->res != -EINTR;
+    bool failed = d->res < 0 && d->res != -EAGAIN && d->res != -EINTR &&
+                  !(d->res == -ECANCELED && c->send_cancelling);
     mcq_conn_finish(c, MCQ_OP_SEND);
     c->send_busy = false;
+    c->send_cancelling = false;
     c->bytes_out += len;
     loop->stats->sends_short += len < c->send_len;
     if (MCQ_LIKELY(c->state == MCQ_CONN_OPEN)) {
@@ -268,26 +270,38 @@ static struct mcq_conn *conn_of(const struct mcq_loop *loop, uint64_t tag)
     return c->epoch == mcq_op_epoch_of(tag) && c->state != MCQ_CONN_FREE ? c : NULL;
 }
 
+static struct mcq_io_event due_of(struct mcq_loop *loop, struct mcq_conn *c)
+{
+    if (c->stop_due) {
+        c->stop_due = false;
+        c->recv_armed = false;
+        c->recv_cancelling = false;
+        mcq_conn_settle(loop, c);
+        return event_of(MCQ_IO_RECV, c);
+    }
+    if (c->frozen_due) {
+        c->frozen_due = false;
+        c->frozen = true;
+        return event_of(MCQ_IO_FROZEN, c);
+    }
+    MCQ_ASSERT(c->closed_due);
+    c->closed_due = false;
+    loop->stats->conns_now--;
+    mcq_list_push_back(&loop->ended, &c->line);
+    return event_of(MCQ_IO_CLOSED, c);
+}
+
+/* What one of these events makes due is the next reap's. */
 static size_t tell_due(struct mcq_loop *loop, struct mcq_io_event *events, size_t max)
 {
     size_t n = 0;
-    while (n < max && !mcq_list_empty(&loop->due)) {
-        struct mcq_conn *c =
-            MCQ_CONTAINER_OF(mcq_list_pop_front(&loop->due), struct mcq_conn, line);
-        if (c->stop_due) {
-            c->stop_due = false;
-            c->recv_armed = false;
-            c->recv_cancelling = false;
-            events[n] = event_of(MCQ_IO_RECV, c);
-        } else {
-            MCQ_ASSERT(c->closed_due);
-            c->closed_due = false;
-            events[n] = event_of(MCQ_IO_CLOSED, c);
-            loop->stats->conns_now--;
-            mcq_list_push_back(&loop->ended, &c->line);
-        }
+    for (struct mcq_node *node; n < max && (node = mcq_list_first(&loop->due)) != NULL; n++) {
+        struct mcq_conn *c = MCQ_CONTAINER_OF(node, struct mcq_conn, line);
+        if (c->batch == loop->batch)
+            break;
+        mcq_node_unlink(node);
         c->batch = loop->batch;
-        n++;
+        events[n] = due_of(loop, c);
     }
     return n;
 }
@@ -311,6 +325,8 @@ static bool take_done(struct mcq_loop *loop, const struct mcq_done *d, struct mc
             return false;
         else
             told = on_conn(loop, c, d, &events[*n]);
+        if (MCQ_UNLIKELY(c != NULL && c->freezing))
+            mcq_conn_settle(loop, c);
     }
     if (told && c != NULL)
         c->batch = loop->batch;

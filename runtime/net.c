@@ -1,6 +1,6 @@
 /* RAW: system calls on sockets; sound because each works on a descriptor its caller owns and on
  * addresses whose length it checks; part of the simulation seam, called by conn, conn_close,
- * listen, loop_init, uring_probe and the mailbox. */
+ * conn_move, listen, loop_init, uring_probe and the mailbox. */
 #include "runtime/net.h"
 
 #include <errno.h>

@@ -356,6 +356,7 @@ void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
     case MCQ_IO_ACCEPTED:
     case MCQ_IO_ACCEPT_FAILED:
     case MCQ_IO_WAKE:
+    case MCQ_IO_FROZEN:
         MCQ_ASSERT(false);
     }
 }

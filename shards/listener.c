@@ -131,6 +131,7 @@ void mcq_listener_event(struct mcq_listener *l, const struct mcq_io_event *ev)
     case MCQ_IO_ERROR:
     case MCQ_IO_SENT:
     case MCQ_IO_WAKE:
+    case MCQ_IO_FROZEN:
         MCQ_ASSERT(false);
     }
 }

@@ -203,6 +203,7 @@ static void on_client(struct rig_node *n, const struct mcq_io_event *ev)
     case MCQ_IO_ACCEPTED:
     case MCQ_IO_ACCEPT_FAILED:
     case MCQ_IO_WAKE:
+    case MCQ_IO_FROZEN:
         cr_assert(false);
     }
     if (k->c->state != MCQ_CONN_OPEN)
