@@ -173,7 +173,8 @@ struct mcq_conn_parcel {
  *      RECV    bytes that had come; they belong to the stream, in order. A receive into the owner's
  *              block leaves in buf->written what it got. len 0: the receive has ended
  *      EOF     the flag travels in the parcel
- *      ERROR   the stream is broken. FROZEN comes all the same, unless the owner aborts
+ *      ERROR   the stream is broken (of the send: instead of SENT, and send_busy is false; of the
+ *              receive: recv_armed is). FROZEN comes all the same, unless the owner aborts
  *      FROZEN  exactly once, the last one: nothing is in flight, no event is still to come. Also if
  *              nothing was in flight to begin with: then with the next reap, never inside this call
  *
