@@ -19,6 +19,7 @@ struct app {
     struct mcq_opts opts;
     struct mcq_thread *threads; /* opts.shards of them */
     struct mcq_roster *roster;
+    struct mcq_mesh *mesh;
     struct mcq_resolver *resolver;
     int done_fd;
     struct mcq_signals signals;
@@ -146,6 +147,12 @@ static enum mcq_error set_up(struct app *a, struct mcq_detail *detail)
     a->roster = mcq_roster_create(a->opts.shards);
     if (a->threads == NULL || a->roster == NULL)
         return mcq_detail_set(detail, MCQ_ENOMEM, ENOMEM, "no memory to start the app");
+    const struct mcq_mesh_opts mo = {
+        .cnt = a->opts.shards, .spins = a->opts.idle == MCQ_IDLE_SPIN, .lock = !a->opts.no_mlock};
+    err = mcq_mesh_create(&mo, &a->mesh, detail);
+    if (err != MCQ_OK)
+        return err;
+    a->roster->mesh = a->mesh;
     return mcq_resolver_create(&a->resolver, detail);
 }
 
@@ -169,6 +176,7 @@ enum mcq_error mcq_run(const struct mcq_opts *opts, const struct mcq_app *app, v
     close_fds(&a);
     if (a.roster != NULL)
         mcq_roster_destroy(a.roster);
+    mcq_mesh_destroy(a.mesh);
     free(a.threads);
     return err;
 }

@@ -73,17 +73,14 @@ enum mcq_mesh_kind {
 
 struct mcq_mesh; /* of the app */
 
-/* One lane to one shard. Private to mesh.c. */
+/* One lane to one shard: a cache line. For mesh.c and post.c alone. */
 struct mcq_mesh_tx {
     struct mcq_spsc_tx ring;
-    uint32_t reserved; /* kind of the reservation */
-    uint32_t len;      /* ... and its bytes */
-    uint32_t tag;
-    uint32_t unpublished; /* records */
-    uint16_t to;
-    uint8_t lane;
-    bool dirty;   /* in `dirty` of its end */
-    bool waiting; /* in `waiting` of its end */
+    uint64_t hdr;         /* of the open reservation */
+    uint16_t unpublished; /* records */
+    bool dirty;           /* in `dirty` of its end */
+    bool waiting;         /* in `waiting` of its end */
+    bool refused;         /* a post of the user's was: he wants to hear of room */
 };
 
 struct mcq_mesh_end {
@@ -92,8 +89,8 @@ struct mcq_mesh_end {
     uint32_t dirty_cnt, waiting_cnt;
     bool bits;              /* the producers' bits are used */
     bool quiet;             /* nobody ever sleeps, and no bits: no fence, no word */
-    bool full;              /* the last reserve found its lane full */
-    uint32_t turn;          /* rotates who is first */
+    bool full;              /* some lane is waited for */
+    uint32_t first;         /* rotates who is first */
     uint64_t left;          /* bits: producers that have, or may have, more */
     uint64_t *word;         /* its own; in the mesh */
     struct mcq_spsc_rx *rx; /* [from * MCQ_LANE_CNT + lane] */
@@ -101,8 +98,7 @@ struct mcq_mesh_end {
     uint16_t *dirty;        /* indices of tx with unpublished records */
     uint16_t *waiting;      /* ... and of those found full */
     struct mcq_mesh *mesh;
-    struct mcq_loop *loop; /* for wakes through the ring; NULL: by eventfd */
-    int wake_fd;
+    struct mcq_loop *loop;       /* for wakes through the ring; NULL: by eventfd */
     struct mcq_mesh_stats stats; /* sent and taken: see mcq_mesh_drained, too */
 };
 
@@ -199,8 +195,11 @@ static inline uint32_t mcq_mesh_run_urgent(struct mcq_mesh_end *e, struct mcq_sh
 
 /* Nothing to take, and no room where it is waited for. */
 bool mcq_mesh_empty(const struct mcq_mesh_end *e);
+/* ... and nothing is waited for: nothing will happen here unless others send something. */
+bool mcq_mesh_idle(const struct mcq_mesh_end *e);
 /* sleeping true: announces it and looks again; false: there is something after all, and the
- * announcement is taken back. sleeping false: awake again; returns true. */
+ * announcement is taken back. sleeping false: awake again; returns true. As mcq_loop_on_sleep has
+ * it, beside the mailbox's own: each of the two wakes for what it holds itself. */
 bool mcq_mesh_sleep(struct mcq_mesh_end *e, bool sleeping);
 
 #endif

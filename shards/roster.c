@@ -108,7 +108,7 @@ static bool nothing_on_its_way(const struct mcq_roster *r)
     for (uint32_t i = 0; i < r->cnt; i++)
         if (!mcq_mailbox_drained(mcq_roster_shard(r, i)->mailbox))
             return false;
-    return true;
+    return r->mesh == NULL || mcq_mesh_drained(r->mesh);
 }
 
 void mcq_roster_busy(struct mcq_roster *r, uint32_t id)

@@ -23,6 +23,8 @@
 #include "mem/base.h"
 #include "shards/logical.h"
 
+struct mcq_mesh;
+
 /* Steps that shards wait for: a counter. */
 struct mcq_gate {
     pthread_mutex_t mutex;
@@ -41,6 +43,7 @@ struct mcq_roster {
     uint32_t ended_cnt;
     bool failed; /* to start */
     bool over;
+    struct mcq_mesh *mesh; /* between them; borrowed. NULL: there is none */
     struct mcq_gate inits, starts, leave;
     struct mcq_logicals logicals;
     struct mcq_roster_entry entries[MCQ_SHARDS_MAX];

@@ -102,6 +102,7 @@ static uint32_t deliver(struct mcq_shard *sh)
     while (last != NULL && (n = mcq_list_pop_front(&sh->ready)) != NULL) {
         struct mcq_session *s = MCQ_CONTAINER_OF(n, struct mcq_session, ready_node);
         mcq_session_deliver(MCQ_CONTAINER_OF(s, struct mcq_link, session));
+        mcq_mesh_publish(sh->mesh);
         cnt++;
         if (n == last)
             break;
@@ -130,7 +131,9 @@ static bool has_work(const struct mcq_shard *sh)
 static bool finished(const struct mcq_shard *sh)
 {
     return mcq_list_empty(&sh->sock_list) &&
-           (sh->stopping || (sh->timers_open == 0 && mcq_mailbox_empty(sh->mailbox)));
+           (sh->stopping ||
+            (sh->timers_open == 0 && mcq_mailbox_empty(sh->mailbox) &&
+             (sh->mesh == NULL || (mcq_mesh_idle(sh->mesh) && sh->remote.due_cnt == 0))));
 }
 
 /* Nothing is left here. Returns false once nothing is left anywhere. */
@@ -153,7 +156,8 @@ static bool rest(struct mcq_shard *sh)
  * is. */
 static bool awake(struct mcq_shard *sh)
 {
-    if (mcq_mailbox_empty(sh->mailbox) && !mcq_mailbox_stopped(sh->mailbox))
+    if (mcq_mailbox_empty(sh->mailbox) && !mcq_mailbox_stopped(sh->mailbox) &&
+        (sh->mesh == NULL || mcq_mesh_empty(sh->mesh)))
         return false;
     sh->idle = false;
     mcq_roster_busy(sh->roster, sh->id);
@@ -163,15 +167,18 @@ static bool awake(struct mcq_shard *sh)
 bool mcq_shard_step(struct mcq_shard *sh)
 {
     mcq_loop_begin(sh->loop);
-    uint32_t work = reap(sh);
     if (MCQ_UNLIKELY(sh->idle) && !awake(sh)) {
-        mcq_loop_end(sh->loop, work != 0, UINT64_MAX);
+        mcq_loop_end(sh->loop, reap(sh) != 0, UINT64_MAX);
         return !mcq_roster_over(sh->roster);
     }
+    uint32_t work = mcq_mesh_run_urgent(sh->mesh, sh);
+    work += reap(sh);
     work += deliver(sh);
     uint32_t expired = mcq_timers_expire(mcq_loop_timers(sh->loop), mcq_shard_now_ns(sh));
     sh->stats.loop.timers_fired += expired;
     work += expired;
+    mcq_mesh_publish(sh->mesh);
+    work += mcq_mesh_run(sh->mesh, sh);
     work += mcq_mailbox_run(sh->mailbox, sh);
     if (MCQ_UNLIKELY(mcq_mailbox_stopped(sh->mailbox)) && !sh->stopping)
         stop(sh);
@@ -184,6 +191,8 @@ bool mcq_shard_step(struct mcq_shard *sh)
         run_inproc(sh);
     if (MCQ_UNLIKELY(!mcq_list_empty(&sh->due) || !mcq_list_empty(&sh->sock_drops)))
         mcq_sock_run_due(sh);
+    (void)mcq_remote_run(sh);
+    mcq_mesh_publish(sh->mesh);
     if (MCQ_UNLIKELY(finished(sh)) && !rest(sh)) {
         sh->stopping = true; /* on_stop opens nothing any more */
         return false;
@@ -225,15 +234,19 @@ void mcq_shard_psock_init(struct mcq_shard *sh, struct mcq_sock *sock,
     mcq_psock_init(&sock->psock, pattern, &config);
 }
 
-/* That all have ended is told by a nudge alone. */
+/* Mailbox and mesh are announced each by itself, and looked at again. That all have ended is told
+ * by a nudge alone. */
 static bool on_sleep(void *ctx, bool sleeping)
 {
     struct mcq_shard *sh = ctx;
-    if (!mcq_mailbox_sleep(sh->mailbox, sleeping))
+    bool sleeps = mcq_mailbox_sleep(sh->mailbox, sleeping);
+    if (sleeps && sh->mesh != NULL && !mcq_mesh_sleep(sh->mesh, sleeping)) {
+        (void)mcq_mailbox_sleep(sh->mailbox, false);
         return false;
-    if (!sleeping || sh->roster == NULL || !mcq_roster_over(sh->roster))
-        return true;
-    (void)mcq_mailbox_sleep(sh->mailbox, false);
+    }
+    if (!sleeps || !sleeping || sh->roster == NULL || !mcq_roster_over(sh->roster))
+        return sleeps;
+    (void)on_sleep(ctx, false);
     return false;
 }
 
@@ -251,7 +264,8 @@ static bool carve_pools(struct mcq_shard *sh)
            mcq_pool_init(&sh->targets, "connects", a, sizeof(struct mcq_target), p->targets_max) &&
            mcq_pool_init(&sh->segs, "segments", a, sizeof(struct mcq_seg), p->segs_max) &&
            mcq_pool_init(&sh->timers, "timers", a, sizeof(struct mcq_timer), p->timers_max) &&
-           mcq_pool_init(&sh->proxies, "proxies", a, sizeof(struct mcq_proxy), p->proxies_max);
+           mcq_pool_init(&sh->proxies, "proxies", a, sizeof(struct mcq_proxy), p->proxies_max) &&
+           mcq_remote_init(&sh->remote, a, p->remote_refs_max);
 }
 
 static enum mcq_error carve(struct mcq_shard *sh, const struct mcq_opts *opts,
@@ -288,6 +302,7 @@ static void log_pools(const struct mcq_shard *sh)
         &sh->segs,
         &sh->timers,
         &sh->proxies,
+        &sh->remote.refs,
         &shared->fanout.topics,
         &shared->fanout.subs,
         &shared->fanout.subscribers,
@@ -436,7 +451,10 @@ void mcq_shard_stats(const struct mcq_shard *sh, struct mcq_shard_stats *stats)
         .timers_empty = sh->timers.empty_cnt,
         .segments_empty = sh->segs.empty_cnt,
         .proxies_empty = sh->proxies.empty_cnt,
+        .remote_refs_empty = sh->remote.refs.empty_cnt,
     };
     stats->posts = mcq_mailbox_posts(sh->mailbox);
     stats->posts_full = mcq_mailbox_full(sh->mailbox);
+    if (sh->mesh != NULL)
+        stats->mesh = sh->mesh->stats;
 }

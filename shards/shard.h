@@ -1,6 +1,7 @@
 /* Shard: one core's thread state; composes mem, runtime, proto and patterns.
  *
- * The turn (mcq_shard_step): reap -> deliver -> timers -> mailbox -> flush -> submit (or sleep).
+ * The turn (mcq_shard_step): urgent records -> reap -> deliver -> timers -> records -> mailbox ->
+ * flush -> submit (or sleep).
  * Bounded everywhere: events, batches per connection, timers, posts, bytes per flush. The while
  * loop and the pthread are in thread.c, so a test or a program can step a shard by itself.
  */
@@ -16,8 +17,10 @@
 #include "shards/alias.h"
 #include "shards/log.h"
 #include "shards/mailbox.h"
+#include "shards/mesh.h"
 #include "shards/plan.h"
 #include "shards/proxy.h"
+#include "shards/remote_ref.h"
 #include "shards/roster.h"
 #include "shards/sock.h"
 #include "shards/timer.h"
@@ -45,6 +48,8 @@ struct mcq_shard {
     uint64_t oldest_ns;     /* when the first pipe of this turn was marked */
     struct mcq_pipe_env env;
     struct mcq_mailbox *mailbox;
+    struct mcq_mesh_end *mesh; /* NULL: stepped by somebody else, alone */
+    struct mcq_remote remote;
     /* cold */
     uint32_t id;
     void *user;

@@ -55,14 +55,12 @@ struct mcq_spsc_tx {
     uint64_t limit;    /* it may reach up to here: last loaded head + length of the ring */
     uint64_t first;    /* where the withheld header goes ... */
     uint64_t withheld; /* ... and that header; 0: nothing is unpublished */
-    struct mcq_spsc *ring;
 };
 
 struct mcq_spsc_rx {
     uint8_t *data;
     uint64_t mask;
     uint64_t head; /* the record that is looked at next */
-    struct mcq_spsc *ring;
 };
 
 /* A record that is there. body: borrowed until release. */
@@ -86,14 +84,21 @@ static inline void mcq_spsc_init(struct mcq_spsc *ring, size_t len, uint64_t sta
     MCQ_ASSERT(len >= MCQ_SPSC_LEN_MIN && (len & (len - 1)) == 0 && start % MCQ_SPSC_HDR_LEN == 0);
     ring->head = start;
     *tx = (struct mcq_spsc_tx){
-        .data = ring->data, .mask = len - 1, .tail = start, .limit = start + len, .ring = ring};
-    *rx = (struct mcq_spsc_rx){.data = ring->data, .mask = len - 1, .head = start, .ring = ring};
+        .data = ring->data, .mask = len - 1, .tail = start, .limit = start + len};
+    *rx = (struct mcq_spsc_rx){.data = ring->data, .mask = len - 1, .head = start};
 }
 
 static inline uint64_t *mcq_spsc_slot(uint8_t *data, uint64_t at)
 {
     void *slot = data + at;
     return slot;
+}
+
+/* The shared part stands before the data. */
+static inline struct mcq_spsc *mcq_spsc_of(uint8_t *data)
+{
+    void *ring = data - offsetof(struct mcq_spsc, data);
+    return ring;
 }
 
 static inline uint64_t mcq_spsc_hdr(uint32_t kind, uint32_t tag, size_t len)
@@ -128,7 +133,7 @@ static inline bool mcq_spsc_reaches(struct mcq_spsc_tx *tx, uint64_t end)
 {
     if (MCQ_LIKELY((int64_t)(tx->limit - end) >= 0))
         return true;
-    tx->limit = __atomic_load_n(&tx->ring->head, __ATOMIC_ACQUIRE) + tx->mask + 1;
+    tx->limit = __atomic_load_n(&mcq_spsc_of(tx->data)->head, __ATOMIC_ACQUIRE) + tx->mask + 1;
     return (int64_t)(tx->limit - end) >= 0;
 }
 
@@ -147,11 +152,12 @@ static inline void *mcq_spsc_reserve(struct mcq_spsc_tx *tx, size_t len)
     return tx->data + (tx->tail & tx->mask) + MCQ_SPSC_HDR_LEN;
 }
 
-/* The reserved record is complete; len as reserved or less. It stays unseen until publish. */
-static inline void mcq_spsc_commit(struct mcq_spsc_tx *tx, uint16_t kind, uint32_t tag, size_t len)
+/* The reserved record is complete; hdr: mcq_spsc_hdr with the reserved length or less. It stays
+ * unseen until publish. */
+static inline void mcq_spsc_commit(struct mcq_spsc_tx *tx, uint64_t hdr)
 {
-    MCQ_DASSERT(kind != 0 && kind != MCQ_SPSC_PAD);
-    mcq_spsc_put(tx, mcq_spsc_hdr(kind, tag, len), mcq_spsc_record_len(len));
+    MCQ_DASSERT((hdr >> 16 & 0xFFFF) != 0 && (hdr >> 16 & 0xFFFF) != MCQ_SPSC_PAD);
+    mcq_spsc_put(tx, hdr, mcq_spsc_record_len(hdr & 0xFFFF));
 }
 
 /* Shows everything that was committed. */
@@ -175,19 +181,19 @@ static inline uint64_t mcq_spsc_room_at(const struct mcq_spsc_tx *tx)
 /* Asks the consumer to look at `waits` from now on; see mesh.h for who is told. */
 static inline void mcq_spsc_wait(struct mcq_spsc_tx *tx)
 {
-    __atomic_store_n(&tx->ring->waits, mcq_spsc_room_at(tx) | 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&mcq_spsc_of(tx->data)->waits, mcq_spsc_room_at(tx) | 1, __ATOMIC_RELAXED);
 }
 
 /* Whether there is as much room as was waited for; ends the waiting then. */
 static inline bool mcq_spsc_has_room(const struct mcq_spsc_tx *tx)
 {
-    uint64_t head = __atomic_load_n(&tx->ring->head, __ATOMIC_ACQUIRE);
+    uint64_t head = __atomic_load_n(&mcq_spsc_of(tx->data)->head, __ATOMIC_ACQUIRE);
     return (int64_t)(head - mcq_spsc_room_at(tx)) >= 0;
 }
 
 static inline void mcq_spsc_wait_end(struct mcq_spsc_tx *tx)
 {
-    __atomic_store_n(&tx->ring->waits, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&mcq_spsc_of(tx->data)->waits, 0, __ATOMIC_RELAXED);
 }
 
 /* --- consumer ------------------------------------------------------------------------------ */
@@ -219,13 +225,13 @@ static inline bool mcq_spsc_next(struct mcq_spsc_rx *rx, struct mcq_spsc_view *v
 /* Everything that `next` gave may be overwritten. Once per batch. */
 static inline void mcq_spsc_release(struct mcq_spsc_rx *rx)
 {
-    __atomic_store_n(&rx->ring->head, rx->head, __ATOMIC_RELEASE);
+    __atomic_store_n(&mcq_spsc_of(rx->data)->head, rx->head, __ATOMIC_RELEASE);
 }
 
 /* After a release: whether the producer waits, and for no more than is free now. */
 static inline bool mcq_spsc_awaited(const struct mcq_spsc_rx *rx)
 {
-    uint64_t waits = __atomic_load_n(&rx->ring->waits, __ATOMIC_RELAXED);
+    uint64_t waits = __atomic_load_n(&mcq_spsc_of(rx->data)->waits, __ATOMIC_RELAXED);
     return waits != 0 && (int64_t)(rx->head - (waits & ~UINT64_C(1))) >= 0;
 }
 

@@ -88,6 +88,12 @@ struct mcq_app {
      * shard closes its sockets within their linger. A last message can be sent here, and a socket
      * closed with another linger; none can be opened any more. */
     void (*on_stopping)(struct mcq_shard *shard, void *arg);
+    /* A typed post (mcq_post_bytes) of shard `from`; in order per sending shard and lane. data:
+     * borrowed until return, aligned to 8. */
+    void (*on_post)(struct mcq_shard *shard, void *arg, uint32_t from, uint32_t kind,
+                    const void *data, size_t len);
+    /* A post to shard `to` got MCQ_EAGAIN, and half of its ring is free again. */
+    void (*on_post_room)(struct mcq_shard *shard, void *arg, uint32_t to);
 };
 
 /* mcq_run starts the shards, runs until mcq_stop, a signal, or until no socket, timer and post is

@@ -42,6 +42,28 @@ MCQ_API void mcq_timer_close(struct mcq_timer *timer); /* takes */
 typedef void mcq_post_fn(struct mcq_shard *shard, void *arg);
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_post(struct mcq_shard *shard, mcq_post_fn *fn, void *arg);
 
+#define MCQ_POST_LEN_MAX 1024u
+
+/* mcq_post_bytes copies data[0, len) to shard `to`, where the app's on_post is called with it and
+ * kind, whose meaning is the user's. In order per pair of shards. It leaves at the end of the
+ * callback, or with 15 others; a post to the own shard arrives in a later turn, or later in this
+ * one, never inside the call. Urgent ones have a small ring of their own, are taken before
+ * everything else of a turn, and may overtake.
+ * Thread: the shard `from`. Cost: some ns and no system call, but to a shard that sleeps.
+ * Errors: MCQ_EAGAIN (its ring is full: on_post_room will be called), MCQ_ETOOBIG, MCQ_EINVAL (no
+ * such shard), MCQ_ETHREAD. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_post_bytes(struct mcq_shard *from, uint32_t to,
+                                                   uint32_t kind, const void *data, size_t len);
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_post_bytes_urgent(struct mcq_shard *from, uint32_t to,
+                                                          uint32_t kind, const void *data,
+                                                          size_t len);
+/* The same without the copy: mcq_post_reserve points *at to len bytes, aligned to 8, to be written
+ * before mcq_post_commit; nothing else may be posted to `to` in between. What is never committed is
+ * never sent. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_post_reserve(struct mcq_shard *from, uint32_t to,
+                                                     uint32_t kind, size_t len, void **at);
+MCQ_API void mcq_post_commit(struct mcq_shard *from, uint32_t to);
+
 /* mcq_stop ends the app, all shards of it: on_stopping is told, every socket closes within its
  * linger, then mcq_run returns.
  * Thread: any, also a signal handler's. */

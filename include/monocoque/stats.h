@@ -71,13 +71,14 @@ struct mcq_pattern_stats {
 /* Takes that found a pool empty, which the caller was told as MCQ_ELIMIT, or the peer by being
  * closed. How many each pool has is logged at start. */
 struct mcq_pool_stats {
-    uint64_t links_empty;     /* connections_max: accepted or connecting */
-    uint64_t connects_empty;  /* mcq_sock_connect */
-    uint64_t socks_empty;     /* mcq_sock_open */
-    uint64_t listeners_empty; /* mcq_sock_bind */
-    uint64_t timers_empty;    /* mcq_timer_open */
-    uint64_t segments_empty;  /* queued messages of more than one part: MCQ_EAGAIN or a drop */
-    uint64_t proxies_empty;   /* mcq_proxy_open */
+    uint64_t links_empty;       /* connections_max: accepted or connecting */
+    uint64_t connects_empty;    /* mcq_sock_connect */
+    uint64_t socks_empty;       /* mcq_sock_open */
+    uint64_t listeners_empty;   /* mcq_sock_bind */
+    uint64_t timers_empty;      /* mcq_timer_open */
+    uint64_t segments_empty;    /* queued messages of more than one part: MCQ_EAGAIN or a drop */
+    uint64_t proxies_empty;     /* mcq_proxy_open */
+    uint64_t remote_refs_empty; /* messages of other shards that were copied instead of shared */
 };
 
 /* Between shards. A record is one post, one release of memory, one step of some protocol. */
