@@ -11,5 +11,6 @@
 #include <monocoque/shard.h>
 #include <monocoque/sock.h>
 #include <monocoque/stats.h>
+#include <monocoque/topo.h>
 
 #endif

@@ -19,7 +19,14 @@ static const char usage[] =
     "  --shards N             threads, each with its own ring, memory and\n"
     "                         connections [1]\n"
     "  --cpus LIST            CPUs to pin shards to, in order: 2 or 0,2-5; none pins\n"
-    "                         nothing [the first of those this process may use]\n"
+    "                         nothing [a core each, see mcq-topo]\n"
+    "  --smt MODE             leave: one shard per core; use: once every core has one,\n"
+    "                         siblings are taken, too [leave]\n"
+    "  --nic NAME             network interface: cores of its NUMA node come first;\n"
+    "                         node:1 names the node itself\n"
+    "  --numa MODE            prefer: a shard's memory comes from its node as long as\n"
+    "                         that has any; bind: from nowhere else; off: from where\n"
+    "                         the kernel likes [prefer]\n"
     "  --idle MODE            what a shard does when there is nothing to do:\n"
     "                           spin             never sleep: lowest latency, but a\n"
     "                                            core at 100 %\n"
@@ -30,6 +37,11 @@ static const char usage[] =
     "                         [spin-block:50]\n"
     "  --ring MODE            how io_uring is driven: auto or defer, the same in this\n"
     "                         version; sqpoll is not there yet [auto]\n"
+    "  --sqpoll-cpus LIST     where the kernel threads of sqpoll rings are pinned, each\n"
+    "                         for the shards nearest to it; none: there are none\n"
+    "                         [cores to spare]\n"
+    "  --sqpoll-share N       shards that share such a thread, if --sqpoll-cpus\n"
+    "                         doesn't say [1]\n"
     "  --arena SIZE           memory of a shard for sockets, connections and buffers\n"
     "                         [128M]\n"
     "  --large-bytes SIZE     memory of a shard for messages from 256 KiB up [128M]\n"
@@ -119,6 +131,49 @@ static bool set_cpus(struct mcq_opts *o, const char *value, struct mcq_detail *w
     return mcq_cpus_parse(value, cpus, &cnt, why) == MCQ_OK;
 }
 
+static bool set_smt(struct mcq_opts *o, const char *value, struct mcq_detail *why)
+{
+    static const char *const names[] = {"leave", "use"};
+    size_t i = name_find(names, MCQ_CNT_OF(names), value);
+    if (i == MCQ_CNT_OF(names))
+        return bad(why, value, "one of leave, use");
+    o->smt = i == 0 ? MCQ_SMT_LEAVE : MCQ_SMT_USE;
+    return true;
+}
+
+static bool set_nic(struct mcq_opts *o, const char *value, struct mcq_detail *why)
+{
+    o->nic = value; /* the plan knows the interfaces */
+    return mcq_nic_legal(value) || bad(why, value, "the name of a network interface");
+}
+
+static bool set_numa(struct mcq_opts *o, const char *value, struct mcq_detail *why)
+{
+    static const char *const names[] = {"prefer", "bind", "off"};
+    static const enum mcq_numa modes[] = {MCQ_NUMA_PREFER, MCQ_NUMA_BIND, MCQ_NUMA_OFF};
+    size_t i = name_find(names, MCQ_CNT_OF(names), value);
+    if (i == MCQ_CNT_OF(names))
+        return bad(why, value, "one of prefer, bind, off");
+    o->numa = modes[i];
+    return true;
+}
+
+static bool set_sqpoll_cpus(struct mcq_opts *o, const char *value, struct mcq_detail *why)
+{
+    uint32_t cpus[MCQ_CPUS_MAX], cnt;
+    o->sqpoll_cpus = value;
+    return mcq_cpus_parse(value, cpus, &cnt, why) == MCQ_OK;
+}
+
+static bool set_sqpoll_share(struct mcq_opts *o, const char *value, struct mcq_detail *why)
+{
+    uint64_t n;
+    if (!number_read(value, strlen(value), MCQ_SHARDS_MAX, &n) || n == 0)
+        return bad(why, value, "a whole number from 1 to 128");
+    o->sqpoll_share = (uint32_t)n;
+    return true;
+}
+
 static bool set_idle(struct mcq_opts *o, const char *value, struct mcq_detail *why)
 {
     static const char *const names[] = {"spin", "spin-block", "block"};
@@ -200,8 +255,13 @@ static const struct option {
 } options[] = {
     {"shards", set_shards},
     {"cpus", set_cpus},
+    {"smt", set_smt},
+    {"nic", set_nic},
+    {"numa", set_numa},
     {"idle", set_idle},
     {"ring", set_ring},
+    {"sqpoll-cpus", set_sqpoll_cpus},
+    {"sqpoll-share", set_sqpoll_share},
     {"arena", set_arena},
     {"large-bytes", set_large_bytes},
     {"connections", set_connections},

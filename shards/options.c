@@ -116,16 +116,41 @@ static enum mcq_error memory_check(const char *name, uint64_t *bytes, uint64_t d
     return MCQ_OK;
 }
 
-/* The default of cpus stays NULL: the thread that pins knows what this process may use. */
-static enum mcq_error cpus_check(const struct mcq_opts *o, struct mcq_detail *detail)
+/* The default of a list stays NULL: the plan knows what this process may use. */
+static enum mcq_error cpus_check(const char *name, const char *list, struct mcq_detail *detail)
 {
     uint32_t cpus[MCQ_CPUS_MAX], cnt = 0;
     struct mcq_detail why = {.text = ""};
-    if (o->cpus == NULL)
+    if (list == NULL || mcq_cpus_parse(list, cpus, &cnt, &why) == MCQ_OK)
         return MCQ_OK;
-    if (mcq_cpus_parse(o->cpus, cpus, &cnt, &why) != MCQ_OK)
-        return mcq_detail_set(detail, MCQ_EINVAL, 0, "cpus: %s", why.text);
-    return MCQ_OK;
+    return mcq_detail_set(detail, MCQ_EINVAL, 0, "%s: %s", name, why.text);
+}
+
+bool mcq_nic_legal(const char *name)
+{
+    return name[0] != '\0' && name[0] != '.' && strlen(name) <= MCQ_NIC_LEN_MAX &&
+           strpbrk(name, "/ \t\n") == NULL;
+}
+
+static enum mcq_error places_check(struct mcq_opts *o, struct mcq_detail *detail)
+{
+    if (o->smt > MCQ_SMT_USE)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "smt: %u is no enum mcq_smt",
+                              (unsigned)o->smt);
+    if (o->numa > MCQ_NUMA_OFF)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "numa: %u is no enum mcq_numa",
+                              (unsigned)o->numa);
+    if (o->nic != NULL && !mcq_nic_legal(o->nic))
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "nic: '%.64s' is no name of a network interface: see `ip link`",
+                              o->nic);
+    if (o->sqpoll_share == 0)
+        o->sqpoll_share = 1;
+    if (o->sqpoll_share > MCQ_SHARDS_MAX)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "sqpoll_share: %u is above %u",
+                              o->sqpoll_share, MCQ_SHARDS_MAX);
+    enum mcq_error err = cpus_check("cpus", o->cpus, detail);
+    return err != MCQ_OK ? err : cpus_check("sqpoll_cpus", o->sqpoll_cpus, detail);
 }
 
 static enum mcq_error modes_check(struct mcq_opts *o, struct mcq_detail *detail)
@@ -139,9 +164,6 @@ static enum mcq_error modes_check(struct mcq_opts *o, struct mcq_detail *detail)
     if (o->log_level > MCQ_LOG_DEBUG)
         return mcq_detail_set(detail, MCQ_EINVAL, 0, "log_level: %u is no enum mcq_log_level",
                               (unsigned)o->log_level);
-    if (o->ring == MCQ_RING_SQPOLL)
-        return mcq_detail_set(detail, MCQ_ENOTSUP, 0,
-                              "ring: this version has no sqpoll mode: use defer or auto");
     if (o->idle == MCQ_IDLE_DEFAULT)
         o->idle = MCQ_IDLE_SPIN_BLOCK;
     if (o->idle_spin_ns == 0)
@@ -150,7 +172,6 @@ static enum mcq_error modes_check(struct mcq_opts *o, struct mcq_detail *detail)
         return mcq_detail_set(detail, MCQ_EINVAL, 0,
                               "idle_spin_ns: %llu is more than 10 s: use idle spin to never sleep",
                               (unsigned long long)o->idle_spin_ns);
-    o->ring = MCQ_RING_DEFER;
     return MCQ_OK;
 }
 
@@ -167,8 +188,8 @@ static enum mcq_error counts_check(struct mcq_opts *o, struct mcq_detail *detail
     return MCQ_OK;
 }
 
-enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *out,
-                                  struct mcq_detail *detail)
+enum mcq_error mcq_opts_check(const struct mcq_opts *opts, struct mcq_opts *out,
+                              struct mcq_detail *detail)
 {
     const struct mcq_opts none = MCQ_OPTS_INIT;
     if (opts == NULL)
@@ -179,7 +200,7 @@ enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *
     if (err == MCQ_OK)
         err = counts_check(out, detail);
     if (err == MCQ_OK)
-        err = cpus_check(out, detail);
+        err = places_check(out, detail);
     if (err == MCQ_OK)
         err = modes_check(out, detail);
     if (err == MCQ_OK)
@@ -192,5 +213,16 @@ enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *
         out->uring_features = getenv("MCQ_URING_FEATURES");
     if (out->uring_features != NULL && out->uring_features[0] == '\0')
         out->uring_features = NULL;
+    return err;
+}
+
+enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *out,
+                                  struct mcq_detail *detail)
+{
+    enum mcq_error err = mcq_opts_check(opts, out, detail);
+    if (err == MCQ_OK && out->ring == MCQ_RING_SQPOLL)
+        return mcq_detail_set(detail, MCQ_ENOTSUP, 0,
+                              "ring: this version has no sqpoll mode: use defer or auto");
+    out->ring = MCQ_RING_DEFER;
     return err;
 }

@@ -11,14 +11,20 @@
 #define MCQ_CONNECTIONS_MAX  16384u
 #define MCQ_CPUS_MAX         1024u
 #define MCQ_IDLE_SPIN_NS_MAX 10000000000u
+#define MCQ_NIC_LEN_MAX      64u
 
-/* opts NULL: the defaults. *out: every field set, none zero-for-default, but: cpus NULL (the CPUs
- * this process may use), uring_features NULL (nothing masked) and connections_max 0 (as many as
+/* opts NULL: the defaults. *out: every field set, none zero-for-default, but: cpus and sqpoll_cpus
+ * NULL (as planned), nic NULL (none), uring_features NULL (nothing masked) and connections_max 0 (as many as
  * fit). Copies at most opts->size bytes;
  * a larger struct with a non-zero tail is MCQ_EINVAL. Strings stay the user's. Errors: MCQ_EINVAL,
  * MCQ_ENOTSUP with the option's name. */
 MCQ_MUST_USE enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *out,
                                                struct mcq_detail *detail);
+/* The same with the ring mode as the user has it, for a plan. */
+MCQ_MUST_USE enum mcq_error mcq_opts_check(const struct mcq_opts *opts, struct mcq_opts *out,
+                                           struct mcq_detail *detail);
+/* Whether it can be the name of a network interface. */
+bool mcq_nic_legal(const char *name);
 /* Copies an option struct of any version into out, which is all zeros: an older one lacks the last
  * fields; a newer one may have only zeros in those that are unknown here. */
 MCQ_MUST_USE enum mcq_error mcq_opts_sized_copy(const char *name, void *out, size_t cap,

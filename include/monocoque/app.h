@@ -24,6 +24,17 @@ enum mcq_ring_mode {
     MCQ_RING_SQPOLL    /* refused with MCQ_ENOTSUP by this version */
 };
 
+enum mcq_smt {
+    MCQ_SMT_LEAVE = 0, /* one hardware thread per core: its siblings stay idle */
+    MCQ_SMT_USE        /* once every core has one, siblings are taken, too */
+};
+
+enum mcq_numa {
+    MCQ_NUMA_PREFER = 0, /* a shard's memory comes from its node as long as that has any */
+    MCQ_NUMA_BIND,       /* ... from nowhere else: a node that is full ends the process */
+    MCQ_NUMA_OFF         /* from where the kernel likes */
+};
+
 enum mcq_log_level { MCQ_LOG_ERROR = 0, MCQ_LOG_WARN, MCQ_LOG_INFO, MCQ_LOG_DEBUG };
 
 /* line: borrowed, no newline. Called on any thread of the app, never on the hot path. */
@@ -32,8 +43,8 @@ typedef void mcq_log_fn(void *ctx, enum mcq_log_level level, const char *line);
 struct mcq_opts {
     size_t size;      /* sizeof(struct mcq_opts), set by MCQ_OPTS_INIT */
     uint32_t shards;  /* [1], up to MCQ_SHARDS_MAX */
-    const char *cpus; /* "2" or "0,2-5": where shards are pinned, in order; "none": nowhere [allowed
-                         CPUs] */
+    const char *cpus; /* "2" or "0,2-5": where shards are pinned, in order; "none": nowhere [as
+                         monocoque/topo.h says] */
     enum mcq_idle idle;
     uint64_t idle_spin_ns; /* MCQ_IDLE_SPIN_BLOCK [50,000] */
     enum mcq_ring_mode ring;
@@ -49,6 +60,12 @@ struct mcq_opts {
     mcq_log_fn *log;            /* NULL: silent. mcq_opts_parse sets mcq_log_stderr */
     void *log_ctx;
     enum mcq_log_level log_level; /* highest told [MCQ_LOG_ERROR]; mcq_opts_parse sets WARN */
+    enum mcq_smt smt;
+    const char *nic; /* "eth0": cores of its NUMA node come first; "node:1" names the node */
+    const char *sqpoll_cpus; /* "6,7": where the kernel threads of sqpoll rings are pinned, each for
+                                the shards nearest to it; "none": there are none [cores to spare] */
+    uint32_t sqpoll_share;   /* shards that share such a thread, if sqpoll_cpus doesn't say [1] */
+    enum mcq_numa numa;
 };
 #ifdef __cplusplus
 static inline struct mcq_opts mcq_opts_init(void)
@@ -65,10 +82,11 @@ static inline struct mcq_opts mcq_opts_init(void)
     }
 #endif
 
-/* mcq_opts_parse reads --shards --cpus --idle --ring --arena --large-bytes --connections
- * --uring-features --log --help from argv, removes what it took (up to "--"), and sets the log to
- * stderr. For main(): --help prints mcq_opts_usage() and exits 0; a bad value prints what is wrong
- * and exits 2. Options it doesn't know stay in argv for the program. Borrows argv's strings. */
+/* mcq_opts_parse reads --shards --cpus --smt --nic --numa --idle --ring --sqpoll-cpus
+ * --sqpoll-share --arena --large-bytes --connections --uring-features --log --help from argv,
+ * removes what it took (up to "--"), and sets the log to stderr. For main(): --help prints
+ * mcq_opts_usage() and exits 0; a bad value prints what is wrong and exits 2. Options it doesn't
+ * know stay in argv for the program. Borrows argv's strings. */
 MCQ_API void mcq_opts_parse(struct mcq_opts *opts, int *argc, char **argv);
 MCQ_API const char *mcq_opts_usage(void);
 

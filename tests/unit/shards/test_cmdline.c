@@ -293,9 +293,10 @@ Test(cmdline, help_is_the_usage_text)
 /* Every option is in the text, and every one in the text is taken. */
 Test(cmdline, the_usage_text_is_complete)
 {
-    static const char *const names[] = {"shards", "cpus",        "idle",        "ring",
-                                        "arena",  "large-bytes", "connections", "uring-features",
-                                        "log",    "help"};
+    static const char *const names[] = {"shards",         "cpus",  "smt",         "nic",
+                                        "numa",           "idle",  "ring",        "sqpoll-cpus",
+                                        "sqpoll-share",   "arena", "large-bytes", "connections",
+                                        "uring-features", "log",   "help"};
     const char *at = mcq_opts_usage();
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         at = strstr(at, "\n  --");
