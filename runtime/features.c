@@ -5,7 +5,7 @@
 
 #include "mem/detail.h"
 
-enum feature { INC = 1, MSHOT_LIMIT = 2, MSHOT_ACCEPT = 4, RING_FD = 8, HOT = 16 };
+enum feature { INC = 1, MSHOT_LIMIT = 2, MSHOT_ACCEPT = 4, RING_FD = 8, HOT = 16, MSGRING = 32 };
 
 /* mshot is mshot-limit by another name: an unlimited shot would let a peer run past its credit, so
  * without the limit no shot is taken at all. */
@@ -16,7 +16,7 @@ static const struct {
     {"inc", INC},           {"mshot-limit", MSHOT_LIMIT},
     {"mshot", MSHOT_LIMIT}, {"mshot-accept", MSHOT_ACCEPT},
     {"ring-fd", RING_FD},   {"min-wait", 0},
-    {"msgring", 0},         {"send-zc", 0},
+    {"msgring", MSGRING},   {"send-zc", 0},
     {"hot", HOT},
 };
 #define NAMES_TEXT \
@@ -42,7 +42,12 @@ static int bits_of(const char *word, size_t len)
 
 struct mcq_features mcq_features_all(void)
 {
-    struct mcq_features f = {true, true, true, true, true};
+    struct mcq_features f = {.inc = true,
+                             .mshot_limit = true,
+                             .mshot_accept = true,
+                             .ring_fd = true,
+                             .hot = true,
+                             .msgring = true};
     return f;
 }
 
@@ -70,12 +75,14 @@ enum mcq_error mcq_features_mask(struct mcq_features *f, const char *text,
     f->mshot_accept &= !(off & MSHOT_ACCEPT);
     f->ring_fd &= !(off & RING_FD);
     f->hot &= !(off & HOT);
+    f->msgring &= !(off & MSGRING);
     return MCQ_OK;
 }
 
 void mcq_features_text(const struct mcq_features *f, char text[MCQ_FEATURES_TEXT_LEN])
 {
-    snprintf(text, MCQ_FEATURES_TEXT_LEN, "defer%s%s%s%s%s", f->ring_fd ? ", ring-fd" : "",
-             f->mshot_accept ? ", mshot-accept" : "", f->mshot_limit ? ", mshot-limit" : "",
-             f->inc ? ", inc" : "", f->hot ? ", hot" : "");
+    snprintf(text, MCQ_FEATURES_TEXT_LEN, "%s%s%s%s%s%s%s", f->sqpoll ? "sqpoll" : "defer",
+             f->ring_fd ? ", ring-fd" : "", f->mshot_accept ? ", mshot-accept" : "",
+             f->mshot_limit ? ", mshot-limit" : "", f->inc ? ", inc" : "", f->hot ? ", hot" : "",
+             f->msgring ? ", msgring" : "");
 }

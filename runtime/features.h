@@ -6,6 +6,7 @@
  *      mshot-limit   6.17    multishot receives limited to the credit: single receives, armed again
  *      mshot-accept  5.19    multishot accept: single accepts, armed again
  *      ring-fd       5.18    registered ring descriptor: the plain one
+ *      msgring       5.18    a wake from ring to ring: by eventfd
  *      hot           -       a spinning loop asks its busiest connections itself: all wait
  *
  * The receive ring itself can't be masked: there is nothing else to receive small messages with.
@@ -21,6 +22,8 @@ struct mcq_features {
     bool mshot_accept;
     bool ring_fd;
     bool hot; /* ours, maskable to compare */
+    bool msgring;
+    bool sqpoll; /* the ring mode; not a feature that a mask names */
 };
 
 /* What is there before probing: everything. */

@@ -12,6 +12,18 @@ int mcq_loop_wake_fd(const struct mcq_loop *loop)
     return loop->wake_fd;
 }
 
+int mcq_loop_ring_fd(const struct mcq_loop *loop)
+{
+    return mcq_uring_fd(loop->ring);
+}
+
+bool mcq_loop_wake_ring(struct mcq_loop *from, int ring_fd)
+{
+    return from->features.msgring &&
+           mcq_uring_wake(from->ring, ring_fd, mcq_op_tag(MCQ_OP_WAKE_IN, 0, 0),
+                          mcq_op_tag(MCQ_OP_WAKE_OUT, 0, 0));
+}
+
 void mcq_loop_on_sleep(struct mcq_loop *loop, mcq_loop_sleep_fn *fn, void *ctx)
 {
     loop->on_sleep = fn;

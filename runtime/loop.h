@@ -62,7 +62,7 @@ enum mcq_io_kind {
     MCQ_IO_ERROR,  /* receive or send failed: os_errno */
     MCQ_IO_SENT,   /* len bytes of the send were taken by the kernel; nothing is in flight now */
     MCQ_IO_CLOSED, /* the slot is about to be reused: last event; report fields of conn are final */
-    MCQ_IO_WAKE,   /* somebody wrote the eventfd */
+    MCQ_IO_WAKE,   /* somebody wrote the eventfd, or mcq_loop_wake_ring */
     MCQ_IO_FROZEN  /* mcq_conn_freeze: nothing of it is in flight any more */
 };
 
@@ -96,6 +96,12 @@ void mcq_loop_end(struct mcq_loop *loop, bool busy, uint64_t next_ns);
 
 /* The eventfd that interrupts a sleep: write 8 bytes from any thread. -1 before init. */
 int mcq_loop_wake_fd(const struct mcq_loop *loop);
+/* The other way to interrupt the sleep of a loop, for the thread of another: MCQ_IO_WAKE comes at
+ * the loop whose mcq_loop_ring_fd is ring_fd. Submits at once, with all that `from` has prepared.
+ * Valid until that loop's fini. false: it may not come (the kernel can't, or `from` is in ring mode
+ * sqpoll): write its eventfd. */
+int mcq_loop_ring_fd(const struct mcq_loop *loop);
+MCQ_MUST_USE bool mcq_loop_wake_ring(struct mcq_loop *from, int ring_fd);
 /* True from just before the loop re-checks and sleeps until the next turn begins: see
  * shards/mailbox. The callback re-checks for work (false: don't sleep) after the flag is visible
  * to other threads. */

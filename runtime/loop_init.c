@@ -102,12 +102,12 @@ enum mcq_error mcq_loop_init(struct mcq_arena *arena, const struct mcq_loop_opts
     mcq_list_init(&loop->line);
     mcq_list_init(&loop->due);
     mcq_list_init(&loop->ended);
-    mcq_hot_init(&loop->hot, opts->idle, features.hot);
     if (!init_memory(loop, arena, opts))
         return no_arena(detail);
     e = open_ring(loop, arena, detail);
     if (e != MCQ_OK)
         return e;
+    mcq_hot_init(&loop->hot, opts->idle, loop->features.hot);
     mcq_features_text(&loop->features, loop->features_text);
     mcq_clock_init(&loop->clock);
     mcq_random_init(&loop->random);

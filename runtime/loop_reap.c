@@ -244,6 +244,8 @@ static bool on_conn(struct mcq_loop *loop, struct mcq_conn *c, const struct mcq_
     case MCQ_OP_NONE:
     case MCQ_OP_CANCEL:
     case MCQ_OP_WAKE:
+    case MCQ_OP_WAKE_IN:
+    case MCQ_OP_WAKE_OUT:
         break;
     }
     return false;
@@ -306,6 +308,11 @@ static size_t tell_due(struct mcq_loop *loop, struct mcq_io_event *events, size_
     return n;
 }
 
+static bool is_wake(struct mcq_loop *loop, const struct mcq_done *d, enum mcq_op_kind kind)
+{
+    return kind == MCQ_OP_WAKE_IN || (kind == MCQ_OP_WAKE && mcq_loop_wake_done(loop, d));
+}
+
 /* False: the completion must wait for the next reap. *n grows if it was told. */
 static bool take_done(struct mcq_loop *loop, const struct mcq_done *d, struct mcq_io_event *events,
                       size_t *n)
@@ -313,8 +320,8 @@ static bool take_done(struct mcq_loop *loop, const struct mcq_done *d, struct mc
     enum mcq_op_kind kind = mcq_op_kind_of(d->tag);
     struct mcq_conn *c = NULL;
     bool told = false;
-    if (MCQ_UNLIKELY(kind == MCQ_OP_WAKE)) {
-        told = mcq_loop_wake_done(loop, d);
+    if (MCQ_UNLIKELY(kind >= MCQ_OP_WAKE)) {
+        told = is_wake(loop, d, kind);
         if (told)
             events[*n] = event_of(MCQ_IO_WAKE, NULL);
     } else if (kind != MCQ_OP_CANCEL) {

@@ -19,7 +19,9 @@ enum mcq_op_kind {
     MCQ_OP_RECV_INTO, /* into the caller's block */
     MCQ_OP_SEND,
     MCQ_OP_CANCEL,
-    MCQ_OP_WAKE /* the eventfd's read */
+    MCQ_OP_WAKE,     /* the eventfd's read */
+    MCQ_OP_WAKE_IN,  /* another ring's wake has come */
+    MCQ_OP_WAKE_OUT, /* our wake of another ring has failed */
 };
 
 #define MCQ_OP_SLOT_MAX 0xffffffu

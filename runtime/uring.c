@@ -1,29 +1,39 @@
 /* RAW: the only caller of liburing; sound because the ring belongs to one thread, what operations
- * point at lives in its connection until the completion, and the two indices shared with the
- * kernel are read and written with the orders its ABI asks for; called by loop, conn, bufring and
- * uring_probe. */
-#include "runtime/uring.h"
-
+ * point at lives in its connection until the completion, and the indices shared with the kernel are
+ * read and written with the orders its ABI asks for; called by loop, conn, bufring and uring_probe.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "runtime/uring_compat.h"
-
-#define BUF_GROUP 0
-
-struct mcq_uring {
-    struct io_uring ring;
-    struct mcq_loop_stats *stats;
-    struct io_uring_buf_ring *bufs;
-    int bufs_mask, bufs_added;
-    unsigned enter_flags; /* REGISTERED_RING, if so */
-};
+#include "runtime/uring_private.h"
 
 size_t mcq_uring_footprint(void)
 {
     return sizeof(struct mcq_uring) + MCQ_CACHE_LINE;
+}
+
+static struct io_uring_params params_of(const struct mcq_uring_opts *opts)
+{
+    struct io_uring_params p = {.cq_entries = opts->cq_cnt,
+                                .flags = IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE};
+    if (!opts->sqpoll) {
+        p.flags |=
+            IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+        return p;
+    }
+    p.flags |= IORING_SETUP_SQPOLL;
+    p.sq_thread_idle = opts->sq_idle_ms;
+    if (opts->sq_pin) {
+        p.flags |= IORING_SETUP_SQ_AFF;
+        p.sq_thread_cpu = opts->sq_cpu;
+    }
+    if (opts->sq_share_fd > 0) {
+        p.flags |= IORING_SETUP_ATTACH_WQ;
+        p.wq_fd = (unsigned)opts->sq_share_fd;
+    }
+    return p;
 }
 
 int mcq_uring_init(struct mcq_arena *arena, const struct mcq_uring_opts *opts,
@@ -32,11 +42,7 @@ int mcq_uring_init(struct mcq_arena *arena, const struct mcq_uring_opts *opts,
     struct mcq_uring *u = mcq_arena_carve(arena, sizeof(*u), MCQ_CACHE_LINE);
     if (u == NULL)
         return -ENOBUFS;
-    struct io_uring_params p = {
-        .cq_entries = opts->cq_cnt,
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
-    };
+    struct io_uring_params p = params_of(opts);
     int err = io_uring_queue_init_params(opts->sq_cnt, &u->ring, &p);
     if (err < 0)
         return err;
@@ -47,6 +53,7 @@ int mcq_uring_init(struct mcq_arena *arena, const struct mcq_uring_opts *opts,
     io_uring_ring_dontfork(&u->ring);
     u->stats = opts->stats;
     u->bufs = NULL;
+    u->sqpoll = opts->sqpoll;
     u->enter_flags = 0;
     if (opts->ring_fd && io_uring_register_ring_fd(&u->ring) == 1)
         u->enter_flags = IORING_ENTER_REGISTERED_RING;
@@ -64,6 +71,16 @@ bool mcq_uring_has_ring_fd(const struct mcq_uring *u)
     return u->enter_flags != 0;
 }
 
+bool mcq_uring_is_sqpoll(const struct mcq_uring *u)
+{
+    return u->sqpoll;
+}
+
+int mcq_uring_fd(const struct mcq_uring *u)
+{
+    return u->ring.ring_fd;
+}
+
 int mcq_uring_disabled_sysctl(void)
 {
     char c = '0';
@@ -78,9 +95,11 @@ int mcq_uring_disabled_sysctl(void)
 
 /* --- entering the kernel ------------------------------------------------------------------- */
 
+/* What the kernel hasn't taken; with sqpoll: what its thread can't see yet. */
 static unsigned to_submit(const struct mcq_uring *u)
 {
-    return u->ring.sq.sqe_tail - *u->ring.sq.khead;
+    const struct io_uring_sq *sq = &u->ring.sq;
+    return sq->sqe_tail - (u->sqpoll ? *sq->ktail : *sq->khead);
 }
 
 static unsigned sq_flags(const struct mcq_uring *u)
@@ -97,19 +116,37 @@ static bool is_harmless(int res)
            res == -EBADR || res == -ENOMEM;
 }
 
-static int enter(struct mcq_uring *u, unsigned wait_cnt, unsigned flags, void *arg, size_t arg_len)
+/* Shows the kernel what is prepared. Its thread announces that it is going to sleep and then looks
+ * at the tail once more; we store the tail and then look at the announcement. Only with a full
+ * fence between the two can't both miss the other's. */
+static unsigned publish(struct mcq_uring *u)
 {
     struct io_uring_sq *sq = &u->ring.sq;
     __atomic_store_n(sq->ktail, sq->sqe_tail, __ATOMIC_RELEASE);
     sq->sqe_head = sq->sqe_tail;
-    unsigned cnt = to_submit(u);
+    if (!u->sqpoll)
+        return 0;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return sq_flags(u) & IORING_SQ_NEED_WAKEUP ? IORING_ENTER_SQ_WAKEUP : 0;
+}
+
+static int enter(struct mcq_uring *u, unsigned wait_cnt, unsigned flags, void *arg, size_t arg_len)
+{
+    flags |= publish(u);
     if (sq_flags(u) & IORING_SQ_CQ_OVERFLOW)
         u->stats->cq_overflow++;
-    int res = io_uring_enter2((unsigned)u->ring.enter_ring_fd, cnt, wait_cnt,
+    int res = io_uring_enter2((unsigned)u->ring.enter_ring_fd, to_submit(u), wait_cnt,
                               flags | u->enter_flags, arg, arg_len);
     u->stats->enters++;
     MCQ_ASSERT(is_harmless(res));
     return res;
+}
+
+/* The thread sees it by itself, unless it sleeps. */
+static void show(struct mcq_uring *u)
+{
+    if (publish(u) != 0)
+        (void)enter(u, 0, 0, NULL, _NSIG / 8);
 }
 
 bool mcq_uring_wants_run(const struct mcq_uring *u)
@@ -129,13 +166,20 @@ uint32_t mcq_uring_ready(const struct mcq_uring *u)
 
 void mcq_uring_submit(struct mcq_uring *u)
 {
-    if (to_submit(u) != 0)
+    if (to_submit(u) == 0)
+        return;
+    if (u->sqpoll)
+        show(u);
+    else
         (void)enter(u, 0, 0, NULL, _NSIG / 8);
 }
 
 void mcq_uring_enter(struct mcq_uring *u)
 {
-    (void)enter(u, 0, IORING_ENTER_GETEVENTS, NULL, _NSIG / 8);
+    if (u->sqpoll && !mcq_uring_wants_run(u))
+        show(u);
+    else
+        (void)enter(u, 0, IORING_ENTER_GETEVENTS, NULL, _NSIG / 8);
 }
 
 void mcq_uring_wait(struct mcq_uring *u, uint64_t timeout_ns)
@@ -148,6 +192,53 @@ void mcq_uring_wait(struct mcq_uring *u, uint64_t timeout_ns)
     (void)enter(u, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg, sizeof(arg));
     u->stats->waits++;
 }
+
+/* Enters that may be needed to make room when the kernel is short of memory, or when signals end
+ * the wait for its thread. */
+#define ROOM_TRIES_MAX 1000000u
+
+void mcq_uring_make_room(struct mcq_uring *u)
+{
+    u->stats->sq_full++;
+    for (unsigned i = 0; io_uring_sq_space_left(&u->ring) == 0; i++) {
+        MCQ_ASSERT(i < ROOM_TRIES_MAX);
+        (void)enter(u, 0, u->sqpoll ? IORING_ENTER_SQ_WAIT : 0, NULL, _NSIG / 8);
+    }
+}
+
+/* --- waking another ring ------------------------------------------------------------------- */
+
+/* Whether one of the completions from `from` on has this tag, or was held back and might have it.
+ * An enter that only submits brings no more of them than it submits operations. */
+static bool has_failed(const struct mcq_uring *u, unsigned from, uint64_t tag)
+{
+    const struct io_uring_cq *cq = &u->ring.cq;
+    unsigned tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
+    if (sq_flags(u) & IORING_SQ_CQ_OVERFLOW)
+        return true;
+    while (tail != from)
+        if (cq->cqes[--tail & *cq->kring_mask].user_data == tag)
+            return true;
+    return false;
+}
+
+bool mcq_uring_wake(struct mcq_uring *u, int ring_fd, uint64_t tag, uint64_t own_tag)
+{
+    if (u->sqpoll)
+        return false;
+    if (io_uring_sq_space_left(&u->ring) == 0)
+        mcq_uring_make_room(u);
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+    io_uring_prep_msg_ring(sqe, ring_fd, 0, tag, 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = own_tag;
+    u->stats->sqes++;
+    unsigned from = __atomic_load_n(u->ring.cq.ktail, __ATOMIC_RELAXED);
+    (void)enter(u, 0, 0, NULL, _NSIG / 8);
+    return to_submit(u) == 0 && !has_failed(u, from, own_tag);
+}
+
+/* --- completions --------------------------------------------------------------------------- */
 
 static uint16_t done_flags(unsigned flags)
 {
@@ -181,131 +272,4 @@ size_t mcq_uring_reap(struct mcq_uring *u, struct mcq_done *done, size_t max)
     __atomic_store_n(cq->khead, head, __ATOMIC_RELEASE);
     u->stats->cqes += n;
     return n;
-}
-
-/* --- operations ---------------------------------------------------------------------------- */
-
-/* Enters that may be needed to make room when the kernel is short of memory. */
-#define ROOM_TRIES_MAX 1000000u
-
-static struct io_uring_sqe *next_sqe(struct mcq_uring *u, uint64_t tag)
-{
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
-    if (MCQ_UNLIKELY(sqe == NULL)) {
-        u->stats->sq_full++;
-        for (unsigned i = 0; sqe == NULL; i++) {
-            MCQ_ASSERT(i < ROOM_TRIES_MAX);
-            (void)enter(u, 0, 0, NULL, _NSIG / 8);
-            sqe = io_uring_get_sqe(&u->ring);
-        }
-    }
-    u->stats->sqes++;
-    sqe->user_data = tag;
-    return sqe;
-}
-
-void mcq_uring_accept(struct mcq_uring *u, uint64_t tag, int fd, bool multishot)
-{
-    struct io_uring_sqe *sqe = next_sqe(u, tag);
-    io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
-    if (multishot)
-        sqe->ioprio |= IORING_ACCEPT_MULTISHOT;
-}
-
-void mcq_uring_connect(struct mcq_uring *u, uint64_t tag, int fd, const struct sockaddr *addr,
-                       socklen_t len)
-{
-    io_uring_prep_connect(next_sqe(u, tag), fd, addr, len);
-}
-
-static struct io_uring_sqe *select_recv(struct mcq_uring *u, uint64_t tag, int fd, uint32_t len)
-{
-    struct io_uring_sqe *sqe = next_sqe(u, tag);
-    io_uring_prep_recv(sqe, fd, NULL, len, 0);
-    sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = BUF_GROUP;
-    return sqe;
-}
-
-void mcq_uring_recv_shot(struct mcq_uring *u, uint64_t tag, int fd, uint32_t limit)
-{
-    struct io_uring_sqe *sqe = select_recv(u, tag, fd, 0);
-    sqe->ioprio |= IORING_RECV_MULTISHOT;
-    mcq_compat_recv_limit(sqe, limit);
-}
-
-void mcq_uring_recv_one(struct mcq_uring *u, uint64_t tag, int fd, uint32_t len)
-{
-    (void)select_recv(u, tag, fd, len);
-}
-
-void mcq_uring_recv_try(struct mcq_uring *u, uint64_t tag, int fd, uint32_t len)
-{
-    select_recv(u, tag, fd, len)->msg_flags |= MSG_DONTWAIT;
-}
-
-void mcq_uring_recv_into(struct mcq_uring *u, uint64_t tag, int fd, void *ptr, uint32_t len)
-{
-    io_uring_prep_recv(next_sqe(u, tag), fd, ptr, len, 0);
-}
-
-void mcq_uring_send(struct mcq_uring *u, uint64_t tag, int fd, const void *ptr, size_t len)
-{
-    io_uring_prep_send(next_sqe(u, tag), fd, ptr, len, MSG_NOSIGNAL);
-}
-
-void mcq_uring_sendmsg(struct mcq_uring *u, uint64_t tag, int fd, const struct msghdr *msg)
-{
-    io_uring_prep_sendmsg(next_sqe(u, tag), fd, msg, MSG_NOSIGNAL);
-}
-
-void mcq_uring_cancel(struct mcq_uring *u, uint64_t tag, uint64_t target)
-{
-    io_uring_prep_cancel64(next_sqe(u, tag), target, 0);
-}
-
-void mcq_uring_read(struct mcq_uring *u, uint64_t tag, int fd, void *ptr, uint32_t len)
-{
-    io_uring_prep_read(next_sqe(u, tag), fd, ptr, len, 0);
-}
-
-/* --- the buffer ring ----------------------------------------------------------------------- */
-
-size_t mcq_uring_bufs_len(uint32_t cnt)
-{
-    return cnt * sizeof(struct io_uring_buf);
-}
-
-int mcq_uring_bufs_open(struct mcq_uring *u, void *mem, uint32_t cnt, bool inc)
-{
-    struct io_uring_buf_reg reg = {
-        .ring_addr = (uintptr_t)mem, .ring_entries = cnt, .bgid = BUF_GROUP};
-    if (inc)
-        mcq_compat_buf_reg_flags(&reg, MCQ_PBUF_RING_INC);
-    int err = io_uring_register_buf_ring(&u->ring, &reg, 0);
-    if (err < 0)
-        return err;
-    u->bufs = mem;
-    u->bufs_mask = io_uring_buf_ring_mask(cnt);
-    u->bufs_added = 0;
-    io_uring_buf_ring_init(u->bufs);
-    return 0;
-}
-
-void mcq_uring_bufs_close(struct mcq_uring *u)
-{
-    if (u->bufs != NULL)
-        (void)io_uring_unregister_buf_ring(&u->ring, BUF_GROUP);
-    u->bufs = NULL;
-}
-
-void mcq_uring_bufs_add(struct mcq_uring *u, void *base, uint32_t len, uint16_t bid)
-{
-    io_uring_buf_ring_add(u->bufs, base, len, bid, u->bufs_mask, u->bufs_added++);
-}
-
-void mcq_uring_bufs_publish(struct mcq_uring *u)
-{
-    io_uring_buf_ring_advance(u->bufs, u->bufs_added);
-    u->bufs_added = 0;
 }

@@ -6,8 +6,10 @@
  * Completions appear at the next reap, never earlier. What an operation points at must live until
  * its completion; tags are the caller's (runtime/op.h).
  *
- * Ring mode: SINGLE_ISSUER | DEFER_TASKRUN: the kernel's half of the work runs inside our own
- * enters and nowhere else, and a flag in shared memory tells that there is some.
+ * Ring mode defer: SINGLE_ISSUER | DEFER_TASKRUN: the kernel's half of the work runs inside our own
+ * enters and nowhere else, and a flag in shared memory tells that there is some. Ring mode sqpoll:
+ * a thread of the kernel's takes what is published and does that work, beside ours; an enter is
+ * needed only to wake it, to wait, and to make room. Every promise here holds in both.
  *
  * Thread: the one that called init. Failures are returned as -errno.
  */
@@ -27,7 +29,13 @@ struct mcq_uring;
 
 struct mcq_uring_opts {
     uint32_t sq_cnt, cq_cnt;
-    bool ring_fd;                 /* register the ring's descriptor, if the kernel does that */
+    bool ring_fd; /* register the ring's descriptor, if the kernel does that */
+    bool sqpoll;  /* the kernel's thread submits; what follows is for it alone */
+    bool sq_pin;  /* to CPU sq_cpu; ignored for a thread that is shared */
+    uint32_t sq_cpu;
+    uint32_t sq_idle_ms; /* without work until it sleeps; rounded up to a jiffy (1 to 10 ms), and 0
+                            is a second, not never */
+    int sq_share_fd;     /* > 0: mcq_uring_fd of another ring of this process whose thread it is */
     struct mcq_loop_stats *stats; /* borrowed */
 };
 
@@ -38,6 +46,9 @@ MCQ_MUST_USE int mcq_uring_init(struct mcq_arena *arena, const struct mcq_uring_
 void mcq_uring_fini(struct mcq_uring *u);
 /* Whether the registered descriptor was obtained. */
 bool mcq_uring_has_ring_fd(const struct mcq_uring *u);
+bool mcq_uring_is_sqpoll(const struct mcq_uring *u);
+/* The ring's descriptor, for mcq_uring_wake by others. */
+int mcq_uring_fd(const struct mcq_uring *u);
 /* kernel.io_uring_disabled: 0 if it can't be read or doesn't exist. */
 int mcq_uring_disabled_sysctl(void);
 
@@ -80,6 +91,12 @@ void mcq_uring_submit(struct mcq_uring *u);
 void mcq_uring_enter(struct mcq_uring *u);
 /* The same, and waits for a completion or timeout_ns (UINT64_MAX: without end). */
 void mcq_uring_wait(struct mcq_uring *u, uint64_t timeout_ns);
+
+/* Posts a completion with `tag` to the ring that ring_fd is of, in the same process, whatever its
+ * thread does, and submits what is prepared. One enter. false: it may not have come, for want of
+ * memory, or because ring_fd is no (enabled) ring, or with sqpoll, where nobody could tell; another
+ * way must be used. own_tag: of completions that failures have, unless the caller never reaps. */
+MCQ_MUST_USE bool mcq_uring_wake(struct mcq_uring *u, int ring_fd, uint64_t tag, uint64_t own_tag);
 
 /* Takes up to max completions, oldest first. No system call. */
 size_t mcq_uring_reap(struct mcq_uring *u, struct mcq_done *done, size_t max);

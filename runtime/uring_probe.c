@@ -183,6 +183,14 @@ static bool inc_works(struct probe *p, bool shot)
     return works;
 }
 
+/* To itself, which goes the way that a wake from another thread goes. */
+static bool wake_works(struct probe *p)
+{
+    struct mcq_done done;
+    return mcq_uring_wake(p->u, mcq_uring_fd(p->u), TAG_A, TAG_B) && next_done(p, &done) &&
+           got(&done, TAG_A, 0, 0);
+}
+
 static enum mcq_error probe_bufs(struct probe *p, struct mcq_features *f, struct mcq_detail *detail)
 {
     int err = open_bufs(p, false);
@@ -191,6 +199,9 @@ static enum mcq_error probe_bufs(struct probe *p, struct mcq_features *f, struct
     if (err < 0)
         return mcq_detail_set(detail, MCQ_EKERNEL, -err,
                               "io_uring has no buffer rings: Linux 6.1 or newer is needed");
+    f->sqpoll = mcq_uring_is_sqpoll(p->u);
+    f->hot &= !f->sqpoll;
+    f->msgring = f->msgring && wake_works(p);
     if (f->mshot_limit)
         f->mshot_limit = limit_works(p);
     mcq_uring_bufs_close(p->u);

@@ -76,6 +76,7 @@ void mcq_sim_fd_close_all(uint32_t process);
 
 /* The number of a process's eventfd. */
 #define MCQ_SIM_EVENTFD_BASE 0x40000000
+#define MCQ_SIM_RING_BASE    0x50000000
 static inline int mcq_sim_eventfd_number(uint32_t process)
 {
     return MCQ_SIM_EVENTFD_BASE + (int)process;

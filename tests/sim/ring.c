@@ -7,12 +7,13 @@
 #include "runtime/uring.h"
 #include "tests/sim/machine.h"
 
-#define SQ_SHORT      4u
-#define CQ_SHORT      16u
-#define CQ_SHORTS     10u /* doublings */
-#define WORK_MAX      20u
-#define HELD_MAX      65536u
-#define DONES_AT_ONCE 256u /* what a queue of completions starts with */
+#define SQ_SHORT          4u
+#define CQ_SHORT          16u
+#define CQ_SHORTS         10u /* doublings */
+#define WORK_MAX          20u
+#define HELD_MAX          65536u
+#define WAKES_PER_FAILURE 16u
+#define DONES_AT_ONCE     256u /* what a queue of completions starts with */
 
 struct mcq_uring {
     uint32_t process;
@@ -101,6 +102,8 @@ int mcq_uring_init(struct mcq_arena *arena, const struct mcq_uring_opts *opts,
     struct mcq_uring *u = mcq_arena_carve(arena, sizeof(*u), MCQ_CACHE_LINE);
     if (u == NULL)
         return -ENOBUFS;
+    if (opts->sqpoll) /* there is no such kernel here */
+        return -EINVAL;
     if (r->open || opts->sq_cnt > MCQ_URING_SQ_CNT)
         mcq_sim_fail("process %u: a second ring", mcq_sim.selected);
     mcq_sim_ring_reset(r);
@@ -138,6 +141,17 @@ void mcq_uring_fini(struct mcq_uring *u)
 bool mcq_uring_has_ring_fd(const struct mcq_uring *u)
 {
     return u->ring_fd;
+}
+
+bool mcq_uring_is_sqpoll(const struct mcq_uring *u)
+{
+    (void)u;
+    return false;
+}
+
+int mcq_uring_fd(const struct mcq_uring *u)
+{
+    return MCQ_SIM_RING_BASE + (int)u->process;
 }
 
 int mcq_uring_disabled_sysctl(void)
@@ -302,6 +316,23 @@ void mcq_uring_wait(struct mcq_uring *u, uint64_t timeout_ns)
     r->asleep = dones_cnt(&r->cq) == 0;
     r->deadline_ns =
         timeout_ns > UINT64_MAX - mcq_sim.now_ns ? UINT64_MAX : mcq_sim.now_ns + timeout_ns;
+}
+
+/* Now and then it fails, as for want of memory; to itself, when it is tried out, never. */
+bool mcq_uring_wake(struct mcq_uring *u, int ring_fd, uint64_t tag, uint64_t own_tag)
+{
+    struct mcq_sim_ring *r = ring_of(u);
+    uint32_t process = (uint32_t)(ring_fd - MCQ_SIM_RING_BASE);
+    (void)own_tag;
+    if (ring_fd < MCQ_SIM_RING_BASE || process >= MCQ_SIM_PROCESSES_MAX)
+        mcq_sim_fail("descriptor %d is no ring", ring_fd);
+    struct mcq_sim_ring *target = &mcq_sim_process(process)->ring;
+    r->stats->sqes++;
+    submit(r);
+    if (!target->open || (target != r && mcq_sim_below(WAKES_PER_FAILURE) == 0))
+        return false;
+    mcq_sim_ring_post(target, &(struct mcq_done){.tag = tag}, 0);
+    return true;
 }
 
 /* --- operations ---------------------------------------------------------------------------- */

@@ -26,6 +26,7 @@ Test(features, single_names)
     f = masked("-mshot-accept,-ring-fd");
     cr_assert(f.inc && f.mshot_limit && !f.mshot_accept && !f.ring_fd);
     f = masked("-msgring,-min-wait");
+    cr_assert_not(f.msgring);
     cr_assert(f.inc && f.mshot_limit && f.mshot_accept && f.ring_fd);
 }
 
@@ -55,7 +56,7 @@ Test(features, text)
     char text[MCQ_FEATURES_TEXT_LEN];
     struct mcq_features f = mcq_features_all();
     mcq_features_text(&f, text);
-    cr_assert_str_eq(text, "defer, ring-fd, mshot-accept, mshot-limit, inc, hot");
+    cr_assert_str_eq(text, "defer, ring-fd, mshot-accept, mshot-limit, inc, hot, msgring");
     f = (struct mcq_features){0};
     mcq_features_text(&f, text);
     cr_assert_str_eq(text, "defer");
