@@ -25,7 +25,6 @@ void mcq_sim_fds_reset(struct mcq_sim_fds *fds)
     fds->used[0] = (1u << MCQ_SIM_FD_FIRST) - 1;
     fds->cnt = 0;
     fds->end = 0;
-    fds->eventfd = NULL;
 }
 
 /* --- life ---------------------------------------------------------------------------------- */
@@ -67,6 +66,12 @@ void mcq_sim_file_unref(struct mcq_sim_file *f)
 
 /* --- descriptors --------------------------------------------------------------------------- */
 
+/* The leader's, for all that are joined to it. */
+static struct mcq_sim_fds *fds_of(uint32_t process)
+{
+    return &mcq_sim_process(mcq_sim_process(process)->leader)->fds;
+}
+
 static int lowest_free(const struct mcq_sim_fds *fds)
 {
     for (uint32_t i = 0; i < MCQ_SIM_FDS_MAX / 64; i++)
@@ -77,7 +82,7 @@ static int lowest_free(const struct mcq_sim_fds *fds)
 
 int mcq_sim_fd_open(uint32_t process, struct mcq_sim_file *f)
 {
-    struct mcq_sim_fds *fds = &mcq_sim_process(process)->fds;
+    struct mcq_sim_fds *fds = fds_of(process);
     int fd = lowest_free(fds);
     if (fd < 0)
         return fd;
@@ -93,12 +98,12 @@ int mcq_sim_fd_open(uint32_t process, struct mcq_sim_file *f)
 
 struct mcq_sim_file *mcq_sim_fd_file(uint32_t process, int fd, const char *what)
 {
-    struct mcq_sim_fds *fds = &mcq_sim_process(process)->fds;
+    const struct mcq_sim_fds *fds = fds_of(process);
     struct mcq_sim_file *f = NULL;
     if (fd >= 0 && (uint32_t)fd < fds->end)
         f = fds->files[fd];
     else if (fd == mcq_sim_eventfd_number(process))
-        f = fds->eventfd;
+        f = mcq_sim_process(process)->eventfd;
     if (f == NULL)
         mcq_sim_fail("process %u: %s of descriptor %d, which isn't open", process, what, fd);
     return f;
@@ -115,10 +120,11 @@ struct mcq_sim_file *mcq_sim_fd_socket(int fd, const char *what)
 
 void mcq_sim_fd_close(uint32_t process, int fd)
 {
-    struct mcq_sim_fds *fds = &mcq_sim_process(process)->fds;
+    struct mcq_sim_fds *fds = fds_of(process);
     struct mcq_sim_file *f = mcq_sim_fd_file(process, fd, "close");
-    if (f == fds->eventfd) {
-        fds->eventfd = NULL;
+    if (f == mcq_sim_process(process)->eventfd) {
+        mcq_sim_event_disarm(&f->wake);
+        mcq_sim_process(process)->eventfd = NULL;
     } else {
         fds->files[fd] = NULL;
         fds->used[fd / 64] &= ~(1ull << fd % 64);
@@ -133,6 +139,6 @@ void mcq_sim_fd_close_all(uint32_t process)
     for (uint32_t fd = 0; fd < fds->end; fd++)
         if (fds->files[fd] != NULL)
             mcq_sim_fd_close(process, (int)fd);
-    if (fds->eventfd != NULL)
+    if (mcq_sim_process(process)->eventfd != NULL)
         mcq_sim_fd_close(process, mcq_sim_eventfd_number(process));
 }

@@ -10,6 +10,7 @@
 
 #include "mem/list.h"
 #include "runtime/conn.h"
+#include "tests/sim/event.h"
 
 #define MCQ_SIM_FDS_MAX   4096u /* of a process */
 #define MCQ_SIM_FD_FIRST  3
@@ -46,13 +47,13 @@ struct mcq_sim_file {
     uint32_t queued, backlog;
     /* --- eventfds --- */
     uint64_t value;
+    struct mcq_sim_event wake; /* it is written, and will be seen to be */
 };
 
 struct mcq_sim_fds {
     struct mcq_sim_file *files[MCQ_SIM_FDS_MAX];
     uint64_t used[MCQ_SIM_FDS_MAX / 64];
     uint32_t cnt, end; /* descriptors; above the highest ever used */
-    struct mcq_sim_file *eventfd;
 };
 
 void mcq_sim_file_reset(void);

@@ -60,10 +60,14 @@ void mcq_sim_open(uint64_t seed, const struct mcq_sim_faults *faults)
     mcq_sim.faults = *faults;
     mcq_sim.seen = (struct mcq_sim_seen){0};
     for (uint32_t i = 0; i < MCQ_SIM_PROCESSES_MAX; i++) {
-        mcq_sim_fds_reset(&mcq_sim.process[i].fds);
-        mcq_sim_ring_reset(&mcq_sim.process[i].ring);
+        struct mcq_sim_process *p = &mcq_sim.process[i];
+        p->leader = i;
+        p->eventfd = NULL;
+        mcq_sim_fds_reset(&p->fds);
+        mcq_sim_ring_reset(&p->ring);
     }
     mcq_sim.selected = 0;
+    mcq_sim.used = 1;
 }
 
 void mcq_sim_close(void)
@@ -103,8 +107,17 @@ void mcq_sim_select(uint32_t process)
 {
     (void)process_of(process);
     mcq_sim.selected = process;
+    if (process >= mcq_sim.used)
+        mcq_sim.used = process + 1;
     if (mcq_sim_on_select != NULL)
         mcq_sim_on_select(process);
+}
+
+void mcq_sim_join(uint32_t process, uint32_t leader)
+{
+    if (process_of(process)->fds.cnt != 0 || process_of(leader)->leader != leader)
+        mcq_sim_fail("process %u can't be joined to process %u", process, leader);
+    process_of(process)->leader = leader;
 }
 
 bool mcq_sim_runnable(uint32_t process)
@@ -127,8 +140,8 @@ void mcq_sim_stop(uint32_t process, uint64_t until_ns)
 
 uint32_t mcq_sim_open_fds(uint32_t process)
 {
-    const struct mcq_sim_fds *fds = &process_of(process)->fds;
-    return fds->cnt + (fds->eventfd != NULL);
+    const struct mcq_sim_process *p = process_of(process);
+    return p->fds.cnt + (p->eventfd != NULL);
 }
 
 uint32_t mcq_sim_in_flight(uint32_t process)
@@ -148,7 +161,7 @@ static uint64_t first_deadline(bool *runnable)
 {
     uint64_t first = UINT64_MAX;
     *runnable = false;
-    for (uint32_t i = 0; i < MCQ_SIM_PROCESSES_MAX; i++) {
+    for (uint32_t i = 0; i < mcq_sim.used; i++) {
         const struct mcq_sim_ring *r = &mcq_sim.process[i].ring;
         if (!r->open)
             continue;

@@ -1,7 +1,8 @@
 /* The simulated machine: one network, one virtual clock, and the kernel's half of runtime/'s seam
  * (uring, net, clock, random), with faults drawn from a seed.
  *
- * A *process* is whatever runs with its own descriptors, ring and random numbers: here one shard.
+ * A *process* is whatever runs with its own ring and random numbers: here one shard. It has its own
+ * descriptors, too, unless it was joined to another one: then both are threads of one program.
  * The world selects one, steps it, selects the next; calls of the seam belong to the selected one.
  * Nothing happens by itself: a ring's wait returns at once and notes until when it would sleep;
  * bytes move and time passes only in mcq_sim_advance. Everything is a function of the seed, so a
@@ -25,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MCQ_SIM_PROCESSES_MAX 8u
+#define MCQ_SIM_PROCESSES_MAX 24u
 
 /* Chances in 10,000, drawn anew each time it could happen. Zero: never. */
 struct mcq_sim_faults {
@@ -46,6 +47,7 @@ struct mcq_sim_faults {
     uint32_t clock_step;   /* an advance jumps by up to clock_step_max_ns */
     uint64_t clock_step_max_ns;
     uint32_t socket_buffer_bytes; /* of each stream and direction; 0: 64 KiB */
+    uint64_t wake_max_ns;         /* until a written eventfd is seen to be, at most; 0: at once */
 };
 
 /* How often something happened on this machine: a fault that never happens tests nothing. */
@@ -65,6 +67,8 @@ void mcq_sim_close(void);
 void mcq_sim_set_faults(const struct mcq_sim_faults *faults);
 
 void mcq_sim_select(uint32_t process);
+/* The process, which has no descriptor yet, shares those of `leader` from here on. */
+void mcq_sim_join(uint32_t process, uint32_t leader);
 /* Called by select, if set: for what the world keeps per thread (mcq_shard_here). */
 extern void (*mcq_sim_on_select)(uint32_t process);
 uint64_t mcq_sim_now_ns(void);
@@ -81,15 +85,16 @@ bool mcq_sim_runnable(uint32_t process);
 bool mcq_sim_advance(void);
 
 /* Ends a process as kill -9 does: its descriptors are closed by the kernel (unread data makes that
- * a reset), its ring vanishes. Its memory is the caller's. */
+ * a reset), its ring vanishes. Its memory is the caller's. Of joined ones: all, the leader last. */
 void mcq_sim_kill(uint32_t process);
 
 /* Stops it until then, as SIGSTOP does: it isn't runnable, and time goes on without it. It is for
  * the world not to step it. */
 void mcq_sim_stop(uint32_t process, uint64_t until_ns);
 
-/* Resources of a process, for checks at the end: descriptors with the ring's own and the eventfd's;
- * operations that were submitted and have no completion yet. */
+/* Resources of a process, for checks at the end: descriptors with the ring's own and the eventfd's,
+ * or, of one that was joined, the eventfd's alone; operations that were submitted and have no
+ * completion yet. */
 uint32_t mcq_sim_open_fds(uint32_t process);
 uint32_t mcq_sim_in_flight(uint32_t process);
 

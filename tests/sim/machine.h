@@ -29,7 +29,9 @@
 #define MCQ_SIM_START_NS   3600000000000ull
 
 struct mcq_sim_process {
+    uint32_t leader; /* whose descriptors it has; itself, unless it was joined */
     struct mcq_sim_fds fds;
+    struct mcq_sim_file *eventfd;
     struct mcq_sim_ring ring;
 };
 
@@ -39,6 +41,7 @@ struct mcq_sim_machine {
     struct mcq_sim_faults faults;
     struct mcq_sim_seen seen;
     uint32_t selected;
+    uint32_t used; /* processes that were ever selected are below */
     struct mcq_sim_process process[MCQ_SIM_PROCESSES_MAX];
 };
 

@@ -6,7 +6,7 @@
 #include "mem/detail.h"
 #include "mem/os_mem.h"
 
-#define ARENAS_MAX 16u
+#define ARENAS_MAX 64u
 #define FIRST      ((uintptr_t)0x200000000000u)
 #define STRIDE     ((uintptr_t)1 << 32)
 

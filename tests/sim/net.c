@@ -125,11 +125,18 @@ void mcq_net_close(int fd)
 
 int mcq_net_eventfd(void)
 {
-    struct mcq_sim_fds *fds = &mcq_sim_process(mcq_sim.selected)->fds;
-    if (fds->eventfd != NULL)
+    struct mcq_sim_process *p = mcq_sim_process(mcq_sim.selected);
+    if (p->eventfd != NULL)
         mcq_sim_fail("process %u: a second eventfd", mcq_sim.selected);
-    fds->eventfd = mcq_sim_file_take(MCQ_SIM_EVENTFD);
+    p->eventfd = mcq_sim_file_take(MCQ_SIM_EVENTFD);
     return mcq_sim_eventfd_number(mcq_sim.selected);
+}
+
+static void on_wake(struct mcq_sim_event *e)
+{
+    struct mcq_sim_file *f = MCQ_CONTAINER_OF(e, struct mcq_sim_file, wake);
+    f->value++;
+    mcq_sim_op_wake(f);
 }
 
 void mcq_net_wake(int fd)
@@ -138,6 +145,9 @@ void mcq_net_wake(int fd)
     if (fd < MCQ_SIM_EVENTFD_BASE || process >= MCQ_SIM_PROCESSES_MAX)
         mcq_sim_fail("descriptor %d is no eventfd", fd);
     struct mcq_sim_file *f = mcq_sim_fd_file(process, fd, "wake");
-    f->value++;
-    mcq_sim_op_wake(f);
+    if (mcq_sim.faults.wake_max_ns == 0)
+        on_wake(&f->wake);
+    else if (!mcq_sim_event_armed(&f->wake))
+        mcq_sim_event_arm(&f->wake, mcq_sim.now_ns + mcq_sim_below(mcq_sim.faults.wake_max_ns),
+                          on_wake);
 }
