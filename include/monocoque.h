@@ -4,6 +4,7 @@
 
 #include <monocoque/app.h>
 #include <monocoque/base.h>
+#include <monocoque/embed.h>
 #include <monocoque/error.h>
 #include <monocoque/event.h>
 #include <monocoque/msg.h>

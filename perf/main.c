@@ -3,6 +3,7 @@
  * Exit status: 0 measured, 1 something couldn't be measured, 2 wrong usage.
  */
 #include "perf/compare.h"
+#include "perf/hop.h"
 #include "perf/options.h"
 #include "perf/report.h"
 #include "perf/slow.h"
@@ -60,6 +61,8 @@ static int command_run(const struct perf_options *options)
         return perf_compare_run(options) ? EXIT_MEASURED : EXIT_MISSING;
     case PERF_COMMAND_SLOW:
         return perf_slow_run(options) ? EXIT_MEASURED : EXIT_MISSING;
+    case PERF_COMMAND_HOP:
+        return perf_hop_run(options) ? EXIT_MEASURED : EXIT_MISSING;
     }
     return EXIT_USAGE;
 }

@@ -29,7 +29,8 @@ enum {
     OPT_ARENA,
     OPT_LARGE_BYTES,
     OPT_URING_FEATURES,
-    OPT_LOG
+    OPT_LOG,
+    OPT_VIA
 };
 
 #define OPT_BIT(opt) (1u << (opt))
@@ -49,6 +50,8 @@ static const struct {
                                              OPT_BIT(OPT_SECONDS) | OPT_BIT(OPT_RUNS)},
     [PERF_COMMAND_SLOW] = {"slow", OPT_BIT(OPT_SUBS) | OPT_BIT(OPT_SIZE) | OPT_BIT(OPT_LOAD) |
                                        OPT_BIT(OPT_SECONDS) | OPT_BIT(OPT_RUNS)},
+    [PERF_COMMAND_HOP] = {"hop", OPT_BIT(OPT_VIA) | OPT_BIT(OPT_IDLE) | OPT_BIT(OPT_SIZE) |
+                                     OPT_BIT(OPT_COUNT)},
 };
 
 void perf_options_help(void)
@@ -61,16 +64,21 @@ void perf_options_help(void)
         "       mcq-perf compare    [--quick] [--count N] [--seconds S] [--runs N] [--json]\n"
         "       mcq-perf slow       [--subs N] [--size N] [--load SHARE] [--seconds S] [--runs N]\n"
         "                           [--json]\n"
+        "       mcq-perf hop        [--via post|inproc] [--idle spin|block] [--size N] [--count "
+        "N]\n"
+        "                           [--json]\n"
         "\n"
         "rtt         REQ/REP over tcp loopback, one request at a time: percentiles in us.\n"
         "throughput  PUSH to PULL over tcp loopback, counted by the receiver.\n"
         "compare     all peers and workloads in one run, interleaved, as one table.\n"
         "slow        PUB to many SUBs of which one is stopped: what that costs the others.\n"
+        "hop         from shard to shard of one process: round trips beside the floor (a cache\n"
+        "            line to and fro; blocking: an eventfd), and a stream one way. Both ways.\n"
         "\n"
         "Two processes on two CPUs, warm-up excluded. Peers: mcq is Monocoque; libzmq always\n"
         "blocks and is measured pinned and free, the better is reported; raw is bare sockets;\n"
         "raw-frames is ZMTP framing on bare sockets. Defaults: --idle spin, --size 16, --count\n"
-        "100000 spinning or 20000 blocking, --seconds 2.\n"
+        "100000 spinning or 20000 blocking, --seconds 2; hop: --size 32, 1000000 and 50000.\n"
         "\n"
         "Options of the library, for the mcq peer: --arena SIZE, --large-bytes SIZE,\n"
         "--uring-features MASK, --log LEVEL. Placement and --idle are mcq-perf's own.");
@@ -139,6 +147,18 @@ static bool idle_parse(const char *text, enum perf_idle *idle)
     return true;
 }
 
+static bool via_parse(const char *text, unsigned *via)
+{
+    if (strcmp(text, "post") == 0) {
+        *via = 1u << PERF_VIA_POST;
+    } else if (strcmp(text, "inproc") == 0) {
+        *via = 1u << PERF_VIA_INPROC;
+    } else {
+        return bad("--via wants post or inproc, not '%s'", text);
+    }
+    return true;
+}
+
 static bool size_parse(const char *text, size_t *size)
 {
     uint64_t value = 0;
@@ -182,6 +202,8 @@ static bool option_take(struct perf_options *options, int opt, char *text)
         return subs_parse(text, &options->subs);
     case OPT_LOAD:
         return load_parse(text, &options->load);
+    case OPT_VIA:
+        return via_parse(text, &options->via);
     case OPT_QUICK:
         options->quick = true;
         return true;
@@ -207,6 +229,10 @@ static bool option_take(struct perf_options *options, int opt, char *text)
 /* What only shows once all options are read. */
 static bool options_check(const struct perf_options *options)
 {
+    if (options->command == PERF_COMMAND_HOP) {
+        return (options->size >= PERF_HOP_SIZE_MIN && options->size <= PERF_HOP_SIZE_MAX) ||
+               bad("hop: --size wants %u to %u", PERF_HOP_SIZE_MIN, PERF_HOP_SIZE_MAX);
+    }
     if (options->command == PERF_COMMAND_COMPARE || options->command == PERF_COMMAND_SLOW) {
         return true;
     }
@@ -228,7 +254,7 @@ static bool command_parse(struct perf_options *options, const char *text)
             return true;
         }
     }
-    return bad("the first argument is rtt, throughput, compare or slow, not '%s'", text);
+    return bad("the first argument is rtt, throughput, compare, slow or hop, not '%s'", text);
 }
 
 static enum perf_parse options_read(struct perf_options *options, int argc, char **argv)
@@ -248,6 +274,7 @@ static enum perf_parse options_read(struct perf_options *options, int argc, char
         {"large-bytes", required_argument, NULL, OPT_LARGE_BYTES},
         {"uring-features", required_argument, NULL, OPT_URING_FEATURES},
         {"log", required_argument, NULL, OPT_LOG},
+        {"via", required_argument, NULL, OPT_VIA},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -289,6 +316,10 @@ enum perf_parse perf_options_parse(struct perf_options *options, int argc, char 
     }
     if (!command_parse(options, argv[1])) {
         return PERF_PARSE_BAD;
+    }
+    if (options->command == PERF_COMMAND_HOP) {
+        options->size = PERF_HOP_SIZE_DEFAULT;
+        options->via = 1u << PERF_VIA_POST | 1u << PERF_VIA_INPROC;
     }
     enum perf_parse parsed = options_read(options, argc - 1, argv + 1);
     if (parsed == PERF_PARSE_RUN && !options_check(options)) {

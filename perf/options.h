@@ -13,7 +13,15 @@ enum perf_command {
     PERF_COMMAND_THROUGHPUT,
     PERF_COMMAND_COMPARE,
     PERF_COMMAND_SLOW,
+    PERF_COMMAND_HOP,
 };
+
+/* hop: ways from shard to shard; bits 1 << PERF_VIA_* in the options. */
+enum perf_via { PERF_VIA_POST, PERF_VIA_INPROC };
+
+#define PERF_HOP_SIZE_DEFAULT 32u
+#define PERF_HOP_SIZE_MIN     8u
+#define PERF_HOP_SIZE_MAX     1024u
 
 #define PERF_SIZE_DEFAULT    16u
 #define PERF_SECONDS_DEFAULT 2.0
@@ -28,6 +36,7 @@ struct perf_options {
     unsigned runs;  /* 0: the default of the command */
     unsigned subs;  /* slow: subscribers; 0: the default */
     double load;    /* slow: share of the greatest rate; 0: the default */
+    unsigned via;   /* hop: one or both */
     bool quick;
     bool json;
 };

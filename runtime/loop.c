@@ -124,7 +124,8 @@ static void sleep_until(struct mcq_loop *loop, uint64_t deadline_ns)
     run_rest(loop);
 }
 
-void mcq_loop_end(struct mcq_loop *loop, bool busy, uint64_t next_ns)
+/* Whether there was or is something to do, beside what the caller knows of. */
+static bool settle(struct mcq_loop *loop, bool busy)
 {
     bool work = busy || loop->worked || loop->done_pos != loop->done_cnt ||
                 !mcq_list_empty(&loop->due) || mcq_uring_ready(loop->ring) != 0;
@@ -132,6 +133,39 @@ void mcq_loop_end(struct mcq_loop *loop, bool busy, uint64_t next_ns)
     work |= serve_line(loop);
     mcq_bufring_relax(&loop->rx, loop->now_ns);
     loop->stats->turns_idle += !work;
+    return work;
+}
+
+static bool may_rest(struct mcq_loop *loop, bool work)
+{
+    if (!work)
+        mcq_hot_rest(loop);
+    else
+        mcq_hot_ask(loop);
+    enter(loop);
+    if (work || mcq_uring_ready(loop->ring) != 0)
+        return false;
+    if (loop->on_sleep != NULL && !loop->on_sleep(loop->on_sleep_ctx, true))
+        return false;
+    loop->announced = loop->on_sleep != NULL;
+    return true;
+}
+
+/* A busy caller polls again at once: connections stay hot. */
+uint64_t mcq_loop_rest(struct mcq_loop *loop, bool busy)
+{
+    if (!may_rest(loop, settle(loop, busy)))
+        return 0;
+    uint64_t deadline_ns = mcq_timers_next(&loop->timers);
+    uint64_t now_ns = mcq_clock_now(&loop->clock);
+    if (deadline_ns == UINT64_MAX)
+        return UINT64_MAX;
+    return deadline_ns <= now_ns ? 0 : deadline_ns - now_ns;
+}
+
+void mcq_loop_end(struct mcq_loop *loop, bool busy, uint64_t next_ns)
+{
+    bool work = settle(loop, busy);
     if (mcq_idler_sleeps(&loop->idler, work, loop->now_ns)) {
         mcq_hot_rest(loop);
         sleep_until(loop, mcq_min_u64(next_ns, mcq_timers_next(&loop->timers)));

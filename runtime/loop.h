@@ -94,6 +94,11 @@ void mcq_loop_submit(struct mcq_loop *loop);
  * starved receives, tops up the ring. Returns after at most one sleep. */
 void mcq_loop_end(struct mcq_loop *loop, bool busy, uint64_t next_ns);
 
+/* The same for a turn whose sleep is the caller's: returns for how long he may sleep, provided that
+ * he wakes when mcq_loop_ring_fd becomes readable: 0 if busy or if there is work after all,
+ * UINT64_MAX: without end. The next turn ends the sleep. */
+uint64_t mcq_loop_rest(struct mcq_loop *loop, bool busy);
+
 /* The eventfd that interrupts a sleep: write 8 bytes from any thread. -1 before init. */
 int mcq_loop_wake_fd(const struct mcq_loop *loop);
 /* The other way to interrupt the sleep of a loop, for the thread of another: MCQ_IO_WAKE comes at

@@ -11,19 +11,7 @@
 
 #include "mem/detail.h"
 #include "shards/options.h"
-#include "shards/signals.h"
-#include "shards/thread.h"
-
-/* The app: the process's side of its shards. */
-struct app {
-    struct mcq_opts opts;
-    struct mcq_thread *threads; /* opts.shards of them */
-    struct mcq_roster *roster;
-    struct mcq_mesh *mesh;
-    struct mcq_resolver *resolver;
-    int done_fd;
-    struct mcq_signals signals;
-};
+#include "shards/process.h"
 
 /* The CPUs this process may use; cnt 0: not to be told. */
 static void allowed_cpus(uint32_t cpus[MCQ_CPUS_MAX], uint32_t *cnt)
@@ -39,7 +27,7 @@ static void allowed_cpus(uint32_t cpus[MCQ_CPUS_MAX], uint32_t *cnt)
 
 /* Where the shards go: as --cpus says, else one on each CPU this process may use; nowhere in
  * particular if there are fewer. */
-static enum mcq_error choose_cpus(struct app *a, struct mcq_detail *detail)
+static enum mcq_error choose_cpus(struct mcq_process *a, struct mcq_detail *detail)
 {
     uint32_t cpus[MCQ_CPUS_MAX];
     uint32_t cnt = 0;
@@ -53,7 +41,7 @@ static enum mcq_error choose_cpus(struct app *a, struct mcq_detail *detail)
     return err;
 }
 
-static enum mcq_error open_fds(struct app *a, struct mcq_detail *detail)
+static enum mcq_error open_fds(struct mcq_process *a, struct mcq_detail *detail)
 {
     a->done_fd = eventfd(0, EFD_CLOEXEC);
     if (a->done_fd < 0)
@@ -66,19 +54,21 @@ static enum mcq_error open_fds(struct app *a, struct mcq_detail *detail)
     return MCQ_OK;
 }
 
-static void close_fds(struct app *a)
+static void close_fds(struct mcq_process *a)
 {
     mcq_signals_close(&a->signals);
     if (a->done_fd >= 0)
         close(a->done_fd);
 }
 
-/* Until `running` shards have ended; a signal asks them to. */
-static void supervise(struct app *a, uint64_t running)
+/* Until all shards have ended; a signal asks them to. */
+static void supervise(struct mcq_process *a)
 {
     struct pollfd p[2] = {{.fd = a->done_fd, .events = POLLIN},
                           {.fd = a->signals.fd, .events = POLLIN}};
-    while (running != 0) {
+    if (a->running != 0) /* before that, a shard could miss the signal */
+        mcq_gate_wait(&a->roster->inits, a->opts.shards);
+    while (a->running != 0) {
         uint64_t ended;
         if (poll(p, 2, -1) < 0)
             continue; /* EINTR */
@@ -87,58 +77,46 @@ static void supervise(struct app *a, uint64_t running)
             p[1].fd = -1; /* once is enough */
         }
         if ((p[0].revents & POLLIN) != 0 && read(a->done_fd, &ended, sizeof(ended)) > 0)
-            running -= ended;
+            a->running -= ended;
     }
 }
 
-/* Those that can't be started are stood in for at the gates, so that the others come through.
- * Returns how many run. */
-static uint32_t start_threads(struct app *a, const struct mcq_app *app, void *arg,
-                              enum mcq_error *err, struct mcq_detail *detail)
+static void prepare(struct mcq_process *a, const struct mcq_app *app, void *arg)
 {
-    uint32_t cnt = 0;
-    while (cnt < a->opts.shards && *err == MCQ_OK) {
-        struct mcq_thread *t = &a->threads[cnt];
-        t->id = cnt;
+    for (uint32_t i = 0; i < a->opts.shards; i++) {
+        struct mcq_thread *t = &a->threads[i];
+        t->id = i;
         t->roster = a->roster;
         t->opts = &a->opts;
         t->app = app;
         t->arg = arg;
         t->resolver = a->resolver;
         t->done_fd = a->done_fd;
-        *err = mcq_thread_start(t, detail);
-        cnt += *err == MCQ_OK ? 1 : 0;
     }
-    if (cnt < a->opts.shards)
-        mcq_roster_fail(a->roster);
-    for (uint32_t i = cnt; i < a->opts.shards; i++)
-        mcq_gate_advance(&a->roster->inits);
-    mcq_gate_wait(&a->roster->inits, a->opts.shards);
-    for (uint32_t i = cnt; i < a->opts.shards; i++)
-        mcq_gate_advance(&a->roster->starts);
-    return cnt;
 }
 
-static enum mcq_error run_threads(struct app *a, const struct mcq_app *app, void *arg,
-                                  struct mcq_detail *detail)
+/* The threads of shards [first, all). Those that can't be started are stood in for at the gates,
+ * so that the others come through. */
+static enum mcq_error start_threads(struct mcq_process *a, struct mcq_detail *detail)
 {
-    enum mcq_error err = choose_cpus(a, detail);
-    uint32_t cnt = err == MCQ_OK ? start_threads(a, app, arg, &err, detail) : 0;
-    supervise(a, cnt);
-    mcq_resolver_destroy(a->resolver); /* before the mailboxes it answers into are unmapped */
-    mcq_gate_advance(&a->roster->leave);
-    for (uint32_t i = 0; i < cnt; i++) {
-        struct mcq_thread *t = &a->threads[i];
-        mcq_thread_join(t);
-        if (err == MCQ_OK && t->err != MCQ_OK) {
-            err = t->err;
-            *detail = t->detail;
-        }
+    enum mcq_error err = MCQ_OK;
+    uint32_t next = a->first;
+    a->running = a->first;
+    while (next < a->opts.shards && (err = mcq_thread_start(&a->threads[next], detail)) == MCQ_OK)
+        next++;
+    a->threads_end = next;
+    a->running = next;
+    if (next < a->opts.shards)
+        mcq_roster_fail(a->roster);
+    for (uint32_t i = next; i < a->opts.shards; i++) {
+        mcq_gate_advance(&a->roster->inits);
+        mcq_gate_advance(&a->roster->starts);
+        mcq_roster_end(a->roster, i);
     }
     return err;
 }
 
-static enum mcq_error set_up(struct app *a, struct mcq_detail *detail)
+static enum mcq_error set_up(struct mcq_process *a, struct mcq_detail *detail)
 {
     enum mcq_error err = open_fds(a, detail);
     if (err != MCQ_OK)
@@ -156,27 +134,67 @@ static enum mcq_error set_up(struct app *a, struct mcq_detail *detail)
     return mcq_resolver_create(&a->resolver, detail);
 }
 
+enum mcq_error mcq_process_open(struct mcq_process *a, const struct mcq_opts *opts,
+                                const struct mcq_app *app, void *arg, bool embedded,
+                                struct mcq_detail *detail)
+{
+    *a = (struct mcq_process){.done_fd = -1, .signals = {.fd = -1}, .first = embedded ? 1 : 0};
+    if (app == NULL)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "app is NULL");
+    enum mcq_error err = mcq_opts_effective(opts, &a->opts, detail);
+    a->opts.no_signals = a->opts.no_signals || embedded;
+    if (err == MCQ_OK)
+        err = set_up(a, detail);
+    if (err == MCQ_OK)
+        err = choose_cpus(a, detail);
+    if (err != MCQ_OK)
+        return err;
+    prepare(a, app, arg);
+    return start_threads(a, detail);
+}
+
+/* The first shard that has something to say. */
+static enum mcq_error outcome(const struct mcq_process *a, enum mcq_error err,
+                              struct mcq_detail *detail)
+{
+    for (uint32_t i = 0; i < a->threads_end && err == MCQ_OK; i++) {
+        err = a->threads[i].err;
+        if (err != MCQ_OK)
+            *detail = a->threads[i].detail;
+    }
+    return err;
+}
+
+enum mcq_error mcq_process_close(struct mcq_process *a, enum mcq_error err,
+                                 struct mcq_detail *detail)
+{
+    supervise(a);
+    if (a->resolver != NULL)
+        mcq_resolver_destroy(a->resolver); /* before the mailboxes it answers into are unmapped */
+    if (a->roster != NULL)
+        mcq_gate_advance(&a->roster->leave);
+    if (a->first != 0 && a->threads_end != 0)
+        mcq_thread_leave(&a->threads[0]);
+    for (uint32_t i = a->first; i < a->threads_end; i++)
+        mcq_thread_join(&a->threads[i]);
+    err = outcome(a, err, detail);
+    if (err != MCQ_OK)
+        mcq_log_line(&(struct mcq_log){a->opts.log, a->opts.log_ctx, a->opts.log_level},
+                     MCQ_LOG_ERROR, "%s: %s", mcq_error_name(err), detail->text);
+    close_fds(a);
+    if (a->roster != NULL)
+        mcq_roster_destroy(a->roster);
+    mcq_mesh_destroy(a->mesh);
+    free(a->threads);
+    return err;
+}
+
 enum mcq_error mcq_run(const struct mcq_opts *opts, const struct mcq_app *app, void *arg,
                        struct mcq_detail *detail)
 {
-    struct app a = {.done_fd = -1, .signals = {.fd = -1}};
+    struct mcq_process process;
     struct mcq_detail own = {.text = ""};
-    if (detail == NULL)
-        detail = &own;
-    if (app == NULL)
-        return mcq_detail_set(detail, MCQ_EINVAL, 0, "mcq_run: app is NULL");
-    enum mcq_error err = mcq_opts_effective(opts, &a.opts, detail);
-    if (err == MCQ_OK)
-        err = set_up(&a, detail);
-    if (err == MCQ_OK)
-        err = run_threads(&a, app, arg, detail);
-    if (err != MCQ_OK)
-        mcq_log_line(&(struct mcq_log){a.opts.log, a.opts.log_ctx, a.opts.log_level}, MCQ_LOG_ERROR,
-                     "%s: %s", mcq_error_name(err), detail->text);
-    close_fds(&a);
-    if (a.roster != NULL)
-        mcq_roster_destroy(a.roster);
-    mcq_mesh_destroy(a.mesh);
-    free(a.threads);
-    return err;
+    struct mcq_detail *why = detail == NULL ? &own : detail;
+    enum mcq_error err = mcq_process_open(&process, opts, app, arg, false, why);
+    return mcq_process_close(&process, err, why);
 }

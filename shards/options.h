@@ -14,10 +14,9 @@
 #define MCQ_NIC_LEN_MAX      64u
 
 /* opts NULL: the defaults. *out: every field set, none zero-for-default, but: cpus and sqpoll_cpus
- * NULL (as planned), nic NULL (none), uring_features NULL (nothing masked) and connections_max 0 (as many as
- * fit). Copies at most opts->size bytes;
- * a larger struct with a non-zero tail is MCQ_EINVAL. Strings stay the user's. Errors: MCQ_EINVAL,
- * MCQ_ENOTSUP with the option's name. */
+ * NULL (as planned), nic NULL (none), uring_features NULL (nothing masked) and connections_max 0
+ * (as many as fit). Copies at most opts->size bytes; a larger struct with a non-zero tail is
+ * MCQ_EINVAL. Strings stay the user's. Errors: MCQ_EINVAL, MCQ_ENOTSUP with the option's name. */
 MCQ_MUST_USE enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *out,
                                                struct mcq_detail *detail);
 /* The same with the ring mode as the user has it, for a plan. */

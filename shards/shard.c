@@ -1,5 +1,7 @@
 #include "shards/shard.h"
 
+#include <monocoque/embed.h>
+
 #include "mem/detail.h"
 #include "mem/os_mem.h"
 
@@ -164,11 +166,12 @@ static bool awake(struct mcq_shard *sh)
     return true;
 }
 
-bool mcq_shard_step(struct mcq_shard *sh)
+/* One turn but for its end. Returns false once nothing is left anywhere; *busy: don't sleep. */
+static bool turn(struct mcq_shard *sh, bool *busy)
 {
     mcq_loop_begin(sh->loop);
     if (MCQ_UNLIKELY(sh->idle) && !awake(sh)) {
-        mcq_loop_end(sh->loop, reap(sh) != 0, UINT64_MAX);
+        *busy = reap(sh) != 0;
         return !mcq_roster_over(sh->roster);
     }
     uint32_t work = mcq_mesh_run_urgent(sh->mesh, sh);
@@ -197,8 +200,33 @@ bool mcq_shard_step(struct mcq_shard *sh)
         sh->stopping = true; /* on_stop opens nothing any more */
         return false;
     }
-    mcq_loop_end(sh->loop, work != 0 || has_work(sh), UINT64_MAX);
+    *busy = work != 0 || has_work(sh);
     return true;
+}
+
+bool mcq_shard_step(struct mcq_shard *sh)
+{
+    bool busy;
+    if (!turn(sh, &busy))
+        return false;
+    mcq_loop_end(sh->loop, busy, UINT64_MAX);
+    return true;
+}
+
+bool mcq_shard_poll(struct mcq_shard *sh, uint64_t *wait_ns)
+{
+    bool busy;
+    if (sh != mcq_shard_here || !turn(sh, &busy))
+        return false;
+    uint64_t ns = mcq_loop_rest(sh->loop, busy || wait_ns == NULL);
+    if (wait_ns != NULL)
+        *wait_ns = ns;
+    return true;
+}
+
+int mcq_shard_fd(const struct mcq_shard *sh)
+{
+    return mcq_loop_ring_fd(sh->loop);
 }
 
 /* --- life ---------------------------------------------------------------------------------- */

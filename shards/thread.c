@@ -63,20 +63,10 @@ static bool start(struct mcq_thread *t)
     return on;
 }
 
-static void run(struct mcq_thread *t)
-{
-    if (!start(t)) {
-        mcq_roster_end(t->roster, t->id);
-        return;
-    }
-    while (mcq_shard_step(&t->shard))
-        ;
-    if (t->app->on_stop != NULL)
-        t->app->on_stop(&t->shard, t->arg);
-}
-
 static void give_back(struct mcq_thread *t)
 {
+    if (!t->up)
+        return;
     uint32_t astray = mcq_shard_fini(&t->shard);
     if (astray != 0 && t->err == MCQ_OK)
         t->err = mcq_detail_set(&t->detail, MCQ_ESTATE, 0,
@@ -95,6 +85,36 @@ static void enter(struct mcq_thread *t)
     mcq_roster_enter(t->roster, &t->shard);
 }
 
+bool mcq_thread_enter(struct mcq_thread *t)
+{
+    t->err = mcq_shard_init(&t->shard, t->id, t->opts, t->resolver, &t->detail);
+    t->up = t->err == MCQ_OK;
+    if (t->up)
+        enter(t);
+    else
+        mcq_roster_fail(t->roster);
+    mcq_gate_advance(&t->roster->inits);
+    mcq_gate_wait(&t->roster->inits, t->roster->cnt);
+    t->started = start(t);
+    if (!t->started)
+        mcq_roster_end(t->roster, t->id);
+    return t->started;
+}
+
+void mcq_thread_end(struct mcq_thread *t)
+{
+    if (t->started && t->app->on_stop != NULL)
+        t->app->on_stop(&t->shard, t->arg);
+    signal_fd(t->done_fd);
+}
+
+/* On the thread that has taken the turns: the ring belongs to it (SINGLE_ISSUER). */
+void mcq_thread_leave(struct mcq_thread *t)
+{
+    mcq_gate_wait(&t->roster->leave, 1);
+    give_back(t);
+}
+
 static void *thread_main(void *arg)
 {
     struct mcq_thread *t = arg;
@@ -102,19 +122,11 @@ static void *thread_main(void *arg)
     sigfillset(&all); /* signals are for other threads */
     pthread_sigmask(SIG_BLOCK, &all, NULL);
     pin(t);
-    t->err = mcq_shard_init(&t->shard, t->id, t->opts, t->resolver, &t->detail);
-    bool up = t->err == MCQ_OK;
-    if (up)
-        enter(t);
-    else
-        mcq_roster_fail(t->roster);
-    mcq_gate_advance(&t->roster->inits);
-    mcq_gate_wait(&t->roster->inits, t->roster->cnt);
-    run(t);
-    signal_fd(t->done_fd);
-    mcq_gate_wait(&t->roster->leave, 1);
-    if (up) /* here: the ring belongs to this thread (SINGLE_ISSUER) */
-        give_back(t);
+    if (mcq_thread_enter(t))
+        while (mcq_shard_step(&t->shard))
+            ;
+    mcq_thread_end(t);
+    mcq_thread_leave(t);
     return NULL;
 }
 

@@ -19,6 +19,7 @@ struct mcq_thread {
     void *arg;
     struct mcq_resolver *resolver;
     int done_fd; /* the app's eventfd: one more has ended */
+    bool up, started;
     enum mcq_error err;
     struct mcq_detail detail;
 };
@@ -30,5 +31,12 @@ MCQ_MUST_USE enum mcq_error mcq_thread_start(struct mcq_thread *t, struct mcq_de
  * given everything back. err and detail hold the outcome: blocks that are not home are
  * MCQ_ESTATE. */
 void mcq_thread_join(struct mcq_thread *t);
+
+/* What such a thread does, for one that the program brings: sets the shard up and starts it with
+ * all others (false: it takes no turn), takes turns, ends, and gives everything back once gate
+ * leave is open. */
+bool mcq_thread_enter(struct mcq_thread *t);
+void mcq_thread_end(struct mcq_thread *t);
+void mcq_thread_leave(struct mcq_thread *t);
 
 #endif
