@@ -35,7 +35,7 @@
 
 #define MCQ_SPSC_APART    128u  /* bytes between what two cores write */
 #define MCQ_SPSC_BODY_MAX 1024u /* bytes of a record */
-#define MCQ_SPSC_LEN_MIN  4096u /* of a ring: two of the largest records and a pad, see room */
+#define MCQ_SPSC_LEN_MIN  4096u /* of a ring that any record fits in, wherever it begins */
 #define MCQ_SPSC_HDR_LEN  8u
 #define MCQ_SPSC_PAD      0xFFFFu /* kind of the records that fill the end */
 
@@ -70,7 +70,7 @@ struct mcq_spsc_view {
     uint16_t kind;
 };
 
-/* Bytes of ring memory for len bytes of data (a power of two, from MCQ_SPSC_LEN_MIN up). */
+/* Bytes of ring memory for len bytes of data, a power of two. */
 static inline size_t mcq_spsc_footprint(size_t len)
 {
     return sizeof(struct mcq_spsc) + len;
@@ -81,7 +81,7 @@ static inline size_t mcq_spsc_footprint(size_t len)
 static inline void mcq_spsc_init(struct mcq_spsc *ring, size_t len, uint64_t start,
                                  struct mcq_spsc_tx *tx, struct mcq_spsc_rx *rx)
 {
-    MCQ_ASSERT(len >= MCQ_SPSC_LEN_MIN && (len & (len - 1)) == 0 && start % MCQ_SPSC_HDR_LEN == 0);
+    MCQ_ASSERT(len >= MCQ_CACHE_LINE && (len & (len - 1)) == 0 && start % MCQ_SPSC_HDR_LEN == 0);
     ring->head = start;
     *tx = (struct mcq_spsc_tx){
         .data = ring->data, .mask = len - 1, .tail = start, .limit = start + len};
@@ -170,12 +170,12 @@ static inline void mcq_spsc_publish(struct mcq_spsc_tx *tx)
 }
 
 /* The head from which on any record fits: half of the ring is free, or twice the largest (one may
- * need as much padding as it is long). */
+ * need as much padding as it is long), or all of it. */
 static inline uint64_t mcq_spsc_room_at(const struct mcq_spsc_tx *tx)
 {
-    uint64_t len = tx->mask + 1;
-    uint64_t most = 2 * mcq_spsc_record_len(MCQ_SPSC_BODY_MAX);
-    return tx->tail - (len - (len / 2 > most ? len / 2 : most));
+    size_t len = (size_t)tx->mask + 1;
+    size_t most = 2 * (size_t)mcq_spsc_record_len(MCQ_SPSC_BODY_MAX);
+    return tx->tail - (len - mcq_min(mcq_max(len / 2, most), len));
 }
 
 /* Asks the consumer to look at `waits` from now on; see mesh.h for who is told. */
