@@ -5,15 +5,22 @@
 
 enum mcq_error mcq_arena_init(struct mcq_arena *a, size_t cap, int node, struct mcq_detail *detail)
 {
-    struct mcq_os_map map = {NULL, MCQ_PAGES_4K, false};
-    *a = (struct mcq_arena){.node = node};
-    enum mcq_error err = mcq_os_map(cap, node, &map, detail);
+    return mcq_arena_init_on(a, cap, node, MCQ_NODE_PREFER, detail);
+}
+
+enum mcq_error mcq_arena_init_on(struct mcq_arena *a, size_t cap, int node,
+                                 enum mcq_node_policy policy, struct mcq_detail *detail)
+{
+    struct mcq_os_map map = {.node = node, .policy = policy};
+    *a = (struct mcq_arena){.node = node, .node_percent = -1};
+    enum mcq_error err = mcq_os_map(cap, &map, detail);
     if (err != MCQ_OK)
         return err;
     a->base = map.base;
     a->cap = cap;
     a->pages = map.pages;
-    a->bind_failed = map.bind_failed;
+    a->bind = map.bind;
+    a->bind_failed = map.bind.code != MCQ_OK;
     mcq_poison(a->base, a->cap);
     return MCQ_OK;
 }
@@ -37,6 +44,7 @@ void mcq_arena_seal(struct mcq_arena *a, bool lock, struct mcq_detail *detail)
     mcq_os_populate(a->base, a->cap);
     if (a->pages == MCQ_PAGES_THP && !mcq_os_thp_obtained(a->base))
         a->pages = MCQ_PAGES_4K;
+    a->node_percent = mcq_os_node_percent(a->base, a->cap, a->node);
     a->locked = lock && mcq_os_lock(a->base, a->cap, detail);
     a->sealed = true;
 }

@@ -13,18 +13,29 @@ enum mcq_pages { MCQ_PAGES_4K = 0, MCQ_PAGES_THP, MCQ_PAGES_HUGE };
 
 #define MCQ_NODE_ANY (-1)
 
+enum mcq_node_policy {
+    MCQ_NODE_PREFER = 0, /* other nodes when this one is full */
+    MCQ_NODE_BIND        /* no other: a node that is full ends the process */
+};
+
 struct mcq_arena {
     uint8_t *base;
     size_t cap, used;     /* bytes */
     int node;             /* MCQ_NODE_ANY: no policy set */
     enum mcq_pages pages; /* what was obtained */
     bool locked, sealed;
-    bool bind_failed; /* the node's policy was refused (containers): reported, not fatal */
+    bool bind_failed;       /* the node's policy was refused (containers): reported, not fatal */
+    struct mcq_detail bind; /* ... and why */
+    int node_percent;       /* since the seal: of the pages sampled, how many are on node; -1: no
+                               node, or the kernel doesn't tell */
 };
 
 /* Maps cap bytes. Errors: MCQ_ENOMEM with text. */
 MCQ_MUST_USE enum mcq_error mcq_arena_init(struct mcq_arena *a, size_t cap, int node,
                                            struct mcq_detail *detail);
+MCQ_MUST_USE enum mcq_error mcq_arena_init_on(struct mcq_arena *a, size_t cap, int node,
+                                              enum mcq_node_policy policy,
+                                              struct mcq_detail *detail);
 /* Returns len zeroed bytes aligned to align (a power of two), NULL if the arena is too small. */
 void *mcq_arena_carve(struct mcq_arena *a, size_t len, size_t align);
 /* Faults everything in. lock: also mlock, if RLIMIT_MEMLOCK or CAP_IPC_LOCK allow; if not, locked

@@ -19,8 +19,9 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-#define NODE_MAX  1024u
-#define STACK_LEN 65536u /* what a turn and its callbacks use at most */
+#define NODE_MAX   1024u
+#define SAMPLE_MAX 256u   /* pages whose node is asked for */
+#define STACK_LEN  65536u /* what a turn and its callbacks use at most */
 
 static size_t page_len(void)
 {
@@ -38,29 +39,101 @@ static uint8_t *map_anonymous(size_t len, int flags)
     return p == MAP_FAILED ? NULL : p;
 }
 
-/* PREFERRED, not BIND: a node that is full must cost latency, not the process (with reserved huge
- * pages BIND ends in SIGBUS). Containers often refuse the call. */
-static bool bind_node(void *base, size_t len, int node)
+/* --- nodes ---------------------------------------------------------------------------------- */
+
+struct node_mask {
+    unsigned long words[NODE_MAX / (8 * sizeof(unsigned long))];
+};
+
+static bool mask_of(int node, struct node_mask *mask)
 {
-    unsigned long mask[NODE_MAX / (8 * sizeof(unsigned long))] = {0};
-    if (node < 0)
-        return true;
+    const size_t bits = 8 * sizeof(mask->words[0]);
+    *mask = (struct node_mask){{0}};
     if ((unsigned)node >= NODE_MAX)
         return false;
-    const size_t bits = 8 * sizeof(mask[0]);
-    mask[(size_t)node / bits] = 1ul << ((size_t)node % bits);
+    mask->words[(size_t)node / bits] = 1ul << ((size_t)node % bits);
+    return true;
+}
+
+static enum mcq_error node_refused(int node, const char *call, int os_errno,
+                                   struct mcq_detail *detail)
+{
+    if (os_errno == EINVAL)
+        return mcq_detail_set(detail, MCQ_EINVAL, os_errno,
+                              "NUMA node %d has no memory for this process: its pages come from "
+                              "where the kernel likes",
+                              node);
+    return mcq_detail_set(detail, MCQ_EACCESS, os_errno,
+                          "the host forbids %s (%s): memory for NUMA node %d comes from where the "
+                          "kernel likes; allow it in the container's seccomp profile, or say "
+                          "--numa off",
+                          call, strerror(os_errno), node);
+}
+
+/* By default PREFERRED, not BIND: a node that is full must cost latency, not the process (with
+ * reserved huge pages BIND ends in SIGBUS). Containers often refuse the call. */
+enum mcq_error mcq_os_bind_node(void *base, size_t len, int node, enum mcq_node_policy policy,
+                                struct mcq_detail *detail)
+{
+    struct node_mask mask;
+    if (node == MCQ_NODE_ANY)
+        return MCQ_OK;
+    if (!mask_of(node, &mask))
+        return node_refused(node, "mbind", EINVAL, detail);
     /* the kernel reads one bit less than it is told */
-    return mbind(base, len, MPOL_PREFERRED, mask, NODE_MAX + 1, 0) == 0;
+    int mode = policy == MCQ_NODE_BIND ? MPOL_BIND : MPOL_PREFERRED;
+    if (mbind(base, len, mode, mask.words, NODE_MAX + 1, 0) == 0)
+        return MCQ_OK;
+    return node_refused(node, "mbind", errno, detail);
+}
+
+enum mcq_error mcq_os_prefer_node(int node, struct mcq_detail *detail)
+{
+    struct node_mask mask;
+    if (node == MCQ_NODE_ANY)
+        return MCQ_OK;
+    if (!mask_of(node, &mask))
+        return node_refused(node, "set_mempolicy", EINVAL, detail);
+    if (set_mempolicy(MPOL_PREFERRED, mask.words, NODE_MAX + 1) == 0)
+        return MCQ_OK;
+    return node_refused(node, "set_mempolicy", errno, detail);
+}
+
+int mcq_os_node_percent(const void *base, size_t len, int node)
+{
+    void *pages[SAMPLE_MAX];
+    int status[SAMPLE_MAX];
+    size_t step = page_len(), total = len / step, cnt = mcq_min(total, SAMPLE_MAX);
+    size_t here = 0, known = 0;
+    if (node == MCQ_NODE_ANY || cnt == 0)
+        return -1;
+    for (size_t i = 0; i < cnt; i++)
+        pages[i] = (uint8_t *)(uintptr_t)base + i * total / cnt * step;
+    if (move_pages(0, cnt, pages, NULL, status, 0) != 0)
+        return -1;
+    for (size_t i = 0; i < cnt; i++) {
+        known += status[i] >= 0; /* -ENOENT: never touched */
+        here += status[i] == node;
+    }
+    return known == 0 ? -1 : (int)(here * 100 / known);
+}
+
+/* --- mappings ------------------------------------------------------------------------------- */
+
+static void bind_map(struct mcq_os_map *map, size_t len)
+{
+    map->bind = (struct mcq_detail){.code = MCQ_OK};
+    (void)mcq_os_bind_node(map->base, len, map->node, map->policy, &map->bind);
 }
 
 /* Reserved huge pages are populated here: mmap may succeed where the first touch would be SIGBUS
  * (hugetlb cgroup), and only the populating call can say so. */
-static bool map_huge(size_t len, int node, struct mcq_os_map *map)
+static bool map_huge(size_t len, struct mcq_os_map *map)
 {
     map->base = map_anonymous(len, MAP_HUGETLB | MAP_HUGE_2MB);
     if (map->base == NULL)
         return false;
-    map->bind_failed = !bind_node(map->base, len, node);
+    bind_map(map, len);
     if (madvise(map->base, len, MADV_POPULATE_WRITE) != 0) {
         munmap(map->base, len);
         return false;
@@ -81,7 +154,7 @@ static bool thp_allowed(void)
     return !never;
 }
 
-static bool map_thp(size_t len, int node, struct mcq_os_map *map)
+static bool map_thp(size_t len, struct mcq_os_map *map)
 {
     if (!thp_allowed())
         return false;
@@ -93,17 +166,17 @@ static bool map_thp(size_t len, int node, struct mcq_os_map *map)
         munmap(raw, head);
     munmap(raw + head + len, MCQ_OS_HUGE_LEN - head);
     map->base = raw + head;
-    map->bind_failed = !bind_node(map->base, len, node);
+    bind_map(map, len);
     map->pages = madvise(map->base, len, MADV_HUGEPAGE) == 0 ? MCQ_PAGES_THP : MCQ_PAGES_4K;
     return true;
 }
 
-enum mcq_error mcq_os_map(size_t len, int node, struct mcq_os_map *map, struct mcq_detail *detail)
+enum mcq_error mcq_os_map(size_t len, struct mcq_os_map *map, struct mcq_detail *detail)
 {
     /* half of the address space: nothing that is added below can wrap */
     bool sane = len != 0 && len <= SIZE_MAX / 2;
     size_t full = sane ? rounded(len) : 0;
-    if (sane && full >= MCQ_OS_HUGE_LEN && (map_huge(full, node, map) || map_thp(full, node, map)))
+    if (sane && full >= MCQ_OS_HUGE_LEN && (map_huge(full, map) || map_thp(full, map)))
         return MCQ_OK;
     errno = ENOMEM;
     map->base = sane ? map_anonymous(full, 0) : NULL;
@@ -113,7 +186,7 @@ enum mcq_error mcq_os_map(size_t len, int node, struct mcq_os_map *map, struct m
                               "(--arena, --large-bytes) or raise `ulimit -v` or the cgroup's "
                               "memory.max",
                               len >> 20);
-    map->bind_failed = !bind_node(map->base, full, node);
+    bind_map(map, full);
     map->pages = MCQ_PAGES_4K;
     return MCQ_OK;
 }

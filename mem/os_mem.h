@@ -12,15 +12,28 @@
 #define MCQ_OS_HUGE_LEN ((size_t)2 << 20)
 
 struct mcq_os_map {
+    int node; /* wanted: or MCQ_NODE_ANY */
+    enum mcq_node_policy policy;
     uint8_t *base;
-    enum mcq_pages pages; /* obtained, as far as it can be known before the first touch */
-    bool bind_failed;
+    enum mcq_pages pages;   /* obtained, as far as it can be known before the first touch */
+    struct mcq_detail bind; /* code MCQ_OK: the node's policy is set, or none was wanted */
 };
 
-/* Maps len zeroed bytes: reserved huge pages, else transparent ones, else 4 KiB; with the node's
- * policy set before any page exists. Errors: MCQ_ENOMEM with text. */
-MCQ_MUST_USE enum mcq_error mcq_os_map(size_t len, int node, struct mcq_os_map *map,
+/* Maps len zeroed bytes: reserved huge pages, else transparent ones, else 4 KiB; with the policy of
+ * map->node set before any page exists. Errors: MCQ_ENOMEM with text. */
+MCQ_MUST_USE enum mcq_error mcq_os_map(size_t len, struct mcq_os_map *map,
                                        struct mcq_detail *detail);
+/* Sets the policy of a mapping (page-aligned, not touched yet) whose owner is on node;
+ * MCQ_NODE_ANY: nothing to do. A container may forbid it: a warning to be told, never the end.
+ * Errors, with text: MCQ_EACCESS forbidden or unknown to the kernel; MCQ_EINVAL no such node, or
+ * without memory. */
+enum mcq_error mcq_os_bind_node(void *base, size_t len, int node, enum mcq_node_policy policy,
+                                struct mcq_detail *detail);
+/* The same for what this thread, or the kernel in its name, takes from now on where no mapping says
+ * otherwise: rings of io_uring, its stack. Preferred, also with MCQ_NODE_BIND. */
+enum mcq_error mcq_os_prefer_node(int node, struct mcq_detail *detail);
+/* Of a sample of the touched pages, the percentage that is on node; -1: the kernel doesn't tell. */
+int mcq_os_node_percent(const void *base, size_t len, int node);
 void mcq_os_unmap(void *base, size_t len);
 /* Faults every page in for writing; the bytes stay as they are. */
 void mcq_os_populate(void *base, size_t len);

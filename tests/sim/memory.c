@@ -12,9 +12,8 @@
 
 static bool taken[ARENAS_MAX];
 
-enum mcq_error mcq_os_map(size_t len, int node, struct mcq_os_map *map, struct mcq_detail *detail)
+enum mcq_error mcq_os_map(size_t len, struct mcq_os_map *map, struct mcq_detail *detail)
 {
-    (void)node;
     for (uint32_t i = 0; i < ARENAS_MAX && len <= STRIDE / 2; i++) {
         if (taken[i])
             continue;
@@ -25,10 +24,31 @@ enum mcq_error mcq_os_map(size_t len, int node, struct mcq_os_map *map, struct m
             break;
         madvise(at, len, MADV_NOHUGEPAGE);
         taken[i] = true;
-        *map = (struct mcq_os_map){at, MCQ_PAGES_4K, false};
+        map->base = at;
+        map->pages = MCQ_PAGES_4K;
+        map->bind.code = MCQ_OK;
         return MCQ_OK;
     }
     return mcq_detail_set(detail, MCQ_ENOMEM, 0, "no arena left for a simulated process");
+}
+
+enum mcq_error mcq_os_bind_node(void *base, size_t len, int node, enum mcq_node_policy policy,
+                                struct mcq_detail *detail)
+{
+    (void)base, (void)len, (void)node, (void)policy, (void)detail;
+    return MCQ_OK;
+}
+
+enum mcq_error mcq_os_prefer_node(int node, struct mcq_detail *detail)
+{
+    (void)node, (void)detail;
+    return MCQ_OK;
+}
+
+int mcq_os_node_percent(const void *base, size_t len, int node)
+{
+    (void)base, (void)len, (void)node;
+    return -1;
 }
 
 void mcq_os_unmap(void *base, size_t len)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <numaif.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -144,25 +145,72 @@ Test(arena, node_zero_is_bound_and_an_absent_node_only_reported)
     struct mcq_arena a;
     cr_assert_eq(mcq_arena_init(&a, 1 << 20, 0, NULL), MCQ_OK);
     cr_assert_eq(a.node, 0);
+    cr_assert_eq(a.node_percent, -1, "nothing is there yet");
     mcq_arena_seal(&a, false, NULL);
+    cr_assert_not(a.bind_failed, "%s", a.bind.text);
+    cr_assert_eq(a.node_percent, 100, "one node has it all");
     mcq_arena_fini(&a);
     static const int absent[] = {1023, 1024, 100000};
     for (size_t i = 0; i < MCQ_CNT_OF(absent); i++) {
         cr_assert_eq(mcq_arena_init(&a, 1 << 20, absent[i], NULL), MCQ_OK);
         cr_assert(a.bind_failed, "node %d", absent[i]);
+        cr_assert_eq(a.bind.code, MCQ_EINVAL);
+        cr_assert_not_null(strstr(a.bind.text, "has no memory"), "%s", a.bind.text);
         cr_assert_not_null(mcq_arena_carve(&a, 100, 1));
         mcq_arena_seal(&a, false, NULL);
         mcq_arena_fini(&a);
     }
 }
 
-/* Sandboxes that don't know the populating madvise: each page is touched instead. */
-static bool forbid_madvise(void)
+Test(arena, bound_to_its_node_it_is_there)
+{
+    struct mcq_arena a;
+    int mode = -1;
+    cr_assert_eq(mcq_arena_init_on(&a, (size_t)4 << 20, 0, MCQ_NODE_BIND, NULL), MCQ_OK);
+    cr_assert_not(a.bind_failed, "%s", a.bind.text);
+    cr_assert_eq(get_mempolicy(&mode, NULL, 0, a.base + (1 << 20), MPOL_F_ADDR), 0);
+    cr_assert_eq(mode, MPOL_BIND);
+    mcq_arena_seal(&a, false, NULL);
+    cr_assert_eq(a.node_percent, 100);
+    mcq_arena_fini(&a);
+    cr_assert_eq(mcq_arena_init(&a, (size_t)4 << 20, 0, NULL), MCQ_OK);
+    cr_assert_eq(get_mempolicy(&mode, NULL, 0, a.base, MPOL_F_ADDR), 0);
+    cr_assert_eq(mode, MPOL_PREFERRED);
+    mcq_arena_fini(&a);
+}
+
+Test(arena, pages_elsewhere_are_counted_as_elsewhere)
+{
+    struct mcq_arena a;
+    cr_assert_eq(mcq_arena_init(&a, (size_t)4 << 20, MCQ_NODE_ANY, NULL), MCQ_OK);
+    cr_assert_eq(mcq_os_node_percent(a.base, a.cap, 0), -1, "no page was touched");
+    mcq_arena_seal(&a, false, NULL);
+    cr_assert_eq(a.node_percent, -1, "nobody asked");
+    cr_assert_eq(mcq_os_node_percent(a.base, a.cap, 0), 100);
+    cr_assert_eq(mcq_os_node_percent(a.base, a.cap, 1), 0);
+    cr_assert_eq(mcq_os_node_percent(a.base, 100, 0), -1, "less than a page");
+    mcq_arena_fini(&a);
+}
+
+Test(arena, what_the_thread_takes_is_on_its_node)
+{
+    struct mcq_detail detail = {.text = ""};
+    int mode = -1;
+    cr_assert_eq(mcq_os_prefer_node(MCQ_NODE_ANY, &detail), MCQ_OK);
+    cr_assert_eq(mcq_os_prefer_node(0, &detail), MCQ_OK, "%s", detail.text);
+    cr_assert_eq(get_mempolicy(&mode, NULL, 0, NULL, 0), 0);
+    cr_assert_eq(mode, MPOL_PREFERRED);
+    cr_assert_eq(mcq_os_prefer_node(1000, &detail), MCQ_EINVAL);
+    cr_assert_eq(mcq_os_prefer_node(1024, &detail), MCQ_EINVAL);
+}
+
+/* Sandboxes that don't know a system call. */
+static bool forbid(unsigned call, unsigned os_errno)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | os_errno),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog prog = {MCQ_CNT_OF(code), code};
@@ -173,7 +221,7 @@ static bool forbid_madvise(void)
 Test(arena, without_madvise_every_page_is_touched)
 {
     struct mcq_arena a;
-    if (!forbid_madvise())
+    if (!forbid(SYS_madvise, EINVAL)) /* each page is touched instead */
         cr_skip_test("seccomp filters are not available");
     cr_assert_eq(mcq_arena_init(&a, 3 << 20, MCQ_NODE_ANY, NULL), MCQ_OK);
     cr_assert_eq(a.pages, MCQ_PAGES_4K);
@@ -184,6 +232,42 @@ Test(arena, without_madvise_every_page_is_touched)
     for (size_t k = 0; k < 9000; k++)
         cr_assert_eq(p[k], 0x42);
     mcq_arena_fini(&a);
+}
+
+/* Containers that forbid the calls: the memory is had all the same, and the text says what to do.
+ */
+static void without_policies(unsigned os_errno)
+{
+    struct mcq_arena a;
+    struct mcq_detail detail = {.text = ""};
+    if (!forbid(SYS_mbind, os_errno) || !forbid(SYS_set_mempolicy, os_errno) ||
+        !forbid(SYS_move_pages, os_errno))
+        cr_skip_test("seccomp filters are not available");
+    for (size_t len = 1 << 20; len <= (size_t)8 << 20; len *= 8) {
+        cr_assert_eq(mcq_arena_init_on(&a, len, 0, MCQ_NODE_BIND, NULL), MCQ_OK);
+        cr_assert(a.bind_failed);
+        cr_assert_eq(a.bind.code, MCQ_EACCESS);
+        cr_assert_eq(a.bind.os_errno, (int)os_errno);
+        cr_assert_not_null(strstr(a.bind.text, "forbids mbind"), "%s", a.bind.text);
+        cr_assert_not_null(strstr(a.bind.text, "--numa off"), "%s", a.bind.text);
+        uint8_t *p = mcq_arena_carve(&a, 9000, 1);
+        mcq_arena_seal(&a, false, NULL);
+        memset(p, 1, 9000);
+        cr_assert_eq(a.node_percent, -1, "nobody knows");
+        mcq_arena_fini(&a);
+    }
+    cr_assert_eq(mcq_os_prefer_node(0, &detail), MCQ_EACCESS);
+    cr_assert_not_null(strstr(detail.text, "forbids set_mempolicy"), "%s", detail.text);
+}
+
+Test(arena, where_policies_are_forbidden_it_goes_on)
+{
+    without_policies(EPERM);
+}
+
+Test(arena, where_policies_are_unknown_it_goes_on)
+{
+    without_policies(ENOSYS);
 }
 
 /* --- RLIMIT_MEMLOCK: in children, since giving up a privilege has no way back ----------------- */
