@@ -7,6 +7,16 @@ const char *mcq_loop_features(const struct mcq_loop *loop)
     return loop->features_text;
 }
 
+const char *mcq_loop_ring_why(const struct mcq_loop *loop)
+{
+    return loop->choice.why;
+}
+
+bool mcq_loop_sq_times(const struct mcq_loop *loop, uint64_t *run_us, uint64_t *work_us)
+{
+    return loop->choice.sqpoll && mcq_uring_sq_times(loop->ring, run_us, work_us);
+}
+
 int mcq_loop_wake_fd(const struct mcq_loop *loop)
 {
     return loop->wake_fd;

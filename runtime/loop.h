@@ -36,7 +36,15 @@ struct mcq_loop_opts {
     const char *features;         /* mask text, NULL: nothing masked */
     struct mcq_buf_heap *heap;    /* borrowed */
     struct mcq_loop_stats *stats; /* borrowed */
+    enum mcq_ring_mode ring;      /* auto: runtime/ring_choice.h */
+    bool sqpoll_pin;              /* a CPU is to spare for the kernel's thread: sqpoll_cpu */
+    uint32_t sqpoll_cpu;
+    uint32_t sqpoll_idle_ms; /* without work until the thread sleeps; 0: the default */
+    int sqpoll_share_fd;     /* > 0: mcq_loop_ring_fd of another loop in ring mode sqpoll of this
+                                process, whose thread serves this one, too */
 };
+
+#define MCQ_SQPOLL_IDLE_MS_DEFAULT 10u
 
 #define MCQ_RX_BLOCKS_MAX 1024u /* 32 MiB: entries of the receive ring */
 
@@ -44,13 +52,20 @@ struct mcq_loop_opts {
 size_t mcq_loop_footprint(const struct mcq_loop_opts *opts);
 /* Carves from the arena, creates and probes the ring. Gives *loop. Errors: MCQ_EKERNEL (io_uring
  * missing, forbidden by seccomp or kernel.io_uring_disabled, kernel before 6.1: the text says what
- * to change), MCQ_ENOMEM (RLIMIT_MEMLOCK: the text has the ulimit line), MCQ_EINVAL (mask). */
+ * to change), MCQ_ENOMEM (RLIMIT_MEMLOCK: the text has the ulimit line), MCQ_EINVAL (mask; a CPU
+ * that the kernel's thread can't be pinned to). */
 MCQ_MUST_USE enum mcq_error mcq_loop_init(struct mcq_arena *arena, const struct mcq_loop_opts *opts,
                                           struct mcq_loop **loop, struct mcq_detail *detail);
 /* After every connection has ended: gives back the ring and its blocks. */
 void mcq_loop_fini(struct mcq_loop *loop);
 /* What was probed and taken, one line for a person ("defer, mshot-limit, inc, ..."). */
 const char *mcq_loop_features(const struct mcq_loop *loop);
+
+/* Why the ring mode is what auto made it; empty if nothing was to be chosen. */
+const char *mcq_loop_ring_why(const struct mcq_loop *loop);
+/* Microseconds that the kernel's thread of an sqpoll ring has run, and worked, so far. false: there
+ * is none, or this kernel (before 6.8) doesn't tell. Cold: reads a file of /proc. */
+bool mcq_loop_sq_times(const struct mcq_loop *loop, uint64_t *run_us, uint64_t *work_us);
 
 enum mcq_io_kind {
     MCQ_IO_ACCEPTED = 1,  /* listener: fd is given */

@@ -1,3 +1,5 @@
+#include <errno.h>
+
 #include "mem/detail.h"
 #include "runtime/loop_private.h"
 #include "runtime/net.h"
@@ -15,6 +17,7 @@ static uint32_t rx_blocks_max(const struct mcq_loop_opts *opts)
 size_t mcq_loop_footprint(const struct mcq_loop_opts *opts)
 {
     return sizeof(struct mcq_loop) + MCQ_CACHE_LINE + mcq_uring_footprint() +
+           mcq_ring_choice_footprint() +
            opts->conns_max * (sizeof(struct mcq_conn) + sizeof(uint32_t)) + 2 * MCQ_CACHE_LINE +
            mcq_timers_footprint(opts->timers_max + opts->conns_max) +
            mcq_bufring_footprint(rx_blocks_max(opts));
@@ -54,16 +57,40 @@ static enum mcq_error open_rx(struct mcq_loop *loop, struct mcq_detail *detail)
     return err < 0 ? mcq_uring_explain(-err, detail) : MCQ_OK;
 }
 
-static enum mcq_error open_ring(struct mcq_loop *loop, struct mcq_arena *arena,
-                                struct mcq_detail *detail)
+static enum mcq_error explain(const struct mcq_loop *loop, const struct mcq_uring_opts *o, int err,
+                              struct mcq_detail *detail)
 {
-    struct mcq_uring_opts o = {.sq_cnt = MCQ_URING_SQ_CNT,
-                               .cq_cnt = MCQ_URING_CQ_CNT,
-                               .ring_fd = loop->features.ring_fd,
-                               .stats = loop->stats};
+    if (!loop->choice.sqpoll || (err != EINVAL && err != EPERM && err != ENXIO && err != EBADF))
+        return mcq_uring_explain(err, detail);
+    if (o->sq_pin)
+        return mcq_detail_set(detail, MCQ_EINVAL, err,
+                              "no sqpoll ring with its kernel thread on CPU %u: name one that this "
+                              "process may use with --sqpoll-cpus, or use --ring defer",
+                              o->sq_cpu);
+    return mcq_detail_set(detail, MCQ_EKERNEL, err,
+                          "io_uring forbids rings with a kernel thread here (errno %d): use --ring "
+                          "defer",
+                          err);
+}
+
+static enum mcq_error open_ring(struct mcq_loop *loop, struct mcq_arena *arena,
+                                const struct mcq_loop_opts *opts, struct mcq_detail *detail)
+{
+    loop->choice = mcq_ring_choice_make(arena, opts);
+    const struct mcq_uring_opts o = {
+        .sq_cnt = MCQ_URING_SQ_CNT,
+        .cq_cnt = MCQ_URING_CQ_CNT,
+        .ring_fd = loop->features.ring_fd,
+        .sqpoll = loop->choice.sqpoll,
+        .sq_pin = opts->sqpoll_pin,
+        .sq_cpu = opts->sqpoll_cpu,
+        .sq_idle_ms = opts->sqpoll_idle_ms == 0 ? MCQ_SQPOLL_IDLE_MS_DEFAULT : opts->sqpoll_idle_ms,
+        .sq_share_fd = opts->sqpoll_share_fd,
+        .stats = loop->stats,
+    };
     int err = mcq_uring_init(arena, &o, &loop->ring);
     if (err < 0)
-        return mcq_uring_explain(-err, detail);
+        return explain(loop, &o, -err, detail);
     loop->features.ring_fd = mcq_uring_has_ring_fd(loop->ring);
     enum mcq_error e = open_rx(loop, detail);
     if (e != MCQ_OK) {
@@ -104,7 +131,7 @@ enum mcq_error mcq_loop_init(struct mcq_arena *arena, const struct mcq_loop_opts
     mcq_list_init(&loop->ended);
     if (!init_memory(loop, arena, opts))
         return no_arena(detail);
-    e = open_ring(loop, arena, detail);
+    e = open_ring(loop, arena, opts, detail);
     if (e != MCQ_OK)
         return e;
     mcq_hot_init(&loop->hot, opts->idle, loop->features.hot);

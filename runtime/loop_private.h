@@ -17,6 +17,7 @@
 #include "runtime/idle.h"
 #include "runtime/loop.h"
 #include "runtime/random.h"
+#include "runtime/ring_choice.h"
 
 #define MCQ_LOOP_DONE_CNT   64u    /* completions taken from the ring at once */
 #define MCQ_LOOP_REARMS_MAX 16u    /* per turn */
@@ -51,6 +52,7 @@ struct mcq_loop {
     void *on_sleep_ctx;
     struct mcq_done done[MCQ_LOOP_DONE_CNT];
     char features_text[MCQ_FEATURES_TEXT_LEN];
+    struct mcq_ring_choice choice;
 };
 
 static inline uint64_t mcq_conn_tag(const struct mcq_conn *c, enum mcq_op_kind kind)

@@ -47,6 +47,8 @@ void mcq_uring_fini(struct mcq_uring *u);
 /* Whether the registered descriptor was obtained. */
 bool mcq_uring_has_ring_fd(const struct mcq_uring *u);
 bool mcq_uring_is_sqpoll(const struct mcq_uring *u);
+/* What /proc tells of the kernel's thread, microseconds; false: nothing. */
+bool mcq_uring_sq_times(const struct mcq_uring *u, uint64_t *run_us, uint64_t *work_us);
 /* The ring's descriptor, for mcq_uring_wake by others. */
 int mcq_uring_fd(const struct mcq_uring *u);
 /* kernel.io_uring_disabled: 0 if it can't be read or doesn't exist. */

@@ -8,7 +8,7 @@
 
 #define BLOCK_LEN      64u
 #define WAIT_NS        20000000u /* per completion that should be there already */
-#define WAIT_TRIES_MAX 8u
+#define WAIT_TRIES_MAX 100u      /* a kernel thread on a busy CPU takes its time */
 
 /* Tags of the probe's own operations. */
 enum { TAG_NONE = 0, TAG_SEND, TAG_A, TAG_B, TAG_CANCEL };
@@ -90,17 +90,18 @@ static bool next_done(struct probe *p, struct mcq_done *done)
     return false;
 }
 
-/* Ends what `tag` may still have in flight. */
+/* Ends what `tag` may still have in flight: its own completion may come before the cancel's or
+ * behind it, or has come long ago. */
 static void end_op(struct probe *p, uint64_t tag)
 {
     struct mcq_done done;
+    bool cancelled = false, ended = false;
     mcq_uring_cancel(p->u, TAG_CANCEL, tag);
-    while (next_done(p, &done) && done.tag != TAG_CANCEL)
-        ;
-    /* The cancelled operation's own completion may come behind it. */
-    mcq_uring_enter(p->u);
-    while (mcq_uring_reap(p->u, &done, 1) == 1)
-        ;
+    while (!(cancelled && ended) && next_done(p, &done)) {
+        cancelled |= done.tag == TAG_CANCEL;
+        ended |= done.tag == TAG_CANCEL ? done.res == -ENOENT
+                                        : done.tag == tag && !(done.flags & MCQ_DONE_MORE);
+    }
 }
 
 static bool got(const struct mcq_done *done, uint64_t tag, int32_t res, unsigned flags)

@@ -149,6 +149,14 @@ bool mcq_uring_is_sqpoll(const struct mcq_uring *u)
     return false;
 }
 
+bool mcq_uring_sq_times(const struct mcq_uring *u, uint64_t *run_us, uint64_t *work_us)
+{
+    (void)u;
+    *run_us = 0;
+    *work_us = 0;
+    return false;
+}
+
 int mcq_uring_fd(const struct mcq_uring *u)
 {
     return MCQ_SIM_RING_BASE + (int)u->process;

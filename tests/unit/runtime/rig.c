@@ -35,6 +35,23 @@ static const char *features_of(const struct rig_opts *o, char text[256])
     return text;
 }
 
+static enum mcq_ring_mode ring_of(const struct rig_opts *o)
+{
+    const char *env = getenv("MCQ_RING");
+    if (o->ring != MCQ_RING_AUTO)
+        return o->ring;
+    return env != NULL && strcmp(env, "sqpoll") == 0 ? MCQ_RING_SQPOLL : MCQ_RING_DEFER;
+}
+
+/* With a kernel thread what is submitted completes a little later: turns wait for it, instead of
+ * taking the CPU from it. */
+static enum mcq_idle idle_of(const struct rig_opts *o)
+{
+    if (o->idle != MCQ_IDLE_DEFAULT)
+        return o->idle;
+    return ring_of(o) == MCQ_RING_SQPOLL ? MCQ_IDLE_BLOCK : MCQ_IDLE_SPIN;
+}
+
 void rig_open(struct rig *r, const struct rig_opts *o)
 {
     char text[256];
@@ -46,11 +63,14 @@ void rig_open(struct rig *r, const struct rig_opts *o)
                                 .large_bytes = o->large_bytes,
                                 .external_cnt = 16};
     struct mcq_loop_opts lo = {
-        .idle = o->idle == MCQ_IDLE_DEFAULT ? MCQ_IDLE_SPIN : o->idle,
+        .idle = idle_of(o),
         .conns_max = o->conns == 0 ? 16 : o->conns,
         .timers_max = 16,
         .rx_blocks_max = o->rx_blocks_max,
         .features = features_of(o, text),
+        .ring = ring_of(o),
+        .sqpoll_idle_ms = 1,
+        .sqpoll_share_fd = o->sqpoll_share_fd,
         .stats = &r->stats,
     };
     size_t len = mcq_buf_heap_footprint(&plan) + mcq_loop_footprint(&lo) + 65536;
@@ -60,6 +80,9 @@ void rig_open(struct rig *r, const struct rig_opts *o)
     lo.heap = r->heap;
     enum mcq_error e = mcq_loop_init(&r->arena, &lo, &r->loop, &d);
     cr_assert_eq(e, MCQ_OK, "%s", d.text);
+    r->sqpoll = lo.ring == MCQ_RING_SQPOLL;
+    if (r->sqpoll)
+        r->sleep_ns = 1000000;
     r->shot = strstr(mcq_loop_features(r->loop), "mshot-limit") != NULL;
     mcq_arena_seal(&r->arena, false, &d);
 }

@@ -52,6 +52,8 @@ struct rig_opts {
     uint32_t conns, blocks; /* 0: 16, 64 */
     uint32_t rx_blocks_max;
     size_t large_bytes;
+    enum mcq_ring_mode ring; /* 0: the environment's MCQ_RING, else defer */
+    int sqpoll_share_fd;
 };
 
 struct rig {
@@ -61,6 +63,7 @@ struct rig {
     struct mcq_buf_heap *heap;
     struct mcq_loop *loop;
     bool shot; /* multishot receives */
+    bool sqpoll;
     void *user;
     struct mcq_conn *cond_conn; /* what a condition looks at */
     rig_event_fn *on_event;

@@ -12,7 +12,7 @@ static struct rig r;
 /* An idle turn that spins makes no system call. */
 RIG_MASKS(loop, idle_spin_is_silent)
 {
-    rig_open(&r, &(struct rig_opts){.features = m->text});
+    rig_open(&r, &(struct rig_opts){.features = m->text, .idle = MCQ_IDLE_SPIN});
     rig_turns(&r, 10);
     uint64_t enters = r.stats.enters, idle = r.stats.turns_idle;
     rig_turns(&r, 5000);
@@ -88,7 +88,7 @@ RIG_MASKS(loop, round_trip_spinning)
 RIG_MASKS(loop, hot_and_cold)
 {
     int peer;
-    rig_open(&r, &(struct rig_opts){.features = m->text});
+    rig_open(&r, &(struct rig_opts){.features = m->text, .ring = MCQ_RING_DEFER});
     r.on_event = echo;
     struct mcq_conn *c = rig_adopt(&r, &peer);
     mcq_conn_recv(r.loop, c, 65536);
