@@ -90,12 +90,25 @@ struct mcq_mesh_stats {
     uint64_t later;       /* turns that left records to the next */
 };
 
+/* Between the shards of one app. */
+struct mcq_bridge_stats {
+    uint64_t opened, refused;               /* bridges; of those asked for by other shards */
+    uint64_t flights, flights_by_value;     /* lent to other shards; those whose bytes went along */
+    uint64_t flights_in, msgs_in, bytes_in; /* from other shards */
+    uint64_t stalls;                        /* times a receiver had no room */
+    uint64_t kept;       /* large frames of other shards that were kept or passed on by reference */
+    uint64_t lanes_full; /* something had to wait for room between two shards */
+    uint64_t stale;      /* records for a bridge that has ended */
+    uint64_t bridges_now, bridges_empty; /* the pool: in use; takes that found none */
+};
+
 struct mcq_shard_stats {
     struct mcq_loop_stats loop;
     struct mcq_mem_stats mem;
     struct mcq_proto_stats proto;
     struct mcq_pattern_stats pattern;
     struct mcq_pool_stats pools;
+    struct mcq_bridge_stats bridge;
     uint64_t posts, posts_full, wakes;
     uint64_t hops, hops_later; /* inproc: rounds of a turn; turns that left some to the next */
     uint64_t disconnects[32];  /* connections that ended after the transport was up, by enum

@@ -1,0 +1,220 @@
+/* Bridge: a channel between something on one shard and something on another: messages by
+ * reference, both ways or one, and small control. It has two *ends*, one on each shard; what this
+ * file describes is an end.
+ *
+ *      shard A                                                     shard B
+ *      link's pipe --lend--> DATA {first segment, count} --mesh--> cargo --> ops->receive
+ *           ^                                                        |       (a link's pattern, a
+ *           +--- mcq_pipe_taken <--- TAKEN {bytes} <-----------------+        member, a peer's
+ * pipe)
+ *
+ * Sending (an end with a link). The pipe is one as for any peer: a flush (mcq_bridge_flush, which
+ * mcq_session_flush calls for a link with a bridge) freezes whole messages and sends one record
+ * that says where they lie; the pipe's blocks are lent until the far end has told TAKEN. So
+ * high-water marks, `slow`, drops and `writable` are the pipe's own, per bridge; the order of an
+ * end's messages is kept; nothing is copied, but a flight of up to MCQ_BRIDGE_INLINE_MAX bytes
+ * goes along in the record as well (a round trip spares two cache misses each way). Several
+ * flights may be out; the far end's place in them is one pointer, so a stalled bridge holds
+ * nothing there, and blocks no other.
+ *
+ * Receiving (an end whose ops has receive). Whole messages are decoded where they lie and offered.
+ * What is refused (fewer than offered) waits in the sender's pipe: the end stalls until
+ * mcq_bridge_resume. Frames from MCQ_PIPE_SHARE_MIN bytes up belong to an external buf of the
+ * receiving shard: whoever keeps or forwards one (mcq_msg_keep, a pipe) holds the sender's block
+ * by reference until the last such reference ends (kind RELEASE); all else is copied by who keeps.
+ *
+ * Life, either end:
+ *      (open) OPENING --OPENED--> OPEN --> ENDING --both have said END--> closed
+ *                     --REFUSED--> closed
+ * mcq_bridge_end may be called on either end, at any time, once or more. The other end hears of it
+ * by ops->ended, once, before closed. closed is each end's last call, after which it is gone: by
+ * then nothing that was lent is out, and nothing under way names it. What wasn't taken is still in
+ * the sender's pipe. Refs carry an epoch: what comes late is recognised and counted.
+ *
+ * Every call below says what is *due*; it is sent at once or, if the lane is full, as soon as there
+ * is room (state, not a queue: an end waits in a list of its shard). Everything goes by the bulk
+ * lane, in order.
+ *
+ * Thread: each end its shard's. Limits: the pool "bridges", plan->bridges_max (0 with one shard);
+ * MCQ_BRIDGE_BATCHES of MCQ_SESSION_BATCH_MAX messages a turn and bridge.
+ */
+#ifndef MCQ_SHARDS_BRIDGE_H
+#define MCQ_SHARDS_BRIDGE_H
+
+#include <monocoque/event.h>
+#include <monocoque/msg.h>
+#include <monocoque/stats.h>
+
+#include "mem/list.h"
+#include "mem/slice.h"
+#include "shards/cargo.h"
+
+struct mcq_bridge;
+struct mcq_link;
+struct mcq_shard;
+
+#define MCQ_BRIDGE_INLINE_MAX  256u /* bytes of a flight that also cross by value */
+#define MCQ_BRIDGE_FLIGHTS_MAX 4u   /* out at a time; then the pipe gathers */
+#define MCQ_BRIDGE_SEGS        64u  /* segments of a flight; more for one message */
+#define MCQ_BRIDGE_BATCHES     16u  /* calls of receive for one end in a turn */
+#define MCQ_BRIDGE_OPEN_MAX    768u /* bytes of what is said at open, and of its answer */
+#define MCQ_BRIDGE_CONTROL_MAX 768u /* bytes of one control record */
+
+/* What an end is for: who answers an open on the other shard (bridge_kinds.c has a line each). */
+enum mcq_bridge_kind {
+    MCQ_BRIDGE_INPROC = 0, /* shards/inproc_far.h */
+    MCQ_BRIDGE_MEMBER,     /* shards/member.h: between the members of a logical socket */
+    MCQ_BRIDGE_PEER,       /* shards/remote.h: to a peer whose connection is on the other shard */
+    MCQ_BRIDGE_KIND_CNT
+};
+
+/* An end as the other shard names it. epoch 0: none. */
+struct mcq_bridge_ref {
+    uint32_t slot, epoch;
+};
+
+/* What an end's owner does. A NULL slot: nothing, or never happens. All are called from the mesh's
+ * part of the turn, but receive, room and closed also from mcq_bridge_run. Any bridge call is legal
+ * inside, and the user's handlers may run inside. */
+struct mcq_bridge_ops {
+    /* The other end is there; answer: what it has to say (mcq_bridge_accept). */
+    void (*opened)(struct mcq_bridge *b, struct mcq_slice answer);
+    /* n messages, views borrowed until return, the array may be scribbled on. Returns how many were
+     * taken; fewer: stalled until mcq_bridge_resume. */
+    size_t (*receive)(struct mcq_bridge *b, struct mcq_msg *msgs, size_t n);
+    /* A message that exceeds b->limits has come (it counts as taken): the owner ends the bridge. */
+    void (*oversized)(struct mcq_bridge *b);
+    /* The other end took bytes of the link's pipe: its stats are up to date. room: the pipe was
+     * starved and has room again (pattern->writable is to be called). */
+    void (*taken)(struct mcq_bridge *b, uint64_t bytes, bool room);
+    /* The owner's own state is due (mcq_bridge_say): sends what there is by mcq_bridge_control.
+     * false: the lane is full; asked again. */
+    bool (*say)(struct mcq_bridge *b);
+    /* One control record of the other end's owner. */
+    void (*control)(struct mcq_bridge *b, struct mcq_slice body);
+    /* mcq_bridge_hold: nothing that was lent is out any more. */
+    void (*held)(struct mcq_bridge *b);
+    /* The other end has ended, or refused to open (then closed follows at once). reason: as the
+     * other owner gave it. lost: messages at the end of those taken that it couldn't use. The pipe
+     * knows by now what was taken. */
+    void (*ended)(struct mcq_bridge *b, enum mcq_reason reason, uint32_t lost);
+    /* The last call. */
+    void (*closed)(struct mcq_bridge *b);
+};
+
+/* Limits of what an end receives. */
+struct mcq_bridge_limits {
+    uint64_t frame_max, msg_max; /* bytes */
+    uint32_t frames_max;
+};
+
+enum mcq_bridge_state {
+    MCQ_BRIDGE_OPENING = 0,
+    MCQ_BRIDGE_OPEN,
+    MCQ_BRIDGE_ENDING, /* this end has been ended, by its owner or the other end */
+};
+
+struct mcq_bridge {
+    const struct mcq_bridge_ops *ops; /* the owner's, from open or accept on */
+    void *ctx;                        /* the owner's */
+    struct mcq_shard *shard;
+    struct mcq_link *link; /* whose pipe is sent; NULL: this end doesn't send */
+    struct mcq_bridge_limits limits;
+    struct mcq_bridge_ref self, other;
+    uint32_t to; /* the other end's shard */
+    enum mcq_bridge_kind kind;
+    enum mcq_bridge_state state;
+    uint32_t due; /* bits, private */
+    struct mcq_node due_node;
+    /* sending */
+    bool held, holding; /* held: until mcq_bridge_release; holding: HELD hasn't come yet */
+    uint32_t flight_cnt;
+    uint64_t lent, taken; /* bytes, since open */
+    uint64_t flight_end[MCQ_BRIDGE_FLIGHTS_MAX];
+    const struct mcq_seg *last; /* segment of the last flight */
+    /* receiving */
+    bool stalled; /* refused: waits for mcq_bridge_resume */
+    struct mcq_cargo cargo;
+    uint64_t taken_due; /* bytes taken and not yet told */
+    /* the end */
+    enum mcq_reason reason;
+    uint32_t lost;
+    bool end_said, end_heard;
+    struct mcq_slice answer; /* of accept, until it is sent; in the shard's scratch before */
+    char text[MCQ_ENDPOINT_LEN_MAX]; /* free for the owner */
+};
+
+/* A shard's bridges. */
+struct mcq_bridges {
+    struct mcq_pool pool;      /* of struct mcq_bridge */
+    uint32_t *epochs;          /* per slot */
+    struct mcq_list due, full; /* ends with something due; those that wait for room in a lane */
+    struct mcq_bridge_stats stats;
+};
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+/* Opens a bridge to shard `to` for link's pipe (NULL: this end only receives). what: up to
+ * MCQ_BRIDGE_OPEN_MAX bytes for the kind's accept over there, copied. Sets link->bridge. The owner
+ * sets limits before it returns to the loop. NULL: the pool is empty, counted. */
+struct mcq_bridge *mcq_bridge_open(struct mcq_shard *sh, struct mcq_link *link, uint32_t to,
+                                   enum mcq_bridge_kind kind, struct mcq_slice what,
+                                   const struct mcq_bridge_ops *ops, void *ctx);
+/* Answers an open, b->state OPENING: sets b->ops, ctx, limits and, to send as well, link (and
+ * link->bridge), and writes up to MCQ_BRIDGE_OPEN_MAX bytes of answer. Returns MCQ_REASON_NONE, or
+ * why not: then b is gone, and the other end hears of that reason. User's handlers may run in here,
+ * and b be ended; what is sent to it leaves after the answer. */
+typedef enum mcq_reason mcq_bridge_accept_fn(struct mcq_bridge *b, uint32_t from,
+                                             struct mcq_slice what, struct mcq_writer *answer);
+/* Ends it; reason and lost are what the other owner is told. ops->receive isn't called any more. */
+void mcq_bridge_end(struct mcq_bridge *b, enum mcq_reason reason, uint32_t lost);
+
+/* --- sending --------------------------------------------------------------------------------- */
+
+/* The pipe has something: lends and sends it, if the bridge is open and not held. */
+void mcq_bridge_flush(struct mcq_bridge *b);
+/* ops->say is to be called, soon. */
+void mcq_bridge_say(struct mcq_bridge *b);
+/* Sends one control record, made of head and body. false: the lane is full. */
+MCQ_MUST_USE bool mcq_bridge_control(struct mcq_bridge *b, struct mcq_slice head,
+                                     struct mcq_slice body);
+/* Lends nothing more, and takes back what is lent and not taken: ops->held tells when nothing is
+ * out. The pipe queues on, with its marks. */
+void mcq_bridge_hold(struct mcq_bridge *b);
+/* Sends again. */
+void mcq_bridge_release(struct mcq_bridge *b);
+/* Held and told so: ends what is behind it over there, with reason, and opens it anew to another
+ * shard; ops->opened or ended follows. Owner, link and pipe stay as they are; stays held until
+ * mcq_bridge_release. */
+void mcq_bridge_retarget(struct mcq_bridge *b, uint32_t to, struct mcq_slice what,
+                         enum mcq_reason reason);
+
+/* --- receiving ------------------------------------------------------------------------------- */
+
+/* The target has room again: what was refused is offered in this turn or the next. */
+void mcq_bridge_resume(struct mcq_bridge *b);
+/* Bytes that wait for that, as far as this end knows. O(segments). */
+uint64_t mcq_bridge_waiting(const struct mcq_bridge *b);
+
+/* --- the shard's ----------------------------------------------------------------------------- */
+
+size_t mcq_bridges_footprint(uint32_t bridges_max);
+MCQ_MUST_USE bool mcq_bridges_init(struct mcq_bridges *all, struct mcq_arena *arena,
+                                   uint32_t bridges_max);
+/* What is due, once per turn, before the turn's last mcq_mesh_publish. Returns whether something is
+ * left that doesn't wait for room. Cheap when nothing is due: one load. */
+bool mcq_bridges_run(struct mcq_shard *sh);
+/* There is room in the lane to that shard. */
+void mcq_bridges_room(struct mcq_shard *sh, uint32_t to);
+
+/* mesh_kinds.c */
+void mcq_bridge_on_open(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
+void mcq_bridge_on_opened(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
+void mcq_bridge_on_data(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
+void mcq_bridge_on_taken(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
+void mcq_bridge_on_control(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
+void mcq_bridge_on_hold(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
+void mcq_bridge_on_held(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
+void mcq_bridge_on_end(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
+
+#endif
