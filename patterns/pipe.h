@@ -80,6 +80,7 @@ struct mcq_pipe {
     struct mcq_seg *head, *tail;
     struct mcq_seg *spare;  /* taken in advance, so that sealing can't fail */
     struct mcq_seg *flight; /* first segment in flight */
+    struct mcq_seg *lent;   /* the last one, of mcq_pipe_lend */
     uint32_t flight_cnt;    /* segments in flight, from flight on */
     uint64_t head_sent;     /* bytes from head on that the kernel has taken; kept for a rewind */
     uint64_t queued_bytes;  /* all not yet taken by the kernel, the open stretch excluded */
@@ -98,6 +99,7 @@ struct mcq_pipe {
     bool conflates;         /* one message may wait; no high-water marks */
     bool ending;            /* its connection is about to be ended */
     bool whole;             /* few frames are cut by a segment: they are read where they lie */
+    bool lends;             /* ... by another shard: what is in flight stays there for a while */
     bool leaving;           /* only what is queued is still sent */
     bool slow;              /* at a high-water mark, and not yet down to half of it */
     uint64_t dropped;       /* messages its slowness cost, of this connection */
@@ -201,6 +203,22 @@ size_t mcq_pipe_gather(struct mcq_pipe *p, struct mcq_slice *out, uint32_t max, 
 /* The kernel took len of the bytes in flight; nothing is in flight now. Returns true if a starved
  * pipe has room again (half of its high-water mark): call the pattern's writable. */
 bool mcq_pipe_sent(struct mcq_pipe *p, size_t len);
+
+/* Segments that somebody reads where they lie, from `off` in the first on: whole messages. */
+struct mcq_pipe_run {
+    const struct mcq_seg *seg;
+    size_t off;
+    uint32_t cnt;
+    uint64_t bytes;
+};
+/* Freezes up to max segments behind those in flight, more if it takes more for one message; cnt 0:
+ * there is none. Instead of gather, in a pipe that is whole. */
+void mcq_pipe_lend(struct mcq_pipe *p, uint32_t max, struct mcq_pipe_run *run);
+/* len bytes from the front of what is lent were taken, whole messages; the rest stays lent. Returns
+ * as mcq_pipe_sent. */
+bool mcq_pipe_taken(struct mcq_pipe *p, size_t len);
+/* Nothing is lent any more: what wasn't taken is queued as before. */
+void mcq_pipe_recall(struct mcq_pipe *p);
 /* The connection is gone and nothing is in flight: the message that was cut is whole again.
  * Returns true if there was one. */
 bool mcq_pipe_rewind(struct mcq_pipe *p);

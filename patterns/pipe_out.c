@@ -24,7 +24,7 @@ bool mcq_pipe_at_boundary(const struct mcq_pipe *p)
 static bool stays(const struct mcq_pipe *p, uint64_t msgs, const struct mcq_seg *seg)
 {
     uint64_t more = seg->msg_cnt != 0 ? seg->msg_cnt : 1;
-    if (!seg->starts_msg || msgs == 0 || p->whole)
+    if (!seg->starts_msg || msgs == 0 || (p->whole && !p->lends))
         return false;
     return p->conflates || (p->sheds && msgs + more > p->hwm_msgs / 2);
 }
@@ -99,12 +99,9 @@ static void land(struct mcq_pipe *p)
     p->flight = NULL;
 }
 
-bool mcq_pipe_sent(struct mcq_pipe *p, size_t len)
+/* What was counted as sent is given back. */
+static bool settle(struct mcq_pipe *p)
 {
-    land(p);
-    MCQ_DASSERT(len <= p->queued_bytes);
-    p->queued_bytes -= len;
-    p->head_sent += len;
     mcq_pipe_release_sent(p);
     mcq_pipe_idle(p);
     if (!p->starved || mcq_pipe_queued_bytes(p) > p->hwm_bytes / 2 ||
@@ -112,6 +109,64 @@ bool mcq_pipe_sent(struct mcq_pipe *p, size_t len)
         return false;
     p->starved = false;
     return true;
+}
+
+static void count_sent(struct mcq_pipe *p, size_t len)
+{
+    MCQ_DASSERT(len <= p->queued_bytes);
+    p->queued_bytes -= len;
+    p->head_sent += len;
+}
+
+bool mcq_pipe_sent(struct mcq_pipe *p, size_t len)
+{
+    land(p);
+    count_sent(p, len);
+    return settle(p);
+}
+
+/* --- lending ------------------------------------------------------------------------------- */
+
+void mcq_pipe_lend(struct mcq_pipe *p, uint32_t max, struct mcq_pipe_run *run)
+{
+    mcq_pipe_seal(p);
+    mcq_pipe_shut(p);
+    uint64_t off = 0;
+    struct mcq_seg *seg = p->flight_cnt == 0 ? unsent(p, &off) : p->lent->next;
+    const uint64_t bytes_max = p->sheds && p->lends ? p->hwm_bytes / 4 + 1 : UINT64_MAX;
+    uint64_t msgs = 0;
+    *run = (struct mcq_pipe_run){.seg = seg, .off = (size_t)off};
+    if (p->flight_cnt == 0)
+        p->flight = seg;
+    while (seg != NULL && !stays(p, msgs, seg) &&
+           (!seg->starts_msg || (run->cnt < max && run->bytes < bytes_max))) {
+        mcq_buf_tx_ref(p->env->heap, seg->buf);
+        run->cnt++;
+        run->bytes += seg->len - off;
+        off = 0;
+        msgs += seg->msg_cnt;
+        p->lent = seg;
+        seg = seg->next;
+    }
+    p->flight_cnt += run->cnt;
+}
+
+bool mcq_pipe_taken(struct mcq_pipe *p, size_t len)
+{
+    uint64_t off;
+    count_sent(p, len);
+    const struct mcq_seg *next = unsent(p, &off);
+    while (p->flight_cnt != 0 && p->flight != next) {
+        mcq_buf_tx_unref(p->env->heap, p->flight->buf);
+        p->flight = p->flight->next;
+        p->flight_cnt--;
+    }
+    return settle(p);
+}
+
+void mcq_pipe_recall(struct mcq_pipe *p)
+{
+    land(p);
 }
 
 /* Drops the messages at the front of a segment of whole messages that ended within `sent`. */

@@ -102,12 +102,6 @@ struct mcq_bridge_ops {
     void (*closed)(struct mcq_bridge *b);
 };
 
-/* Limits of what an end receives. */
-struct mcq_bridge_limits {
-    uint64_t frame_max, msg_max; /* bytes */
-    uint32_t frames_max;
-};
-
 enum mcq_bridge_state {
     MCQ_BRIDGE_OPENING = 0,
     MCQ_BRIDGE_OPEN,
@@ -119,7 +113,7 @@ struct mcq_bridge {
     void *ctx;                        /* the owner's */
     struct mcq_shard *shard;
     struct mcq_link *link; /* whose pipe is sent; NULL: this end doesn't send */
-    struct mcq_bridge_limits limits;
+    struct mcq_cargo_limits limits;
     struct mcq_bridge_ref self, other;
     uint32_t to; /* the other end's shard */
     enum mcq_bridge_kind kind;

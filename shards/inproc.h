@@ -39,12 +39,9 @@ struct mcq_link;
 struct mcq_listener;
 struct mcq_shard;
 
-#define MCQ_INPROC_SEGS    64u  /* of a sender's queue, looked at in one hop */
+#define MCQ_INPROC_SEGS    64u /* of a sender's queue, looked at in one hop; more for one message */
 #define MCQ_INPROC_SUBS    256u /* subscriptions told in one hop */
 #define MCQ_INPROC_BATCHES 4u   /* calls of the receiver's pattern in one hop */
-/* One message's: a header may end a block, and a body that has none of its own begins anywhere in
- * one and is shorter than four. */
-#define MCQ_INPROC_SEGS_MAX (6 * MCQ_FRAME_CNT_MAX + 2)
 
 /* A link's part. */
 struct mcq_inproc_side {
@@ -59,8 +56,7 @@ struct mcq_inproc {
     struct mcq_list due;     /* links with something for their partner, or that have ended */
     struct mcq_list waiting; /* connects to names nobody has */
     struct mcq_list names;   /* listeners */
-    struct mcq_slice out[MCQ_INPROC_SEGS_MAX]; /* scratch of one hop */
-    uint8_t topic[MCQ_TOPIC_LEN_MAX];
+    uint8_t topic[MCQ_TOPIC_LEN_MAX]; /* scratch of one hop */
 };
 
 void mcq_inproc_init(struct mcq_inproc *in);

@@ -21,17 +21,30 @@ uint32_t mcq_remote_lend(struct mcq_shard *sh, struct mcq_buf *b)
     return b->idx;
 }
 
-/* The external buf has ended: its reference waits for its way home. */
-static void let_go(void *data, size_t len, void *hint)
+/* It waits for its way home. */
+static void make_due(struct mcq_remote_ref *ref)
 {
-    struct mcq_remote_ref *ref = hint;
     struct mcq_remote *r = &ref->shard->remote;
-    (void)data;
-    (void)len;
     ref->next = r->due[ref->owner];
     r->due[ref->owner] = ref;
     r->owners[ref->owner / 64] |= UINT64_C(1) << ref->owner % 64;
     r->due_cnt++;
+}
+
+/* The external buf has ended. */
+static void let_go(void *data, size_t len, void *hint)
+{
+    (void)data;
+    (void)len;
+    make_due(hint);
+}
+
+void mcq_remote_give_back(struct mcq_shard *sh, uint32_t owner, uint32_t idx)
+{
+    struct mcq_remote_ref *ref = mcq_pool_take(&sh->remote.refs);
+    MCQ_ASSERT(ref != NULL);
+    *ref = (struct mcq_remote_ref){.shard = sh, .owner = owner, .idx = idx};
+    make_due(ref);
 }
 
 struct mcq_buf *mcq_remote_hold(struct mcq_shard *sh, uint32_t owner, uint32_t idx,

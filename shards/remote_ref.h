@@ -51,6 +51,8 @@ uint32_t mcq_remote_lend(struct mcq_shard *sh, struct mcq_buf *b);
  * caller still has the reference, may copy, and gives it back in a way of its own. */
 struct mcq_buf *mcq_remote_hold(struct mcq_shard *sh, uint32_t owner, uint32_t idx,
                                 const void *data, size_t len);
+/* Holder: a reference that needs no buf: it is due at once. refs isn't empty. */
+void mcq_remote_give_back(struct mcq_shard *sh, uint32_t owner, uint32_t idx);
 /* Sends home what is due, as far as there is room. Once per turn; empty: one load. true: something
  * is left, for which room is waited. */
 bool mcq_remote_run(struct mcq_shard *sh);

@@ -15,6 +15,7 @@
 #include "patterns/shared.h"
 #include "runtime/loop.h"
 #include "shards/alias.h"
+#include "shards/bridge.h"
 #include "shards/log.h"
 #include "shards/mailbox.h"
 #include "shards/mesh.h"
@@ -50,6 +51,7 @@ struct mcq_shard {
     struct mcq_mailbox *mailbox;
     struct mcq_mesh_end *mesh; /* NULL: stepped by somebody else, alone */
     struct mcq_remote remote;
+    struct mcq_bridges bridges;
     /* cold */
     uint32_t id;
     void *user;
