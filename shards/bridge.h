@@ -42,11 +42,13 @@
 #define MCQ_SHARDS_BRIDGE_H
 
 #include <monocoque/event.h>
-#include <monocoque/msg.h>
+#include <monocoque/sock.h>
 #include <monocoque/stats.h>
 
+#include "mem/arena.h"
 #include "mem/list.h"
 #include "mem/slice.h"
+#include "runtime/timer.h"
 #include "shards/cargo.h"
 
 struct mcq_bridge;
@@ -59,6 +61,8 @@ struct mcq_shard;
 #define MCQ_BRIDGE_BATCHES     16u  /* calls of receive for one end in a turn */
 #define MCQ_BRIDGE_OPEN_MAX    768u /* bytes of what is said at open, and of its answer */
 #define MCQ_BRIDGE_CONTROL_MAX 768u /* bytes of one control record */
+#define MCQ_BRIDGE_OPENS_MAX   64u  /* that wait for their answer, of one shard; then others wait */
+#define MCQ_BRIDGE_HUNGRY_NS   10000000u /* when memory was short: tried again after so long */
 
 /* What an end is for: who answers an open on the other shard (bridge_kinds.c has a line each). */
 enum mcq_bridge_kind {
@@ -77,8 +81,12 @@ struct mcq_bridge_ref {
  * part of the turn, but receive, room and closed also from mcq_bridge_run. Any bridge call is legal
  * inside, and the user's handlers may run inside. */
 struct mcq_bridge_ops {
-    /* The other end is there; answer: what it has to say (mcq_bridge_accept). */
-    void (*opened)(struct mcq_bridge *b, struct mcq_slice answer);
+    /* Writes what the other owner is told when it opens: by the opener for the kind's accept, by
+     * who has accepted for opened. Up to MCQ_BRIDGE_OPEN_MAX bytes; once, when there is room for
+     * it. */
+    void (*introduce)(struct mcq_bridge *b, struct mcq_writer *w);
+    /* The other end is there, and has introduced itself. */
+    void (*opened)(struct mcq_bridge *b, struct mcq_slice what);
     /* n messages, views borrowed until return, the array may be scribbled on. Returns how many were
      * taken; fewer: stalled until mcq_bridge_resume. */
     size_t (*receive)(struct mcq_bridge *b, struct mcq_msg *msgs, size_t n);
@@ -94,7 +102,7 @@ struct mcq_bridge_ops {
     void (*control)(struct mcq_bridge *b, struct mcq_slice body);
     /* mcq_bridge_hold: nothing that was lent is out any more. */
     void (*held)(struct mcq_bridge *b);
-    /* The other end has ended, or refused to open (then closed follows at once). reason: as the
+    /* The other end has ended, or refused to open. reason: as the
      * other owner gave it. lost: messages at the end of those taken that it couldn't use. The pipe
      * knows by now what was taken. */
     void (*ended)(struct mcq_bridge *b, enum mcq_reason reason, uint32_t lost);
@@ -118,48 +126,65 @@ struct mcq_bridge {
     uint32_t to; /* the other end's shard */
     enum mcq_bridge_kind kind;
     enum mcq_bridge_state state;
-    uint32_t due; /* bits, private */
+    uint32_t due; /* bits, see bridge.c */
     struct mcq_node due_node;
     /* sending */
-    bool held, holding; /* held: until mcq_bridge_release; holding: HELD hasn't come yet */
+    bool held;    /* until mcq_bridge_release */
+    bool holding; /* ... and HELD hasn't come yet */
     uint32_t flight_cnt;
-    uint64_t lent, taken; /* bytes, since open */
+    uint64_t lent, taken; /* bytes, since it opened */
     uint64_t flight_end[MCQ_BRIDGE_FLIGHTS_MAX];
-    const struct mcq_seg *last; /* segment of the last flight */
     /* receiving */
     bool stalled; /* refused: waits for mcq_bridge_resume */
     struct mcq_cargo cargo;
-    uint64_t taken_due; /* bytes taken and not yet told */
+    uint64_t got, told; /* bytes taken, and of which the other end was told */
+    uint32_t kept;      /* of mcq_cargo_drop, until it is told */
     /* the end */
     enum mcq_reason reason;
     uint32_t lost;
     bool end_said, end_heard;
-    struct mcq_slice answer; /* of accept, until it is sent; in the shard's scratch before */
+    bool again; /* opens anew then, to next_to */
+    uint32_t next_to;
     char text[MCQ_ENDPOINT_LEN_MAX]; /* free for the owner */
+};
+
+/* Who couldn't even be given an end to refuse it with. */
+struct mcq_bridge_refusal {
+    struct mcq_bridge_ref to;
+    uint32_t shard;
 };
 
 /* A shard's bridges. */
 struct mcq_bridges {
-    struct mcq_pool pool;      /* of struct mcq_bridge */
-    uint32_t *epochs;          /* per slot */
-    struct mcq_list due, full; /* ends with something due; those that wait for room in a lane */
+    struct mcq_pool pool;     /* of struct mcq_bridge */
+    uint32_t *epochs;         /* per slot; odd: in use */
+    struct mcq_list due;      /* ends with something due */
+    struct mcq_list full;     /* ... that wait for room in a lane, */
+    struct mcq_list openings; /* ... for others to be opened, */
+    struct mcq_list starved;  /* ... for memory */
+    struct mcq_timer_node hungry;
+    uint32_t opens; /* without an answer */
+    uint32_t refusal_cnt;
+    struct mcq_bridge_refusal *refusals; /* MCQ_BRIDGE_OPENS_MAX per shard */
     struct mcq_bridge_stats stats;
 };
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-/* Opens a bridge to shard `to` for link's pipe (NULL: this end only receives). what: up to
- * MCQ_BRIDGE_OPEN_MAX bytes for the kind's accept over there, copied. Sets link->bridge. The owner
- * sets limits before it returns to the loop. NULL: the pool is empty, counted. */
+/* Opens a bridge to shard `to` for link's pipe (NULL: this end only receives), and sets
+ * link->bridge and the pipe's flags. The owner sets limits, if it receives. NULL: the pool is
+ * empty, counted. */
 struct mcq_bridge *mcq_bridge_open(struct mcq_shard *sh, struct mcq_link *link, uint32_t to,
-                                   enum mcq_bridge_kind kind, struct mcq_slice what,
-                                   const struct mcq_bridge_ops *ops, void *ctx);
-/* Answers an open, b->state OPENING: sets b->ops, ctx, limits and, to send as well, link (and
- * link->bridge), and writes up to MCQ_BRIDGE_OPEN_MAX bytes of answer. Returns MCQ_REASON_NONE, or
- * why not: then b is gone, and the other end hears of that reason. User's handlers may run in here,
- * and b be ended; what is sent to it leaves after the answer. */
+                                   enum mcq_bridge_kind kind, const struct mcq_bridge_ops *ops,
+                                   void *ctx);
+/* Answers an open, b->state OPENING: sets b->ops, ctx, limits and, to send as well, calls
+ * mcq_bridge_join. Returns MCQ_REASON_NONE, or why not: then b is gone after return, without any
+ * further call, and the opener hears of that reason. The user's handlers may run in here, and end
+ * it: what is sent to the opener leaves after the answer. */
 typedef enum mcq_reason mcq_bridge_accept_fn(struct mcq_bridge *b, uint32_t from,
-                                             struct mcq_slice what, struct mcq_writer *answer);
+                                             struct mcq_slice what);
+/* link's pipe is what it sends. */
+void mcq_bridge_join(struct mcq_bridge *b, struct mcq_link *link);
 /* Ends it; reason and lost are what the other owner is told. ops->receive isn't called any more. */
 void mcq_bridge_end(struct mcq_bridge *b, enum mcq_reason reason, uint32_t lost);
 
@@ -178,10 +203,9 @@ void mcq_bridge_hold(struct mcq_bridge *b);
 /* Sends again. */
 void mcq_bridge_release(struct mcq_bridge *b);
 /* Held and told so: ends what is behind it over there, with reason, and opens it anew to another
- * shard; ops->opened or ended follows. Owner, link and pipe stay as they are; stays held until
- * mcq_bridge_release. */
-void mcq_bridge_retarget(struct mcq_bridge *b, uint32_t to, struct mcq_slice what,
-                         enum mcq_reason reason);
+ * shard (ops->introduce is asked again); ops->opened or ended follows. Owner, link and pipe stay as
+ * they are; stays held until mcq_bridge_release. */
+void mcq_bridge_retarget(struct mcq_bridge *b, uint32_t to, enum mcq_reason reason);
 
 /* --- receiving ------------------------------------------------------------------------------- */
 
@@ -192,9 +216,9 @@ uint64_t mcq_bridge_waiting(const struct mcq_bridge *b);
 
 /* --- the shard's ----------------------------------------------------------------------------- */
 
-size_t mcq_bridges_footprint(uint32_t bridges_max);
+size_t mcq_bridges_footprint(uint32_t bridges_max, uint32_t shards);
 MCQ_MUST_USE bool mcq_bridges_init(struct mcq_bridges *all, struct mcq_arena *arena,
-                                   uint32_t bridges_max);
+                                   uint32_t bridges_max, uint32_t shards);
 /* What is due, once per turn, before the turn's last mcq_mesh_publish. Returns whether something is
  * left that doesn't wait for room. Cheap when nothing is due: one load. */
 bool mcq_bridges_run(struct mcq_shard *sh);
