@@ -1,5 +1,7 @@
 #include "mem/arena.h"
 
+#include <stdio.h>
+
 #include "mem/os_mem.h"
 #include "mem/poison.h"
 
@@ -47,6 +49,18 @@ void mcq_arena_seal(struct mcq_arena *a, bool lock, struct mcq_detail *detail)
     a->node_percent = mcq_os_node_percent(a->base, a->cap, a->node);
     a->locked = lock && mcq_os_lock(a->base, a->cap, detail);
     a->sealed = true;
+}
+
+const char *mcq_arena_where(const struct mcq_arena *a, char where[MCQ_ARENA_WHERE_LEN])
+{
+    if (a->node == MCQ_NODE_ANY)
+        return "on any node";
+    if (a->node_percent < 0)
+        snprintf(where, MCQ_ARENA_WHERE_LEN, "node %d wanted", a->node);
+    else
+        snprintf(where, MCQ_ARENA_WHERE_LEN, "node %d, %d %% of pages there", a->node,
+                 a->node_percent);
+    return where;
 }
 
 void mcq_arena_fini(struct mcq_arena *a)

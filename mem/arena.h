@@ -41,6 +41,9 @@ void *mcq_arena_carve(struct mcq_arena *a, size_t len, size_t align);
 /* Faults everything in. lock: also mlock, if RLIMIT_MEMLOCK or CAP_IPC_LOCK allow; if not, locked
  * stays false and *detail (if given) holds a sentence with the exact `ulimit -l` line. */
 void mcq_arena_seal(struct mcq_arena *a, bool lock, struct mcq_detail *detail);
+/* On which node it is, for the log: "node 0, 100 % of pages there". Returns where, or a literal. */
+#define MCQ_ARENA_WHERE_LEN 48u
+const char *mcq_arena_where(const struct mcq_arena *a, char where[MCQ_ARENA_WHERE_LEN]);
 void mcq_arena_fini(struct mcq_arena *a);
 
 #endif

@@ -3,9 +3,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <monocoque/app.h>
+#include <monocoque/topo.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -13,32 +14,27 @@
 #include "shards/options.h"
 #include "shards/process.h"
 
-/* The CPUs this process may use; cnt 0: not to be told. */
-static void allowed_cpus(uint32_t cpus[MCQ_CPUS_MAX], uint32_t *cnt)
+/* Where the shards go; they don't spin where they would take each other's CPUs. If nothing can come
+ * of it the machine isn't looked at: small programs start in less time than that takes. */
+static enum mcq_error plan_seats(struct mcq_process *a, struct mcq_detail *detail)
 {
-    cpu_set_t set;
-    *cnt = 0;
-    if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        return;
-    for (uint32_t cpu = 0; cpu < CPU_SETSIZE && *cnt < MCQ_CPUS_MAX; cpu++)
-        if (CPU_ISSET(cpu, &set))
-            cpus[(*cnt)++] = cpu;
+    const struct mcq_log log = {a->opts.log, a->opts.log_ctx, a->opts.log_level};
+    if (a->opts.cpus != NULL && strcmp(a->opts.cpus, "none") == 0 && a->opts.idle == MCQ_IDLE_BLOCK)
+        return MCQ_OK;
+    enum mcq_error err = mcq_topo_plan_make(&a->opts, MCQ_TOPO_HOST, NULL, &a->seats, detail);
+    if (err != MCQ_OK)
+        return err;
+    if (!a->seats.may_spin)
+        a->opts.idle = MCQ_IDLE_BLOCK;
+    for (uint32_t i = 0; i < a->seats.note_cnt; i++)
+        mcq_log_line(&log, a->seats.may_spin ? MCQ_LOG_INFO : MCQ_LOG_WARN, "%s",
+                     a->seats.notes[i]);
+    return MCQ_OK;
 }
 
-/* Where the shards go: as --cpus says, else one on each CPU this process may use; nowhere in
- * particular if there are fewer. */
-static enum mcq_error choose_cpus(struct mcq_process *a, struct mcq_detail *detail)
+static const struct mcq_topo_shard *seat_of(const struct mcq_process *a, uint32_t id)
 {
-    uint32_t cpus[MCQ_CPUS_MAX];
-    uint32_t cnt = 0;
-    enum mcq_error err = MCQ_OK;
-    if (a->opts.cpus == NULL)
-        allowed_cpus(cpus, &cnt);
-    else
-        err = mcq_cpus_parse(a->opts.cpus, cpus, &cnt, detail);
-    for (uint32_t i = 0; i < a->opts.shards; i++)
-        a->threads[i].cpu = a->opts.shards <= cnt ? cpus[i] : MCQ_THREAD_CPU_ANY;
-    return err;
+    return id < a->seats.shard_cnt ? &a->seats.shards[id] : NULL;
 }
 
 static enum mcq_error open_fds(struct mcq_process *a, struct mcq_detail *detail)
@@ -87,6 +83,7 @@ static void prepare(struct mcq_process *a, const struct mcq_app *app, void *arg)
         struct mcq_thread *t = &a->threads[i];
         t->id = i;
         t->roster = a->roster;
+        t->seat = seat_of(a, i);
         t->opts = &a->opts;
         t->app = app;
         t->arg = arg;
@@ -116,6 +113,29 @@ static enum mcq_error start_threads(struct mcq_process *a, struct mcq_detail *de
     return err;
 }
 
+/* Each shard's inbound rings are on its node. */
+static enum mcq_error mesh_create(struct mcq_process *a, struct mcq_detail *detail)
+{
+    const struct mcq_log log = {a->opts.log, a->opts.log_ctx, a->opts.log_level};
+    int nodes[MCQ_SHARDS_MAX];
+    char where[MCQ_ARENA_WHERE_LEN];
+    for (uint32_t i = 0; i < a->opts.shards; i++)
+        nodes[i] = mcq_shard_node(&a->opts, seat_of(a, i));
+    const struct mcq_mesh_opts mo = {.cnt = a->opts.shards,
+                                     .nodes = nodes,
+                                     .policy = mcq_shard_node_policy(&a->opts),
+                                     .spins = a->opts.idle == MCQ_IDLE_SPIN,
+                                     .lock = !a->opts.no_mlock};
+    enum mcq_error err = mcq_mesh_create(&mo, &a->mesh, detail);
+    for (uint32_t i = 0; err == MCQ_OK && i < a->opts.shards && a->opts.shards > 1; i++) {
+        const struct mcq_arena *arena = mcq_mesh_arena(a->mesh, i);
+        mcq_log_line(&log, MCQ_LOG_INFO, "shard %u: %zu KiB of rings to it mapped, %s", i,
+                     arena->cap >> 10, mcq_arena_where(arena, where));
+    }
+    a->roster->mesh = a->mesh;
+    return err;
+}
+
 static enum mcq_error set_up(struct mcq_process *a, struct mcq_detail *detail)
 {
     enum mcq_error err = open_fds(a, detail);
@@ -125,12 +145,9 @@ static enum mcq_error set_up(struct mcq_process *a, struct mcq_detail *detail)
     a->roster = mcq_roster_create(a->opts.shards);
     if (a->threads == NULL || a->roster == NULL)
         return mcq_detail_set(detail, MCQ_ENOMEM, ENOMEM, "no memory to start the app");
-    const struct mcq_mesh_opts mo = {
-        .cnt = a->opts.shards, .spins = a->opts.idle == MCQ_IDLE_SPIN, .lock = !a->opts.no_mlock};
-    err = mcq_mesh_create(&mo, &a->mesh, detail);
+    err = mesh_create(a, detail);
     if (err != MCQ_OK)
         return err;
-    a->roster->mesh = a->mesh;
     return mcq_resolver_create(&a->resolver, detail);
 }
 
@@ -138,15 +155,18 @@ enum mcq_error mcq_process_open(struct mcq_process *a, const struct mcq_opts *op
                                 const struct mcq_app *app, void *arg, bool embedded,
                                 struct mcq_detail *detail)
 {
-    *a = (struct mcq_process){.done_fd = -1, .signals = {.fd = -1}, .first = embedded ? 1 : 0};
+    *a = (struct mcq_process){.done_fd = -1,
+                              .signals = {.fd = -1},
+                              .first = embedded ? 1 : 0,
+                              .seats = MCQ_TOPO_PLAN_INIT};
     if (app == NULL)
         return mcq_detail_set(detail, MCQ_EINVAL, 0, "app is NULL");
     enum mcq_error err = mcq_opts_effective(opts, &a->opts, detail);
     a->opts.no_signals = a->opts.no_signals || embedded;
     if (err == MCQ_OK)
-        err = set_up(a, detail);
+        err = plan_seats(a, detail);
     if (err == MCQ_OK)
-        err = choose_cpus(a, detail);
+        err = set_up(a, detail);
     if (err != MCQ_OK)
         return err;
     prepare(a, app, arg);
@@ -185,6 +205,7 @@ enum mcq_error mcq_process_close(struct mcq_process *a, enum mcq_error err,
     if (a->roster != NULL)
         mcq_roster_destroy(a->roster);
     mcq_mesh_destroy(a->mesh);
+    mcq_topo_plan_drop(&a->seats);
     free(a->threads);
     return err;
 }

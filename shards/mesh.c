@@ -86,7 +86,7 @@ static bool place_create(struct mcq_mesh *mesh, uint32_t id, const struct mcq_me
 {
     struct place *p = &mesh->places[id];
     int node = o->nodes == NULL ? MCQ_NODE_ANY : o->nodes[id];
-    if (mcq_arena_init(&p->arena, place_footprint(o->cnt), node, detail) != MCQ_OK)
+    if (mcq_arena_init_on(&p->arena, place_footprint(o->cnt), node, o->policy, detail) != MCQ_OK)
         return false;
     p->shared = mcq_arena_carve(&p->arena, sizeof(*p->shared), MCQ_SPSC_APART);
     p->end = end_create(mesh, id);

@@ -8,6 +8,8 @@
 #ifndef MCQ_SHARDS_PROCESS_H
 #define MCQ_SHARDS_PROCESS_H
 
+#include <monocoque/topo.h>
+
 #include "shards/signals.h"
 #include "shards/thread.h"
 
@@ -19,6 +21,7 @@ struct mcq_process {
     uint64_t running;           /* shards whose end hasn't been told */
     struct mcq_roster *roster;
     struct mcq_mesh *mesh;
+    struct mcq_topo_plan seats;
     struct mcq_resolver *resolver;
     int done_fd;
     struct mcq_signals signals;

@@ -347,26 +347,59 @@ static void log_pools(const struct mcq_shard *sh)
 static void seal(struct mcq_shard *sh, const struct mcq_opts *opts)
 {
     struct mcq_detail detail = {.text = ""};
+    char where[MCQ_ARENA_WHERE_LEN];
     mcq_arena_seal(&sh->arena, !opts->no_mlock, &detail);
     mcq_os_touch_stack();
     if (sh->arena.locked)
         (void)mcq_os_lock_process(&detail);
     if (detail.text[0] != '\0')
         mcq_log_line(&sh->log, MCQ_LOG_WARN, "shard %u: %s", sh->id, detail.text);
-    mcq_log_line(&sh->log, MCQ_LOG_INFO,
-                 "shard %u: %zu MiB mapped, %s, %s; %u connections, %zu MiB for large messages; "
-                 "ring: %s",
-                 sh->id, sh->arena.cap >> 20,
-                 sh->arena.pages == MCQ_PAGES_HUGE  ? "huge pages"
-                 : sh->arena.pages == MCQ_PAGES_THP ? "transparent huge pages"
-                                                    : "4 KiB pages",
-                 sh->arena.locked ? "locked" : "not locked", sh->plan.links_max,
-                 sh->plan.bufs.large_bytes >> 20, mcq_loop_features(sh->loop));
+    if (sh->arena.bind_failed)
+        mcq_log_line(&sh->log, MCQ_LOG_WARN, "shard %u: %s", sh->id, sh->arena.bind.text);
+    mcq_log_line(
+        &sh->log, MCQ_LOG_INFO,
+        "shard %u: %zu MiB mapped, %s, %s, %s; %u connections, %zu MiB for large messages; "
+        "ring: %s",
+        sh->id, sh->arena.cap >> 20, mcq_arena_where(&sh->arena, where),
+        sh->arena.pages == MCQ_PAGES_HUGE  ? "huge pages"
+        : sh->arena.pages == MCQ_PAGES_THP ? "transparent huge pages"
+                                           : "4 KiB pages",
+        sh->arena.locked ? "locked" : "not locked", sh->plan.links_max,
+        sh->plan.bufs.large_bytes >> 20, mcq_loop_features(sh->loop));
     log_pools(sh);
+}
+
+int mcq_shard_node(const struct mcq_opts *opts, const struct mcq_topo_shard *seat)
+{
+    bool any = seat == NULL || seat->node == MCQ_TOPO_NONE || opts->numa == MCQ_NUMA_OFF;
+    return any ? MCQ_NODE_ANY : (int)seat->node;
+}
+
+enum mcq_node_policy mcq_shard_node_policy(const struct mcq_opts *opts)
+{
+    return opts->numa == MCQ_NUMA_BIND ? MCQ_NODE_BIND : MCQ_NODE_PREFER;
+}
+
+/* What no mapping decides, as the ring's pages, follows the thread. */
+static enum mcq_error map_arena(struct mcq_shard *sh, const struct mcq_opts *opts,
+                                const struct mcq_topo_shard *seat, struct mcq_detail *detail)
+{
+    struct mcq_detail why = {.text = ""};
+    int node = mcq_shard_node(opts, seat);
+    if (mcq_os_prefer_node(node, &why) != MCQ_OK)
+        mcq_log_line(&sh->log, MCQ_LOG_DEBUG, "shard %u: %s", sh->id, why.text);
+    return mcq_arena_init_on(&sh->arena, sh->plan.total, node, mcq_shard_node_policy(opts), detail);
 }
 
 enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id, const struct mcq_opts *opts,
                               struct mcq_resolver *resolver, struct mcq_detail *detail)
+{
+    return mcq_shard_init_at(sh, id, opts, NULL, resolver, detail);
+}
+
+enum mcq_error mcq_shard_init_at(struct mcq_shard *sh, uint32_t id, const struct mcq_opts *opts,
+                                 const struct mcq_topo_shard *seat, struct mcq_resolver *resolver,
+                                 struct mcq_detail *detail)
 {
     *sh = (struct mcq_shard){
         .id = id,
@@ -384,7 +417,7 @@ enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id, const struct mc
     mcq_inproc_init(&sh->inproc);
     enum mcq_error err = mcq_plan_make(opts, &sh->plan, detail);
     if (err == MCQ_OK)
-        err = mcq_arena_init(&sh->arena, sh->plan.total, MCQ_NODE_ANY, detail);
+        err = map_arena(sh, opts, seat, detail);
     if (err != MCQ_OK)
         return err;
     sh->heap = mcq_buf_heap_init(&sh->arena, &sh->plan.bufs, &sh->stats.mem);

@@ -9,6 +9,7 @@
 #define MCQ_SHARDS_SHARD_H
 
 #include <monocoque/stats.h>
+#include <monocoque/topo.h>
 
 #include "mem/arena.h"
 #include "mem/buf.h"
@@ -93,6 +94,16 @@ MCQ_MUST_USE enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id,
                                            const struct mcq_opts *opts,
                                            struct mcq_resolver *resolver,
                                            struct mcq_detail *detail);
+/* The node of its memory, or MCQ_NODE_ANY: seat (may be NULL) and numa decide; and how strictly. */
+int mcq_shard_node(const struct mcq_opts *opts, const struct mcq_topo_shard *seat);
+enum mcq_node_policy mcq_shard_node_policy(const struct mcq_opts *opts);
+/* The same where the plan puts it: its memory on seat's node, unless numa is off. seat: borrowed;
+ * NULL: nowhere in particular. The thread has been pinned before. */
+MCQ_MUST_USE enum mcq_error mcq_shard_init_at(struct mcq_shard *sh, uint32_t id,
+                                              const struct mcq_opts *opts,
+                                              const struct mcq_topo_shard *seat,
+                                              struct mcq_resolver *resolver,
+                                              struct mcq_detail *detail);
 /* One turn; sleeps as the idle policy has it. Returns false once it is stopped and empty, and so
  * are all shards of its roster. */
 bool mcq_shard_step(struct mcq_shard *sh);

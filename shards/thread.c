@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "mem/detail.h"
+#include "shards/options.h"
 
 static void signal_fd(int fd)
 {
@@ -21,21 +22,39 @@ static void signal_fd(int fd)
     while (n < 0 && errno == EINTR);
 }
 
+/* Its CPU, or those of a list that has too few; none: it stays where it may be. */
+static uint32_t cpus_of(const struct mcq_thread *t, uint32_t cpus[MCQ_CPUS_MAX])
+{
+    uint32_t cnt = 0;
+    if (t->seat != NULL && t->seat->cpu != MCQ_TOPO_NONE) {
+        cpus[0] = t->seat->cpu;
+        return 1;
+    }
+    if (t->opts->cpus == NULL || mcq_cpus_parse(t->opts->cpus, cpus, &cnt, NULL) != MCQ_OK)
+        return 0;
+    return cnt;
+}
+
 static void pin(struct mcq_thread *t)
 {
+    uint32_t cpus[MCQ_CPUS_MAX];
     cpu_set_t set;
     char name[16];
     snprintf(name, sizeof(name), "mcq-%u", t->id);
     pthread_setname_np(pthread_self(), name);
-    if (t->cpu == MCQ_THREAD_CPU_ANY)
+    uint32_t cnt = cpus_of(t, cpus);
+    if (cnt == 0)
         return;
     CPU_ZERO(&set);
-    CPU_SET(t->cpu, &set);
+    for (uint32_t i = 0; i < cnt; i++)
+        CPU_SET(cpus[i], &set);
     int e = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+    struct mcq_log log = {t->opts->log, t->opts->log_ctx, t->opts->log_level};
     if (e != 0)
-        mcq_log_line(&(struct mcq_log){t->opts->log, t->opts->log_ctx, t->opts->log_level},
-                     MCQ_LOG_WARN, "shard %u: can't be pinned to CPU %u: %s (see --cpus)", t->id,
-                     t->cpu, strerror(e));
+        mcq_log_line(&log, MCQ_LOG_WARN, "shard %u: can't be pinned to CPU %u: %s (see --cpus)",
+                     t->id, cpus[0], strerror(e));
+    else if (cnt == 1)
+        mcq_log_line(&log, MCQ_LOG_INFO, "shard %u: pinned to CPU %u", t->id, cpus[0]);
 }
 
 /* start says no more than no: what it last saw fail is most likely why. */
@@ -87,7 +106,7 @@ static void enter(struct mcq_thread *t)
 
 bool mcq_thread_enter(struct mcq_thread *t)
 {
-    t->err = mcq_shard_init(&t->shard, t->id, t->opts, t->resolver, &t->detail);
+    t->err = mcq_shard_init_at(&t->shard, t->id, t->opts, t->seat, t->resolver, &t->detail);
     t->up = t->err == MCQ_OK;
     if (t->up)
         enter(t);

@@ -6,14 +6,12 @@
 
 #include "shards/shard.h"
 
-#define MCQ_THREAD_CPU_ANY UINT32_MAX
-
 struct mcq_thread {
     struct mcq_shard shard;
     pthread_t pthread;
     uint32_t id;
-    struct mcq_roster *roster; /* whose gates order its life */
-    uint32_t cpu;              /* MCQ_THREAD_CPU_ANY: not pinned */
+    struct mcq_roster *roster;         /* whose gates order its life */
+    const struct mcq_topo_shard *seat; /* as planned; NULL: nowhere in particular */
     const struct mcq_opts *opts;
     const struct mcq_app *app;
     void *arg;

@@ -100,13 +100,18 @@ static void order_make(struct mcq_topo_work *w)
         w->order[i] = (uint32_t)(keys[i] & INDEX_MASK);
 }
 
-/* How many shards can have a place of their own. */
+/* How many shards can have a place of their own. Nowhere in particular, siblings count. */
 static uint32_t room(const struct mcq_topo_work *w)
 {
-    return w->opts->smt == MCQ_SMT_USE ? w->cnt : w->core_cnt;
+    return w->opts->smt == MCQ_SMT_USE || w->opts->cpus != NULL ? w->cnt : w->core_cnt;
 }
 
 /* --- too little ----------------------------------------------------------------------------- */
+
+static const char *consequence(const struct mcq_topo_work *w)
+{
+    return w->opts->cpus == NULL ? "none is pinned and none spins" : "none spins";
+}
 
 static bool quota_short(const struct mcq_topo_work *w)
 {
@@ -114,12 +119,11 @@ static bool quota_short(const struct mcq_topo_work *w)
     uint64_t milli = w->facts->quota_milli;
     if (milli == MCQ_TOPO_UNLIMITED || milli >= cnt * 1000ull)
         return false;
-    mcq_topo_note(
-        w->out,
-        "the cgroup grants %llu.%02llu CPUs of time, %u shard%s may want %u: none is "
-        "pinned unless cpus says where, and none spins; raise cpu.max or run fewer shards",
-        (unsigned long long)milli / 1000, (unsigned long long)milli % 1000 / 10, cnt, plural(cnt),
-        cnt);
+    mcq_topo_note(w->out,
+                  "the cgroup grants %llu.%02llu CPUs of time, %u shard%s may want %u: %s; raise "
+                  "cpu.max or run fewer shards",
+                  (unsigned long long)milli / 1000, (unsigned long long)milli % 1000 / 10, cnt,
+                  plural(cnt), cnt, consequence(w));
     return true;
 }
 
@@ -128,14 +132,10 @@ static bool cpus_short(const struct mcq_topo_work *w)
     uint32_t cnt = w->opts->shards, have = room(w);
     if (cnt <= have)
         return false;
-    bool smt = w->opts->smt == MCQ_SMT_USE;
-    const char *what = smt ? "hardware thread" : "core";
-    mcq_topo_note(w->out,
-                  "%u shard%s and %u %s%s this process may use%s: none is pinned unless cpus says "
-                  "where, and none spins%s",
-                  cnt, plural(cnt), have, what, plural(have),
-                  w->kernel_list ? " beside sqpoll_cpus" : "",
-                  !smt && cnt <= w->cnt ? "; with smt use each has a hardware thread" : "");
+    const char *what = have == w->core_cnt ? "core" : "hardware thread";
+    mcq_topo_note(w->out, "%u shard%s and %u %s%s this process may use%s: %s%s", cnt, plural(cnt),
+                  have, what, plural(have), w->kernel_list ? " beside sqpoll_cpus" : "",
+                  consequence(w), cnt <= w->cnt ? "; with smt use each has a hardware thread" : "");
     return true;
 }
 
@@ -152,8 +152,9 @@ static void place_in_order(struct mcq_topo_work *w)
     }
 }
 
-/* The user's list: CPUs nobody knows or may use are told, and given all the same. */
-static void place_as_listed(struct mcq_topo_work *w, const uint32_t *cpus)
+/* The user's list: CPUs nobody knows or may use are told, and given all the same. Returns how many
+ * those are. */
+static uint32_t place_as_listed(struct mcq_topo_work *w, const uint32_t *cpus)
 {
     uint32_t odd_cnt = 0, odd = 0;
     for (uint32_t i = 0; i < w->opts->shards; i++) {
@@ -167,34 +168,40 @@ static void place_as_listed(struct mcq_topo_work *w, const uint32_t *cpus)
         mcq_topo_take(w, idx, MCQ_TOPO_SHARD);
     }
     if (odd_cnt != 0)
-        mcq_topo_note(w->out, "cpus: CPU %u is not one this process may use%s", odd,
+        mcq_topo_note(w->out, "cpus: CPU %u is not one this process may use%s: none spins", odd,
                       odd_cnt > 1 ? ", nor are others of the list" : "");
+    return odd_cnt;
+}
+
+static bool place_listed(struct mcq_topo_work *w, const uint32_t *cpus, uint32_t cnt)
+{
+    if (cnt >= w->opts->shards)
+        return place_as_listed(w, cpus) == 0;
+    mcq_topo_note(w->out,
+                  "cpus names %u for %u shards: they share them, none is pinned to one and none "
+                  "spins",
+                  cnt, w->opts->shards);
+    return false;
 }
 
 /* Where the shards go. *crowded: fewer CPUs or less time than shards. */
 static enum mcq_error place(struct mcq_topo_work *w, bool *crowded, struct mcq_detail *detail)
 {
-    uint32_t cpus[MCQ_CPUS_MAX], cnt = 0, shards = w->opts->shards;
+    uint32_t cpus[MCQ_CPUS_MAX], cnt = 0;
     enum mcq_error err = MCQ_OK;
     if (w->opts->cpus != NULL)
         err = mcq_cpus_parse(w->opts->cpus, cpus, &cnt, detail);
     if (err != MCQ_OK)
         return err;
-    *crowded = cpus_short(w);
-    *crowded = quota_short(w) || *crowded;
-    if (w->opts->cpus == NULL && !*crowded) {
-        place_in_order(w);
-    } else if (cnt >= shards) {
-        place_as_listed(w, cpus);
-    } else if (cnt > 0) {
-        mcq_topo_note(w->out,
-                      "cpus names %u for %u shards: they share them, none is pinned to one and "
-                      "none spins",
-                      cnt, shards);
-        *crowded = true;
-    } else if (w->opts->cpus != NULL) {
+    if (w->opts->cpus != NULL && cnt == 0)
         mcq_topo_note(w->out, "cpus none: no shard is pinned");
-    }
+    *crowded = quota_short(w);
+    if (cnt > 0)
+        *crowded = !place_listed(w, cpus, cnt) || *crowded;
+    else
+        *crowded = cpus_short(w) || *crowded;
+    if (w->opts->cpus == NULL && !*crowded)
+        place_in_order(w);
     return MCQ_OK;
 }
 

@@ -61,8 +61,14 @@ Test(cmdline, nothing_given)
 Test(cmdline, every_option_with_an_equals_sign)
 {
     PARSE(o, "--shards=3", "--cpus=0,2-5", "--idle=spin", "--ring=defer", "--arena=64M",
-          "--large-bytes=1g", "--connections=16384", "--uring-features=-inc,-mshot", "--log=debug");
+          "--large-bytes=1g", "--connections=16384", "--uring-features=-inc,-mshot", "--log=debug",
+          "--smt=use", "--nic=eth0", "--numa=bind", "--sqpoll-cpus=6,7", "--sqpoll-share=4");
     assert_left(&a, "");
+    cr_assert_eq(o.smt, MCQ_SMT_USE);
+    cr_assert_str_eq(o.nic, "eth0");
+    cr_assert_eq(o.numa, MCQ_NUMA_BIND);
+    cr_assert_str_eq(o.sqpoll_cpus, "6,7");
+    cr_assert_eq(o.sqpoll_share, 4);
     cr_assert_eq(o.shards, 3);
     cr_assert_str_eq(o.cpus, "0,2-5");
     cr_assert_eq(o.idle, MCQ_IDLE_SPIN);

@@ -67,6 +67,11 @@ Test(options, defaults_as_documented)
         cr_assert_not(out.no_mlock);
         cr_assert_null(out.log);
         cr_assert_eq(out.log_level, MCQ_LOG_ERROR);
+        cr_assert_eq(out.smt, MCQ_SMT_LEAVE);
+        cr_assert_null(out.nic);
+        cr_assert_null(out.sqpoll_cpus);
+        cr_assert_eq(out.sqpoll_share, 1);
+        cr_assert_eq(out.numa, MCQ_NUMA_PREFER);
     }
 }
 
@@ -87,6 +92,11 @@ Test(options, what_is_set_stays)
     o.log = mcq_log_stderr;
     o.log_ctx = &ctx;
     o.log_level = MCQ_LOG_DEBUG;
+    o.smt = MCQ_SMT_USE;
+    o.nic = "eth0";
+    o.sqpoll_cpus = "4";
+    o.sqpoll_share = 7;
+    o.numa = MCQ_NUMA_OFF;
     struct mcq_opts out = opts_good(&o);
     cr_assert_arr_eq(&out, &o, sizeof(o));
 }
@@ -147,6 +157,24 @@ Test(options, values_out_of_range)
     o = (struct mcq_opts)MCQ_OPTS_INIT;
     o.cpus = "0,x";
     opts_bad(&o, MCQ_EINVAL, "cpus: '0,x'");
+    o = (struct mcq_opts)MCQ_OPTS_INIT;
+    o.sqpoll_cpus = "1,1";
+    opts_bad(&o, MCQ_EINVAL, "sqpoll_cpus: '1,1'");
+    o = (struct mcq_opts)MCQ_OPTS_INIT;
+    o.smt = (enum mcq_smt)(MCQ_SMT_USE + 1);
+    opts_bad(&o, MCQ_EINVAL, "smt: ");
+    o = (struct mcq_opts)MCQ_OPTS_INIT;
+    o.numa = (enum mcq_numa)(MCQ_NUMA_OFF + 1);
+    opts_bad(&o, MCQ_EINVAL, "numa: ");
+    o = (struct mcq_opts)MCQ_OPTS_INIT;
+    o.sqpoll_share = MCQ_SHARDS_MAX + 1;
+    opts_bad(&o, MCQ_EINVAL, "sqpoll_share: ");
+    static const char *const nics[] = {"", "..", "a/b", "a b"};
+    for (size_t i = 0; i < MCQ_CNT_OF(nics); i++) {
+        o = (struct mcq_opts)MCQ_OPTS_INIT;
+        o.nic = nics[i];
+        opts_bad(&o, MCQ_EINVAL, "nic: ");
+    }
 }
 
 /* --- struct sizes -------------------------------------------------------------------------- */
