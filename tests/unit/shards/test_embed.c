@@ -1,0 +1,125 @@
+/* A program that takes shard 0's turns in a loop of its own. */
+#include <criterion/criterion.h>
+#include <monocoque.h>
+#include <poll.h>
+#include <string.h>
+
+#define ROUNDS 300u
+
+static struct {
+    uint32_t refuses;
+    uint32_t answers; /* shard 0's */
+    uint32_t stops;
+    struct mcq_timer *timer;
+} s;
+
+static struct mcq_opts two(void)
+{
+    struct mcq_opts opts = MCQ_OPTS_INIT;
+    opts.shards = 2;
+    opts.arena_bytes = 16 << 20;
+    opts.large_bytes = 1 << 20;
+    opts.idle = MCQ_IDLE_BLOCK;
+    opts.no_mlock = true;
+    return opts;
+}
+
+static void on_post(struct mcq_shard *shard, void *arg, uint32_t from, uint32_t kind,
+                    const void *data, size_t len)
+{
+    (void)arg;
+    (void)kind;
+    if (mcq_shard_id(shard) == 1)
+        cr_assert_eq(mcq_post_bytes(shard, from, 0, data, len), MCQ_OK);
+    else
+        s.answers++;
+}
+
+static void ask(void *ctx, struct mcq_timer *timer)
+{
+    struct mcq_shard *shard = ctx;
+    cr_assert_eq(mcq_post_bytes(shard, 1, 0, "ask", 3), MCQ_OK);
+    if (s.answers + 1 < ROUNDS)
+        mcq_timer_arm(timer, mcq_shard_now(shard) + 1000000);
+}
+
+static int start(struct mcq_shard *shard, void *arg)
+{
+    (void)arg;
+    if (mcq_shard_id(shard) == 0) {
+        cr_assert_eq(mcq_timer_open(shard, ask, shard, &s.timer), MCQ_OK);
+        mcq_timer_arm(s.timer, mcq_shard_now(shard));
+    }
+    return mcq_shard_id(shard) == s.refuses ? 1 : 0;
+}
+
+static void on_stop(struct mcq_shard *shard, void *arg)
+{
+    (void)shard;
+    (void)arg;
+    __atomic_fetch_add(&s.stops, 1, __ATOMIC_RELAXED);
+}
+
+static const struct mcq_app app = {.start = start, .on_stop = on_stop, .on_post = on_post};
+
+TestSuite(embed, .timeout = 60);
+
+/* Both by timer and by the other shard's answer it must be told in time, and not without need. */
+Test(embed, it_sleeps_and_is_woken)
+{
+    struct mcq_opts opts = two();
+    struct mcq_embed *e = NULL;
+    struct mcq_detail d = {.text = ""};
+    uint64_t wait_ns, turns = 0, late = 0;
+    s.refuses = 2;
+    cr_assert_eq(mcq_embed_open(&opts, &app, NULL, &e, &d), MCQ_OK, "%s", d.text);
+    struct mcq_shard *shard = mcq_embed_shard(e);
+    while (s.answers < ROUNDS && mcq_shard_poll(shard, &wait_ns)) {
+        struct pollfd p = {.fd = mcq_shard_fd(shard), .events = POLLIN};
+        uint64_t ms = wait_ns / 1000000 + (wait_ns % 1000000 != 0);
+        turns++;
+        if (wait_ns != 0)
+            late += poll(&p, 1, ms > 5000 ? 5000 : (int)ms) == 0 && ms >= 5000;
+    }
+    cr_assert_eq(s.answers, ROUNDS);
+    cr_assert_eq(late, 0, "a wake was lost");
+    cr_assert_lt(turns, 20 * ROUNDS, "it never sleeps");
+    mcq_timer_close(s.timer);
+    while (mcq_shard_poll(shard, NULL)) /* nothing is left: it ends by itself */
+        ;
+    cr_assert_eq(mcq_embed_close(e, &d), MCQ_OK, "%s", d.text);
+    cr_assert_eq(s.stops, 2);
+}
+
+Test(embed, closing_ends_it)
+{
+    struct mcq_opts opts = two();
+    struct mcq_embed *e = NULL;
+    struct mcq_detail d = {.text = ""};
+    s.refuses = 2;
+    for (unsigned i = 1; i <= 3; i++) {
+        s.answers = 0;
+        cr_assert_eq(mcq_embed_open(&opts, &app, NULL, &e, &d), MCQ_OK, "%s", d.text);
+        struct mcq_embed *second = NULL;
+        cr_assert_eq(mcq_embed_open(&opts, &app, NULL, &second, NULL), MCQ_ETHREAD);
+        cr_assert(mcq_shard_poll(mcq_embed_shard(e), NULL));
+        cr_assert_eq(mcq_embed_close(e, &d), MCQ_OK, "%s", d.text);
+        cr_assert_eq(s.stops, 2 * i);
+    }
+}
+
+Test(embed, a_start_that_refuses)
+{
+    for (s.refuses = 0; s.refuses < 2; s.refuses++) {
+        struct mcq_opts opts = two();
+        struct mcq_embed *e = NULL;
+        struct mcq_detail d = {.text = ""};
+        char text[] = "shard 0: start refused to go on";
+        text[6] = (char)('0' + s.refuses);
+        enum mcq_error err = mcq_embed_open(&opts, &app, NULL, &e, &d);
+        if (err == MCQ_OK)
+            err = mcq_embed_close(e, &d);
+        cr_assert_eq(err, MCQ_ESTATE);
+        cr_assert_str_eq(d.text, text);
+    }
+}
