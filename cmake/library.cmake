@@ -3,7 +3,8 @@ set(MCQ_MAP ${PROJECT_SOURCE_DIR}/cmake/monocoque.map)
 
 # Linked by name, not by imported target, so that the installed CMake package asks its user for
 # nothing but the libraries themselves.
-set(MCQ_LINK ${LIBURING_LIBRARIES} ${NUMA_LIBRARIES} ${HWLOC_LIBRARIES} Threads::Threads)
+set(MCQ_LINK ${LIBURING_LIBRARIES} ${NUMA_LIBRARIES} ${HWLOC_LIBRARIES} ${LIBBPF_LIBRARIES}
+    Threads::Threads)
 
 function(mcq_library target type)
     add_library(${target} ${type} ${MCQ_OBJECTS})

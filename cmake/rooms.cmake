@@ -28,6 +28,15 @@ foreach(room IN ITEMS mem proto patterns runtime shards)
     list(FILTER MCQ_${room}_SOURCES EXCLUDE REGEX "\\.bpf\\.c$")
 endforeach()
 
+# Steering by eBPF, or what says that there is none (steer.cmake).
+if(MCQ_STEER_EBPF)
+    list(FILTER MCQ_shards_SOURCES EXCLUDE REGEX "/steer_without\\.c$")
+    mcq_bpf_skeleton(${MCQ_ROOMS_DIR}/shards/steer.bpf.c shards/steer.skel.h mcq_steer_bpf)
+    list(APPEND MCQ_shards_SOURCES ${MCQ_GENERATED}/shards/steer.skel.h)
+else()
+    list(FILTER MCQ_shards_SOURCES EXCLUDE REGEX "/steer\\.c$")
+endif()
+
 # The simulation seam: everything in runtime/ that calls the kernel. Simulated tests link another
 # implementation of it.
 set(MCQ_kernel_SOURCES ${MCQ_runtime_SOURCES})
@@ -39,4 +48,6 @@ mcq_objects(mcq_proto SOURCES ${MCQ_proto_SOURCES})
 mcq_objects(mcq_patterns SOURCES ${MCQ_patterns_SOURCES})
 mcq_objects(mcq_kernel SOURCES ${MCQ_kernel_SOURCES} LINK PkgConfig::LIBURING)
 mcq_objects(mcq_runtime SOURCES ${MCQ_runtime_SOURCES} LINK PkgConfig::LIBURING)
-mcq_objects(mcq_shards SOURCES ${MCQ_shards_SOURCES} LINK Threads::Threads PkgConfig::HWLOC)
+mcq_objects(mcq_shards SOURCES ${MCQ_shards_SOURCES}
+            LINK Threads::Threads PkgConfig::HWLOC PkgConfig::LIBBPF)
+target_include_directories(mcq_shards SYSTEM PRIVATE ${MCQ_GENERATED})

@@ -12,6 +12,7 @@
 #include <monocoque/shard.h>
 #include <monocoque/sock.h>
 #include <monocoque/stats.h>
+#include <monocoque/steer.h>
 #include <monocoque/topo.h>
 
 #endif

@@ -109,6 +109,15 @@ MCQ_MUST_USE enum mcq_error mcq_conn_listen(struct mcq_loop *loop, const struct 
                                             const struct mcq_sockopts *so, uint32_t backlog,
                                             void *user, struct mcq_conn **conn,
                                             struct mcq_addr *bound, struct mcq_detail *detail);
+/* Takes a bound descriptor, its address for the slot (len 0: it has no file that ends with it).
+ * Gives *conn in LISTENING, not armed: mcq_listen_arm does that. MCQ_ELIMIT: fd stays the
+ * caller's. */
+MCQ_MUST_USE enum mcq_error mcq_conn_listener(struct mcq_loop *loop, int fd,
+                                              const struct mcq_addr *addr, void *user,
+                                              struct mcq_conn **conn, struct mcq_detail *detail);
+/* What a refused bind or listen means. Returns detail's code. */
+enum mcq_error mcq_listen_explain(const struct mcq_sockopts *so, int os_errno,
+                                  struct mcq_detail *detail);
 /* Accepting again after ACCEPT_FAILED. */
 void mcq_listen_arm(struct mcq_loop *loop, struct mcq_conn *listener);
 

@@ -5,8 +5,8 @@
 #include "runtime/net.h"
 #include "runtime/oserr.h"
 
-static enum mcq_error explain(const struct mcq_sockopts *so, int os_errno,
-                              struct mcq_detail *detail)
+enum mcq_error mcq_listen_explain(const struct mcq_sockopts *so, int os_errno,
+                                  struct mcq_detail *detail)
 {
     enum mcq_error code = mcq_oserr_error(os_errno);
     const char *what = mcq_oserr_text(os_errno);
@@ -31,6 +31,24 @@ static enum mcq_error explain(const struct mcq_sockopts *so, int os_errno,
     return mcq_detail_set(detail, code, os_errno, "listening failed: %s", what);
 }
 
+static enum mcq_error none_left(const struct mcq_loop *loop, struct mcq_detail *detail)
+{
+    return mcq_detail_set(detail, MCQ_ELIMIT, 0,
+                          "all %u connections are in use: raise --connections", loop->conns_max);
+}
+
+static struct mcq_conn *listener(struct mcq_loop *loop, int fd, const struct mcq_addr *addr,
+                                 void *user)
+{
+    struct mcq_conn *c = mcq_conn_slot_take(loop, user);
+    c->fd = fd;
+    c->state = MCQ_CONN_LISTENING;
+    c->listener = true;
+    c->unix_domain = addr->ss.ss_family == AF_UNIX;
+    c->addr = *addr;
+    return c;
+}
+
 enum mcq_error mcq_conn_listen(struct mcq_loop *loop, const struct mcq_addr *addr,
                                const struct mcq_sockopts *so, uint32_t backlog, void *user,
                                struct mcq_conn **out, struct mcq_addr *bound,
@@ -38,20 +56,21 @@ enum mcq_error mcq_conn_listen(struct mcq_loop *loop, const struct mcq_addr *add
 {
     MCQ_ASSERT(addr->len <= sizeof(addr->ss));
     if (loop->free_cnt == 0)
-        return mcq_detail_set(detail, MCQ_ELIMIT, 0,
-                              "all %u connections are in use: raise --connections",
-                              loop->conns_max);
+        return none_left(loop, detail);
     int fd = mcq_net_listen(addr, so, backlog, bound);
     if (fd < 0)
-        return explain(so, -fd, detail);
-    struct mcq_conn *c = mcq_conn_slot_take(loop, user);
-    c->fd = fd;
-    c->state = MCQ_CONN_LISTENING;
-    c->listener = true;
-    c->unix_domain = bound->ss.ss_family == AF_UNIX;
-    c->addr = *bound;
-    mcq_listen_again(loop, c);
-    *out = c;
+        return mcq_listen_explain(so, -fd, detail);
+    *out = listener(loop, fd, bound, user);
+    mcq_listen_again(loop, *out);
+    return MCQ_OK;
+}
+
+enum mcq_error mcq_conn_listener(struct mcq_loop *loop, int fd, const struct mcq_addr *addr,
+                                 void *user, struct mcq_conn **out, struct mcq_detail *detail)
+{
+    if (loop->free_cnt == 0)
+        return none_left(loop, detail);
+    *out = listener(loop, fd, addr, user);
     return MCQ_OK;
 }
 

@@ -1,12 +1,15 @@
 /* RAW: system calls on sockets; sound because each works on a descriptor its caller owns and on
  * addresses whose length it checks; part of the simulation seam, called by conn, conn_close,
- * conn_move, listen, loop_init, uring_probe and the mailbox. */
+ * conn_move, listen, loop_init, uring_probe, the mailbox, and shards/group. */
 #include "runtime/net.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -137,6 +140,72 @@ int mcq_net_listen(const struct mcq_addr *addr, const struct mcq_sockopts *so, u
     if (fd >= 0 && listen_at(fd, addr, backlog, bound) != 0)
         return fail(fd);
     return fd;
+}
+
+int mcq_net_bind(const struct mcq_addr *addr, const struct mcq_sockopts *so, bool shared,
+                 struct mcq_addr *bound)
+{
+    const int on = 1;
+    int fd = open_socket(addr->ss.ss_family, so);
+    if (fd < 0)
+        return fd;
+    bound->len = sizeof(bound->ss);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
+        bind(fd, sockaddr_of(addr), addr->len) != 0 ||
+        getsockname(fd, (struct sockaddr *)&bound->ss, &bound->len) != 0)
+        return fail(fd);
+    return fd;
+}
+
+int mcq_net_listen_on(int fd, uint32_t backlog)
+{
+    return listen(fd, backlog > INT32_MAX ? INT32_MAX : (int)backlog) == 0 ? 0 : -errno;
+}
+
+/* An abstract unix name: it is of the network namespace, and gone with its last descriptor. */
+int mcq_net_claim(const struct mcq_addr *bound)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    char host[INET6_ADDRSTRLEN] = "";
+    struct sockaddr_in6 in6 = {0}; /* port, and IPv4's address, are where sockaddr_in has them */
+    struct sockaddr_in in = {0};
+    memcpy(&in6, &bound->ss, sizeof(in6));
+    memcpy(&in, &bound->ss, sizeof(in));
+    bool six = bound->ss.ss_family == AF_INET6;
+    inet_ntop(bound->ss.ss_family, six ? (void *)&in6.sin6_addr : (void *)&in.sin_addr, host,
+              sizeof(host));
+    int len = snprintf(un.sun_path + 1, sizeof(un.sun_path) - 1, "monocoque/tcp/[%s%%%u]:%u", host,
+                       six ? in6.sin6_scope_id : 0, (unsigned)ntohs(in.sin_port));
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (bind(fd, (const struct sockaddr *)&un,
+             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) != 0)
+        return fail(fd);
+    return fd;
+}
+
+int mcq_net_dup(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return copy < 0 ? -errno : copy;
+}
+
+int mcq_net_accept_last(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return -errno;
+    int got = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    return got < 0 ? -errno : got;
+}
+
+int mcq_net_cpu(int fd)
+{
+    int cpu = -1;
+    socklen_t len = sizeof(cpu);
+    return getsockopt(fd, SOL_SOCKET, SO_INCOMING_CPU, &cpu, &len) == 0 ? cpu : -1;
 }
 
 /* --- connections --------------------------------------------------------------------------- */

@@ -13,6 +13,22 @@
  * that nobody serves any more is removed first; one that is served is -EADDRINUSE. */
 MCQ_MUST_USE int mcq_net_listen(const struct mcq_addr *addr, const struct mcq_sockopts *so,
                                 uint32_t backlog, struct mcq_addr *bound);
+/* Listeners that share an address, which the kernel chooses among (SO_REUSEPORT). Gives a tcp socket
+ * bound to addr with so applied, that doesn't listen yet; shared: beside others that are bound so.
+ * *bound: where really. -EOPNOTSUPP: nothing can be shared here. */
+MCQ_MUST_USE int mcq_net_bind(const struct mcq_addr *addr, const struct mcq_sockopts *so,
+                              bool shared, struct mcq_addr *bound);
+MCQ_MUST_USE int mcq_net_listen_on(int fd, uint32_t backlog);
+/* Gives a descriptor that stands for the tcp address within this network namespace until it is
+ * closed, which the end of the process does, too. -EADDRINUSE: another has it. */
+MCQ_MUST_USE int mcq_net_claim(const struct mcq_addr *bound);
+/* Gives another descriptor of the same socket. */
+MCQ_MUST_USE int mcq_net_dup(int fd);
+/* Gives a connection that waits at a listener whose last descriptor is about to be closed; -EAGAIN:
+ * none does. */
+MCQ_MUST_USE int mcq_net_accept_last(int fd);
+/* The CPU that received for the connection; -1: can't be told. */
+int mcq_net_cpu(int fd);
 /* Gives an unconnected socket of addr's family with so applied, bound to src unless src is NULL. */
 MCQ_MUST_USE int mcq_net_socket(const struct mcq_addr *addr, const struct mcq_addr *src,
                                 const struct mcq_sockopts *so);

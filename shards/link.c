@@ -18,6 +18,7 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     struct mcq_link *link = mcq_pool_take(&sh->links);
     if (link == NULL)
         return NULL;
+    mcq_group_weigh(sh);
     mcq_pipe_init(&link->pipe, &sh->env, &sock->psock, sock->opts.send_hwm_msgs,
                   sock->opts.send_hwm_bytes);
     link->session.conn = NULL;
@@ -57,6 +58,7 @@ void mcq_link_free(struct mcq_link *link)
         mcq_pool_give(&sh->targets, link->target);
     link->target = NULL;
     mcq_pool_give(&sh->links, link);
+    mcq_group_weigh(sh);
 }
 
 static void link_remove(struct mcq_link *link)

@@ -15,10 +15,26 @@ static void announce(struct mcq_listener *l)
     if (l->announced)
         return;
     l->announced = true;
-    tell(l, &(struct mcq_event){.kind = MCQ_EVENT_LISTENING});
+    if (!l->silent)
+        tell(l, &(struct mcq_event){.kind = MCQ_EVENT_LISTENING});
 }
 
 static void listener_closed(struct mcq_listener *l);
+static void accept_failed(struct mcq_listener *l, int os_errno);
+
+/* A member's, unless it drains. */
+static void listen_with_others(struct mcq_listener *l)
+{
+    struct mcq_detail why = {.text = ""};
+    if (l->conn == NULL)
+        return;
+    if (mcq_group_listen(l, &why) != MCQ_OK) {
+        accept_failed(l, why.os_errno);
+        return;
+    }
+    announce(l);
+    mcq_listen_arm(l->sock->shard->loop, l->conn);
+}
 
 static void listener_tick(struct mcq_timer_node *timer, uint64_t now_ns)
 {
@@ -27,6 +43,10 @@ static void listener_tick(struct mcq_timer_node *timer, uint64_t now_ns)
     if (l->closing) {
         if (l->conn == NULL)
             listener_closed(l);
+        return;
+    }
+    if (l->group != NULL) {
+        listen_with_others(l);
         return;
     }
     if (l->announced) {
@@ -53,8 +73,28 @@ static enum mcq_error listen_at(struct mcq_listener *l, const struct mcq_endpoin
     return err;
 }
 
+static enum mcq_error join(struct mcq_listener *l, const struct mcq_endpoint *ep, const char *text,
+                           struct mcq_detail *detail)
+{
+    struct mcq_detail why = {.text = ""};
+    enum mcq_error err = mcq_group_join(l, ep, text, &why);
+    if (err != MCQ_OK)
+        mcq_detail_set(detail, err, why.os_errno, "%s: %s", l->text, why.text);
+    return err;
+}
+
+static enum mcq_error begin(struct mcq_listener *l, const struct mcq_endpoint *ep, const char *text,
+                            struct mcq_detail *detail)
+{
+    if (ep->inproc)
+        return mcq_inproc_bind(l, ep->host, detail);
+    if (l->sock->logical != MCQ_LOGICAL_NONE)
+        return join(l, ep, text, detail);
+    return listen_at(l, ep, detail);
+}
+
 enum mcq_error mcq_listener_open(struct mcq_sock *sock, const struct mcq_endpoint *ep,
-                                 struct mcq_detail *detail)
+                                 const char *text, struct mcq_detail *detail)
 {
     struct mcq_shard *sh = sock->shard;
     struct mcq_listener *l = mcq_pool_take(&sh->listeners);
@@ -63,8 +103,7 @@ enum mcq_error mcq_listener_open(struct mcq_sock *sock, const struct mcq_endpoin
                               sh->listeners.max);
     *l = (struct mcq_listener){
         .sock = sock, .timer = {.fn = listener_tick}, .retry_ns = MCQ_LISTENER_RETRY_MIN_NS};
-    enum mcq_error err =
-        ep->inproc ? mcq_inproc_bind(l, ep->host, detail) : listen_at(l, ep, detail);
+    enum mcq_error err = begin(l, ep, text, detail);
     if (err != MCQ_OK) {
         mcq_pool_give(&sh->listeners, l);
         return err;
@@ -80,6 +119,8 @@ static void listener_closed(struct mcq_listener *l)
     struct mcq_sock *sock = l->sock;
     struct mcq_shard *sh = sock->shard;
     mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &l->timer);
+    if (l->group != NULL)
+        mcq_group_quit(l);
     announce(l);
     tell(l, &(struct mcq_event){.kind = MCQ_EVENT_UNBOUND});
     mcq_node_unlink(&l->sock_node);
@@ -91,7 +132,8 @@ static void accepted(struct mcq_listener *l, int fd)
 {
     announce(l);
     l->retry_ns = MCQ_LISTENER_RETRY_MIN_NS;
-    mcq_link_accept(l->sock, fd);
+    if (l->group == NULL || !mcq_group_place(l, fd))
+        mcq_link_accept(l->sock, fd);
 }
 
 static void accept_failed(struct mcq_listener *l, int os_errno)
@@ -99,7 +141,7 @@ static void accept_failed(struct mcq_listener *l, int os_errno)
     struct mcq_shard *sh = l->sock->shard;
     uint64_t ns = l->retry_ns;
     announce(l);
-    if (l->closing)
+    if (l->closing || l->suspended)
         return;
     l->retry_ns = mcq_min_u64(2 * ns, MCQ_LISTENER_RETRY_MAX_NS);
     mcq_timer_node_arm(mcq_loop_timers(sh->loop), &l->timer, mcq_shard_now_ns(sh) + ns);
@@ -109,6 +151,17 @@ static void accept_failed(struct mcq_listener *l, int os_errno)
                                 .os_errno = os_errno,
                                 .retry_ns = ns,
                                 .detail = mcq_oserr_text(os_errno)});
+}
+
+static void conn_closed(struct mcq_listener *l)
+{
+    if (l->group != NULL && !l->closing) {
+        mcq_group_suspended(l);
+        return;
+    }
+    if (l->group != NULL)
+        mcq_group_left(l);
+    listener_closed(l);
 }
 
 void mcq_listener_event(struct mcq_listener *l, const struct mcq_io_event *ev)
@@ -122,7 +175,7 @@ void mcq_listener_event(struct mcq_listener *l, const struct mcq_io_event *ev)
             accept_failed(l, ev->os_errno);
         break;
     case MCQ_IO_CLOSED:
-        listener_closed(l);
+        conn_closed(l);
         break;
     case MCQ_IO_CONNECTED:
     case MCQ_IO_CONNECT_FAILED:
@@ -141,11 +194,14 @@ void mcq_listener_close(struct mcq_listener *l)
     if (l->closing)
         return;
     l->closing = true;
+    if (l->group != NULL)
+        mcq_group_leave(l);
     if (l->conn != NULL) {
         mcq_conn_abort(l->sock->shard->loop, l->conn);
         return;
     }
-    mcq_inproc_unbind(l);
+    if (l->group == NULL)
+        mcq_inproc_unbind(l);
     mcq_timer_node_arm(mcq_loop_timers(l->sock->shard->loop), &l->timer,
                        mcq_shard_now_ns(l->sock->shard));
 }

@@ -60,6 +60,7 @@ enum mcq_lane { MCQ_LANE_BULK = 0, MCQ_LANE_URGENT };
 enum mcq_mesh_kind {
     MCQ_MESH_POST = 1, /* shards/post.c: the user's; tag: his kind */
     MCQ_MESH_RELEASE,  /* shards/remote_ref.h */
+    MCQ_MESH_ACCEPT,   /* shards/group.h */
     MCQ_MESH_KIND_CNT
 };
 

@@ -1,3 +1,4 @@
+#include "shards/group.h"
 #include "shards/mesh.h"
 #include "shards/post.h"
 #include "shards/remote_ref.h"
@@ -7,6 +8,7 @@ const struct mcq_mesh_handlers mcq_mesh_handlers = {
     .of =
         {
             [MCQ_MESH_RELEASE] = mcq_remote_arrived,
+            [MCQ_MESH_ACCEPT] = mcq_group_arrived,
         },
     .room = mcq_post_room,
 };

@@ -50,6 +50,7 @@ struct mcq_roster *mcq_roster_create(uint32_t cnt)
     gate_init(&r->starts);
     gate_init(&r->leave);
     mcq_logicals_init(&r->logicals);
+    mcq_groups_init(&r->groups, cnt);
     return r;
 }
 
@@ -58,6 +59,7 @@ void mcq_roster_destroy(struct mcq_roster *r)
     gate_fini(&r->inits);
     gate_fini(&r->starts);
     gate_fini(&r->leave);
+    mcq_groups_fini(&r->groups);
     mcq_logicals_fini(&r->logicals);
     free(r);
 }

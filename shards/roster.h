@@ -21,6 +21,7 @@
 #include <pthread.h>
 
 #include "mem/base.h"
+#include "shards/group.h"
 #include "shards/logical.h"
 
 struct mcq_mesh;
@@ -46,6 +47,7 @@ struct mcq_roster {
     struct mcq_mesh *mesh; /* between them; borrowed. NULL: there is none */
     struct mcq_gate inits, starts, leave;
     struct mcq_logicals logicals;
+    struct mcq_groups groups;
     struct mcq_roster_entry entries[MCQ_SHARDS_MAX];
 };
 

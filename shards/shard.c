@@ -132,7 +132,7 @@ static bool has_work(const struct mcq_shard *sh)
 
 static bool finished(const struct mcq_shard *sh)
 {
-    return mcq_list_empty(&sh->sock_list) &&
+    return mcq_list_empty(&sh->sock_list) && sh->passes.cnt == 0 &&
            (sh->stopping ||
             (sh->timers_open == 0 && mcq_mailbox_empty(sh->mailbox) &&
              (sh->mesh == NULL || (mcq_mesh_idle(sh->mesh) && sh->remote.due_cnt == 0))));
@@ -195,6 +195,8 @@ static bool turn(struct mcq_shard *sh, bool *busy)
     if (MCQ_UNLIKELY(!mcq_list_empty(&sh->due) || !mcq_list_empty(&sh->sock_drops)))
         mcq_sock_run_due(sh);
     (void)mcq_remote_run(sh);
+    if (MCQ_UNLIKELY(sh->passes.cnt != 0))
+        mcq_group_run(sh);
     mcq_mesh_publish(sh->mesh);
     if (MCQ_UNLIKELY(finished(sh)) && !rest(sh)) {
         sh->stopping = true; /* on_stop opens nothing any more */
@@ -441,6 +443,7 @@ enum mcq_error mcq_shard_init_at(struct mcq_shard *sh, uint32_t id, const struct
 uint32_t mcq_shard_fini(struct mcq_shard *sh)
 {
     mcq_mailbox_quiesce(sh->mailbox);
+    mcq_group_drop_passes(sh);
     mcq_loop_fini(sh->loop);
     uint32_t astray = mcq_buf_heap_in_use(sh->heap);
     mcq_shard_here = NULL;

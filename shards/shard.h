@@ -77,6 +77,7 @@ struct mcq_shard {
     struct mcq_detail last_failed; /* setup call of the user's; code MCQ_OK: none */
     struct mcq_shard_stats stats;
     struct mcq_inproc inproc;
+    struct mcq_group_passes passes; /* accepted connections on their way to other shards */
     /* scratch of one delivery */
     struct mcq_io_event events[MCQ_SHARD_EVENTS_MAX];
     struct mcq_msg views[MCQ_SESSION_BATCH_MAX];

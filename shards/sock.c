@@ -207,7 +207,7 @@ static enum mcq_error sock_bind(struct mcq_sock *sock, const char *endpoint,
     if (sock->closing)
         return mcq_detail_set(detail, MCQ_ESTATE, 0, "bind %s: the socket is closing", endpoint);
     enum mcq_error err = mcq_endpoint_parse(endpoint, true, &ep, detail);
-    return err != MCQ_OK ? err : mcq_listener_open(sock, &ep, detail);
+    return err != MCQ_OK ? err : mcq_listener_open(sock, &ep, endpoint, detail);
 }
 
 enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint, struct mcq_detail *detail)

@@ -13,6 +13,7 @@
 #define NUMBER_MAX           (MCQ_UNLIMITED - 1)
 #define MS_MAX               86400000u /* a day */
 #define HEARTBEAT_TTL_MAX_MS 6553500u  /* RFC 37: 16 bits of tenths of a second */
+#define STEER_LEN_MAX        (MCQ_STEER_RULES_MAX * MCQ_STEER_RULE_TEXT_LEN)
 #define OF(type)             (1u << (type))
 #define ALL                  (~0u)
 #define PUBLISHERS           (OF(MCQ_PUB) | OF(MCQ_XPUB))
@@ -87,6 +88,7 @@ static const struct option options[] = {
     {FLAG(invert_matching, PUBLISHERS | OF(MCQ_SUB))},
     {AT(welcome), BYTES, PUBLISHERS, 0, MCQ_WELCOME_LEN_MAX, WORDLESS},
     {AT(logical), TEXT, ALL & ~OF(MCQ_PAIR), 0, MCQ_LOGICAL_LEN_MAX, WORDLESS},
+    {AT(steer), TEXT, ALL & ~OF(MCQ_PAIR), 0, STEER_LEN_MAX, WORDLESS},
 };
 
 _Static_assert(offsetof(struct mcq_sock_opts, identity_len) ==
@@ -249,6 +251,16 @@ static enum mcq_error zmtp_check(const struct mcq_sock_opts *o, struct mcq_detai
     return MCQ_OK;
 }
 
+static enum mcq_error steer_check(const struct mcq_sock_opts *o, struct mcq_detail *detail)
+{
+    if (o->logical == NULL && (o->steer != NULL || o->steering != NULL))
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "%s: only the members of a logical socket are chosen among: set "
+                              "`logical`, too",
+                              o->steer != NULL ? "steer" : "steering");
+    return MCQ_OK;
+}
+
 /* Defaults that follow another option. */
 static void follow(struct mcq_sock_opts *o, enum mcq_sock_type type)
 {
@@ -285,6 +297,8 @@ enum mcq_error mcq_sock_opts_effective(const struct mcq_sock_opts *opts, enum mc
         err = slow_check(out, type, detail);
     if (err == MCQ_OK)
         err = zmtp_check(out, detail);
+    if (err == MCQ_OK)
+        err = steer_check(out, detail);
     if (err == MCQ_OK)
         follow(out, type);
     return err;

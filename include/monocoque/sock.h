@@ -28,6 +28,7 @@
 #include <monocoque/error.h>
 #include <monocoque/event.h>
 #include <monocoque/msg.h>
+#include <monocoque/steer.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -163,6 +164,10 @@ struct mcq_sock_opts {
     /* --- many shards */
     const char *logical; /* a name of up to 63 bytes: this socket is a member of the logical socket
                             of that name; borrows until open returns; not of PAIR [none] */
+    const char *steer;   /* who of its members gets whom, as text, behind what `steering` says;
+                            <monocoque/steer.h>; of the member that binds first. Borrowed until
+                            `closed`; needs `logical` [mode=hash] */
+    const struct mcq_steer_opts *steering; /* the same as a struct; borrowed until `closed` */
 };
 #ifdef __cplusplus
 static inline struct mcq_sock_opts mcq_sock_opts_init(void)

@@ -34,6 +34,45 @@ int mcq_net_listen(const struct mcq_addr *addr, const struct mcq_sockopts *so, u
     return err;
 }
 
+/* The members of a logical socket have one listener between them here. */
+int mcq_net_bind(const struct mcq_addr *addr, const struct mcq_sockopts *so, bool shared,
+                 struct mcq_addr *bound)
+{
+    (void)addr;
+    (void)so;
+    (void)shared;
+    (void)bound;
+    return -EOPNOTSUPP;
+}
+
+int mcq_net_listen_on(int fd, uint32_t backlog)
+{
+    mcq_sim_fail("listen(%d, %u): nothing was bound for it", fd, backlog);
+}
+
+int mcq_net_claim(const struct mcq_addr *bound)
+{
+    (void)bound;
+    return -EADDRINUSE;
+}
+
+int mcq_net_dup(int fd)
+{
+    return open_fd(mcq_sim_file_ref(mcq_sim_fd_socket(fd, "dup")));
+}
+
+int mcq_net_accept_last(int fd)
+{
+    struct mcq_sim_file *f = mcq_sim_socket_accept(mcq_sim_fd_socket(fd, "accept"));
+    return f == NULL ? -EAGAIN : open_fd(f);
+}
+
+int mcq_net_cpu(int fd)
+{
+    (void)fd;
+    return -1;
+}
+
 void mcq_net_unlink(const struct mcq_addr *addr)
 {
     mcq_sim_place_unlink(addr);

@@ -1,0 +1,145 @@
+/* RAW: system calls on the bpf file system; sound because paths are built in buffers whose length
+ * is checked, and nothing is kept open but a lock; called by steer and steer_ctl. */
+#include "shards/steer_pins.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "mem/detail.h"
+
+#define BPF_FS 0xcafe4a11 /* BPF_FS_MAGIC of <linux/magic.h> */
+
+static bool is_mounted(void)
+{
+    struct statfs fs;
+    return statfs(MCQ_STEER_PINS_FS, &fs) == 0 && (uint32_t)fs.f_type == BPF_FS;
+}
+
+static enum mcq_error root_make(struct mcq_detail *detail)
+{
+    if (!is_mounted() &&
+        mount("bpf", MCQ_STEER_PINS_FS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
+        return mcq_detail_set(detail, MCQ_EACCESS, errno,
+                              "no bpf file system at " MCQ_STEER_PINS_FS
+                              ": as root, run `mount -t bpf bpf " MCQ_STEER_PINS_FS "`");
+    if (mkdir(MCQ_STEER_PINS_ROOT, 0755) != 0 && errno != EEXIST)
+        return mcq_detail_set(detail, MCQ_EACCESS, errno,
+                              "can't make " MCQ_STEER_PINS_ROOT
+                              ": as root, make it and give it to this user");
+    return MCQ_OK;
+}
+
+/* The kernel refuses dots in names there. */
+static void clean(const char *name, char *to, size_t len)
+{
+    size_t n = 0;
+    for (; name[n] != '\0' && n + 1 < len; n++) {
+        char c = name[n];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '_';
+        to[n] = plain ? c : '_';
+    }
+    to[n] = '\0';
+}
+
+enum mcq_error mcq_steer_pins_make(const char *name, char path[MCQ_STEER_PATH_LEN],
+                                   struct mcq_detail *detail)
+{
+    char plain[128];
+    clean(name, plain, sizeof(plain));
+    snprintf(path, MCQ_STEER_PATH_LEN, MCQ_STEER_PINS_ROOT "/%u-%s", mcq_steer_pins_pid(), plain);
+    enum mcq_error err = root_make(detail);
+    if (err == MCQ_OK) {
+        mcq_steer_pins_remove(path); /* of an earlier process with this number */
+        if (mkdir(path, 0755) != 0)
+            err = mcq_detail_set(detail, MCQ_EACCESS, errno,
+                                 "can't make a directory in " MCQ_STEER_PINS_ROOT
+                                 ": give it to this user");
+    }
+    if (err != MCQ_OK)
+        path[0] = '\0';
+    return err;
+}
+
+void mcq_steer_pins_remove(const char *path)
+{
+    char file[MCQ_STEER_PATH_LEN + 64];
+    DIR *dir = opendir(path);
+    const struct dirent *e;
+    if (dir == NULL)
+        return;
+    while ((e = readdir(dir)) != NULL) {
+        if (e->d_name[0] == '.' || strlen(e->d_name) >= 64)
+            continue;
+        snprintf(file, sizeof(file), "%.*s/%.63s", MCQ_STEER_PATH_LEN - 1, path, e->d_name);
+        (void)unlink(file);
+    }
+    closedir(dir);
+    (void)rmdir(path);
+}
+
+enum mcq_error mcq_steer_pins_each(mcq_steer_pins_fn *fn, void *ctx, struct mcq_detail *detail)
+{
+    char path[MCQ_STEER_PATH_LEN];
+    DIR *dir = opendir(MCQ_STEER_PINS_ROOT);
+    const struct dirent *e;
+    bool more = true;
+    if (dir == NULL && errno == ENOENT)
+        return MCQ_OK;
+    if (dir == NULL)
+        return mcq_detail_set(detail, MCQ_EACCESS, errno,
+                              "can't read " MCQ_STEER_PINS_ROOT ": run it as root");
+    while (more && (e = readdir(dir)) != NULL) {
+        char *end = NULL;
+        unsigned long pid = strtoul(e->d_name, &end, 10);
+        if (e->d_name[0] < '1' || e->d_name[0] > '9' || *end != '-' || pid > INT32_MAX)
+            continue;
+        snprintf(path, sizeof(path), MCQ_STEER_PINS_ROOT "/%.200s", e->d_name);
+        more = fn(ctx, path, (uint32_t)pid);
+    }
+    closedir(dir);
+    return MCQ_OK;
+}
+
+uint64_t mcq_steer_pins_pid_space(void)
+{
+    struct stat st;
+    return stat("/proc/self/ns/pid", &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+uint32_t mcq_steer_pins_pid(void)
+{
+    return (uint32_t)getpid();
+}
+
+bool mcq_steer_pins_is_running(uint32_t pid)
+{
+    return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+}
+
+int mcq_steer_pins_lock(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (fd >= 0 && flock(fd, LOCK_EX) != 0)
+        if (errno != EINTR) {
+            close(fd);
+            return -1;
+        }
+    return fd;
+}
+
+void mcq_steer_pins_unlock(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
