@@ -37,7 +37,7 @@ function(mcq_add_sim name main)
         $<TARGET_OBJECTS:mcq_patterns>
         $<TARGET_OBJECTS:mcq_runtime>
         $<TARGET_OBJECTS:mcq_shards>)
-    target_link_libraries(${name} PRIVATE mcq_test_base PkgConfig::HWLOC)
+    target_link_libraries(${name} PRIVATE mcq_test_base ${MCQ_LINK})
     target_link_options(${name} PRIVATE -Wl,--wrap=sysconf)
 endfunction()
 
