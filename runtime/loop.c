@@ -1,6 +1,8 @@
 #include "runtime/loop.h"
 
+#include "mem/detail.h"
 #include "runtime/loop_private.h"
+#include "runtime/oserr.h"
 
 const char *mcq_loop_features(const struct mcq_loop *loop)
 {
@@ -25,6 +27,20 @@ int mcq_loop_wake_fd(const struct mcq_loop *loop)
 int mcq_loop_ring_fd(const struct mcq_loop *loop)
 {
     return mcq_uring_fd(loop->ring);
+}
+
+enum mcq_error mcq_loop_bell_open(struct mcq_loop *loop, struct mcq_detail *detail)
+{
+    int err = mcq_uring_bell_open(loop->ring, loop->wake_fd, &loop->bell);
+    if (err == 0)
+        return MCQ_OK;
+    return mcq_detail_set(detail, mcq_oserr_error(-err), -err,
+                          "no descriptor for the ring of an embedded shard: raise `ulimit -n`");
+}
+
+int mcq_loop_bell_fd(const struct mcq_loop *loop)
+{
+    return loop->bell.fd;
 }
 
 bool mcq_loop_wake_ring(struct mcq_loop *from, int ring_fd)
@@ -61,19 +77,6 @@ uint64_t mcq_loop_clock(struct mcq_loop *loop)
 }
 
 /* --- the turn's two ends ------------------------------------------------------------------- */
-
-void mcq_loop_begin(struct mcq_loop *loop)
-{
-    loop->stats->turns++;
-    if (MCQ_UNLIKELY(loop->announced)) {
-        loop->announced = false;
-        (void)loop->on_sleep(loop->on_sleep_ctx, false);
-    }
-    loop->now_ns = mcq_clock_now(&loop->clock);
-    mcq_clock_sync(&loop->clock, loop->now_ns);
-    for (struct mcq_node *n; (n = mcq_list_pop_front(&loop->ended)) != NULL;)
-        mcq_conn_release(loop, MCQ_CONTAINER_OF(n, struct mcq_conn, line));
-}
 
 void mcq_loop_submit(struct mcq_loop *loop)
 {
@@ -118,6 +121,23 @@ static void enter(struct mcq_loop *loop)
     run_rest(loop);
 }
 
+void mcq_loop_begin(struct mcq_loop *loop)
+{
+    loop->stats->turns++;
+    if (MCQ_UNLIKELY(loop->announced)) {
+        loop->announced = false;
+        (void)loop->on_sleep(loop->on_sleep_ctx, false);
+    }
+    if (MCQ_UNLIKELY(loop->rested)) {
+        loop->rested = false;
+        enter(loop);
+    }
+    loop->now_ns = mcq_clock_now(&loop->clock);
+    mcq_clock_sync(&loop->clock, loop->now_ns);
+    for (struct mcq_node *n; (n = mcq_list_pop_front(&loop->ended)) != NULL;)
+        mcq_conn_release(loop, MCQ_CONTAINER_OF(n, struct mcq_conn, line));
+}
+
 static void sleep_until(struct mcq_loop *loop, uint64_t deadline_ns)
 {
     uint64_t now_ns = mcq_clock_now(&loop->clock);
@@ -153,12 +173,12 @@ static bool may_rest(struct mcq_loop *loop, bool work)
     else
         mcq_hot_ask(loop);
     enter(loop);
-    if (work || mcq_uring_ready(loop->ring) != 0)
-        return false;
-    if (loop->on_sleep != NULL && !loop->on_sleep(loop->on_sleep_ctx, true))
+    if (work || (loop->on_sleep != NULL && !loop->on_sleep(loop->on_sleep_ctx, true)))
         return false;
     loop->announced = loop->on_sleep != NULL;
-    return true;
+    mcq_uring_bell_take(&loop->bell);
+    loop->rested = true;
+    return !mcq_uring_wants_run(loop->ring) && mcq_uring_ready(loop->ring) == 0;
 }
 
 /* A busy caller polls again at once: connections stay hot. */

@@ -110,9 +110,12 @@ void mcq_loop_submit(struct mcq_loop *loop);
 void mcq_loop_end(struct mcq_loop *loop, bool busy, uint64_t next_ns);
 
 /* The same for a turn whose sleep is the caller's: returns for how long he may sleep, provided that
- * he wakes when mcq_loop_ring_fd becomes readable: 0 if busy or if there is work after all,
+ * he wakes when mcq_loop_bell_fd becomes readable: 0 if busy or if there is work after all,
  * UINT64_MAX: without end. The next turn ends the sleep. */
 uint64_t mcq_loop_rest(struct mcq_loop *loop, bool busy);
+/* Once, before the first rest. Errors: MCQ_ELIMIT, MCQ_EOS. */
+MCQ_MUST_USE enum mcq_error mcq_loop_bell_open(struct mcq_loop *loop, struct mcq_detail *detail);
+int mcq_loop_bell_fd(const struct mcq_loop *loop);
 
 /* The eventfd that interrupts a sleep: write 8 bytes from any thread. -1 before init. */
 int mcq_loop_wake_fd(const struct mcq_loop *loop);

@@ -124,8 +124,11 @@ enum mcq_error mcq_loop_init(struct mcq_arena *arena, const struct mcq_loop_opts
     struct mcq_loop *loop = mcq_arena_carve(arena, sizeof(*loop), MCQ_CACHE_LINE);
     if (loop == NULL)
         return no_arena(detail);
-    *loop = (struct mcq_loop){
-        .stats = opts->stats, .heap = opts->heap, .wake_fd = -1, .features = features};
+    *loop = (struct mcq_loop){.stats = opts->stats,
+                              .heap = opts->heap,
+                              .wake_fd = -1,
+                              .bell = {-1, -1},
+                              .features = features};
     mcq_list_init(&loop->line);
     mcq_list_init(&loop->due);
     mcq_list_init(&loop->ended);
@@ -189,4 +192,6 @@ void mcq_loop_fini(struct mcq_loop *loop)
     mcq_uring_fini(loop->ring);
     mcq_net_close(loop->wake_fd);
     loop->wake_fd = -1;
+    if (loop->bell.fd >= 0)
+        mcq_uring_bell_close(loop->ring, &loop->bell);
 }

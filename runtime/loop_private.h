@@ -37,9 +37,11 @@ struct mcq_loop {
     uint32_t done_pos, done_cnt;
     bool worked; /* this turn told something */
     bool wake_armed, ending;
+    bool rested;    /* the caller may have slept: what was deferred meanwhile is to be run */
     bool announced; /* on_sleep was told of a sleep that this turn has ended */
     int wake_fd;
-    uint64_t wake_value; /* the eventfd's read */
+    struct mcq_uring_bell bell; /* of a caller who sleeps by himself; fd -1: there is none */
+    uint64_t wake_value;        /* the eventfd's read */
     struct mcq_list line, due, ended;
     struct mcq_hot hot;
     struct mcq_features features;

@@ -13,9 +13,9 @@
  * that nobody serves any more is removed first; one that is served is -EADDRINUSE. */
 MCQ_MUST_USE int mcq_net_listen(const struct mcq_addr *addr, const struct mcq_sockopts *so,
                                 uint32_t backlog, struct mcq_addr *bound);
-/* Listeners that share an address, which the kernel chooses among (SO_REUSEPORT). Gives a tcp socket
- * bound to addr with so applied, that doesn't listen yet; shared: beside others that are bound so.
- * *bound: where really. -EOPNOTSUPP: nothing can be shared here. */
+/* Listeners that share an address, which the kernel chooses among (SO_REUSEPORT). Gives a tcp
+ * socket bound to addr with so applied, that doesn't listen yet; shared: beside others that are
+ * bound so. *bound: where really. -EOPNOTSUPP: nothing can be shared here. */
 MCQ_MUST_USE int mcq_net_bind(const struct mcq_addr *addr, const struct mcq_sockopts *so,
                               bool shared, struct mcq_addr *bound);
 MCQ_MUST_USE int mcq_net_listen_on(int fd, uint32_t backlog);

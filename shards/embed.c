@@ -38,11 +38,14 @@ enum mcq_error mcq_embed_open(const struct mcq_opts *opts, const struct mcq_app 
     bool on = e->process.threads_end != 0 && mcq_thread_enter(own(e));
     if (!on || err != MCQ_OK)
         return finish(e, err, why);
-    if (own(e)->err == MCQ_OK) {
+    if (own(e)->err == MCQ_OK)
+        err = mcq_loop_bell_open(own(e)->shard.loop, why);
+    if (own(e)->err == MCQ_OK && err == MCQ_OK) {
         *embed = e;
         return MCQ_OK;
     }
-    while (mcq_shard_step(&own(e)->shard)) /* its start has refused */
+    mcq_stop(&own(e)->shard);
+    while (mcq_shard_step(&own(e)->shard))
         ;
     return finish(e, err, why);
 }

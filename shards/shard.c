@@ -228,7 +228,7 @@ bool mcq_shard_poll(struct mcq_shard *sh, uint64_t *wait_ns)
 
 int mcq_shard_fd(const struct mcq_shard *sh)
 {
-    return mcq_loop_ring_fd(sh->loop);
+    return mcq_loop_bell_fd(sh->loop);
 }
 
 /* --- life ---------------------------------------------------------------------------------- */

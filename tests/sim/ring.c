@@ -162,6 +162,26 @@ int mcq_uring_fd(const struct mcq_uring *u)
     return MCQ_SIM_RING_BASE + (int)u->process;
 }
 
+/* No simulated program has a loop of its own. */
+int mcq_uring_bell_open(struct mcq_uring *u, int wake_fd, struct mcq_uring_bell *bell)
+{
+    (void)u;
+    (void)wake_fd;
+    (void)bell;
+    return -ENOSYS;
+}
+
+void mcq_uring_bell_close(struct mcq_uring *u, const struct mcq_uring_bell *bell)
+{
+    (void)u;
+    (void)bell;
+}
+
+void mcq_uring_bell_take(const struct mcq_uring_bell *bell)
+{
+    (void)bell;
+}
+
 int mcq_uring_disabled_sysctl(void)
 {
     return 0;
