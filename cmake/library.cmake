@@ -27,3 +27,6 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
 endif()
 
 mcq_library(monocoque_static STATIC)
+# The archive's only user of hwloc is linked because it is named here. A program that is linked with
+# -static does without both: Debian has no static libudev, which hwloc needs.
+target_link_options(monocoque_static INTERFACE -Wl,-u,mcq_topo_hwloc_load)

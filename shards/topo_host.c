@@ -1,5 +1,5 @@
 /* RAW: files under /proc and /sys, and the affinity of this thread; sound because every read is
- * bounded by its buffer and nothing is written; topo_hwloc.c calls, and tests with a root of their
+ * bounded by its buffer and nothing is written; topo_facts.c calls, and tests with a root of their
  * own. */
 #define _GNU_SOURCE
 #include "shards/topo_host.h"

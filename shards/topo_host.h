@@ -1,5 +1,5 @@
 /* RAW: files under /proc and /sys, and this thread's affinity; sound because everything is read
- * once and bounded by its buffer; topo_hwloc.c calls, tests with a root of their own.
+ * once and bounded by its buffer; topo_facts.c calls, tests with a root of their own.
  *
  * Topo host: what the kernel says of this machine beyond its shape. root: "" for the machine, else
  * a folder with the same files. What can't be read is as if it were not there. Cold. */

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "mem/detail.h"
-#include "shards/topo_host.h"
 
 /* hwloc builds every object of a synthetic machine: no more than a plan could look at. */
 #define SYNTHETIC_PUS_MAX 65536u
@@ -40,7 +39,7 @@ static enum mcq_error synthetic_set(hwloc_topology_t topo, const char *text,
     if (hwloc_topology_set_synthetic(topo, text) != 0)
         return mcq_detail_set(detail, MCQ_EINVAL, 0,
                               "'%.64s' describes no machine: write \"pack:2 [numa] l3:4 core:8 "
-                              "pu:2\", from the outside in",
+                              "pu:2\", from the outside in down to pu",
                               text);
     return MCQ_OK;
 }
@@ -169,87 +168,19 @@ static bool nic_in_topology(hwloc_topology_t topo, const char *nic, uint32_t *no
     return false;
 }
 
-static bool node_exists(const struct mcq_topo_facts *f, uint32_t node)
-{
-    for (uint32_t i = 0; i < f->node_cnt; i++)
-        if (f->nodes[i].node == node)
-            return true;
-    return false;
-}
-
-static enum mcq_error nic_find(hwloc_topology_t topo, enum mcq_topo_source source, const char *nic,
-                               struct mcq_topo_facts *f, struct mcq_detail *detail)
-{
-    static const char named[] = "node:";
-    size_t named_len = sizeof(named) - 1;
-    bool found;
-    if (strncmp(nic, named, named_len) == 0) {
-        char *end;
-        unsigned long node = strtoul(nic + named_len, &end, 10);
-        if (nic[named_len] < '0' || nic[named_len] > '9' || *end != '\0' || node >= MCQ_TOPO_NONE ||
-            !node_exists(f, (uint32_t)node))
-            return mcq_detail_set(detail, MCQ_ENOENT, 0, "nic: there is no NUMA node '%.16s'",
-                                  nic + named_len);
-        f->nic_node = (uint32_t)node;
-        return MCQ_OK;
-    }
-    found = source == MCQ_TOPO_HOST ? mcq_topo_host_nic("", nic, &f->nic_node)
-                                    : nic_in_topology(topo, nic, &f->nic_node);
-    if (found)
-        return MCQ_OK;
-    return mcq_detail_set(
-        detail, MCQ_ENOENT, 0, "nic: there is no network interface '%.64s': %s", nic,
-        source == MCQ_TOPO_HOST ? "see `ip link`" : "node:N names a NUMA node instead");
-}
-
-/* --- the facts ------------------------------------------------------------------------------ */
-
-static void host_limit(struct mcq_topo_facts *f)
-{
-    bool usable[MCQ_CPUS_MAX];
-    if (mcq_topo_host_affinity(usable) != 0)
-        for (uint32_t i = 0; i < f->cpu_cnt; i++)
-            f->cpus[i].usable = f->cpus[i].usable && usable[f->cpus[i].cpu];
-    f->quota_milli = mcq_topo_host_quota("");
-    f->offline_cnt = mcq_topo_host_offline("");
-}
-
-/* Without hwloc's view: what this thread may use, and nothing around it. */
-static void bare_host(struct mcq_topo_facts *f)
-{
-    bool usable[MCQ_CPUS_MAX];
-    (void)mcq_topo_host_affinity(usable);
-    for (uint32_t cpu = 0; cpu < MCQ_CPUS_MAX; cpu++)
-        if (usable[cpu])
-            f->cpus[f->cpu_cnt++] = (struct mcq_topo_cpu){.cpu = cpu,
-                                                          .core = cpu,
-                                                          .l3 = MCQ_TOPO_NONE,
-                                                          .node = MCQ_TOPO_NONE,
-                                                          .package = MCQ_TOPO_NONE,
-                                                          .usable = true};
-}
-
-enum mcq_error mcq_topo_facts_load(enum mcq_topo_source source, const char *text, const char *nic,
-                                   struct mcq_topo_facts *f, struct mcq_detail *detail)
+enum mcq_error mcq_topo_hwloc_load(enum mcq_topo_source source, const char *text, const char *nic,
+                                   struct mcq_topo_facts *f, bool *nic_known,
+                                   struct mcq_detail *detail)
 {
     hwloc_topology_t topo = NULL;
-    *f = (struct mcq_topo_facts){.nic_node = MCQ_TOPO_NONE, .quota_milli = MCQ_TOPO_UNLIMITED};
+    *nic_known = false;
     enum mcq_error err = topology_open(source, text, &topo, detail);
-    if (err != MCQ_OK && source != MCQ_TOPO_HOST)
+    if (err != MCQ_OK)
         return err;
-    if (err == MCQ_OK) {
-        cpus_read(topo, f);
-        nodes_read(topo, f);
-    } else {
-        bare_host(f);
-    }
-    /* hwloc gives a described machine memory that nobody described */
-    f->memory_known = source != MCQ_TOPO_SYNTHETIC || strstr(text, "memory=") != NULL;
-    if (source == MCQ_TOPO_HOST)
-        host_limit(f);
-    bool open = err == MCQ_OK;
-    err = nic == NULL ? MCQ_OK : nic_find(topo, source, nic, f, detail);
-    if (open)
-        hwloc_topology_destroy(topo);
-    return err;
+    cpus_read(topo, f);
+    nodes_read(topo, f);
+    if (nic != NULL)
+        *nic_known = nic_in_topology(topo, nic, &f->nic_node);
+    hwloc_topology_destroy(topo);
+    return MCQ_OK;
 }

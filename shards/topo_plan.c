@@ -5,7 +5,7 @@
 
 #include "mem/detail.h"
 #include "mem/slice.h"
-#include "shards/topo_hwloc.h"
+#include "shards/topo_facts.h"
 
 struct own {
     struct mcq_topo_facts facts;
