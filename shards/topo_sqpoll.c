@@ -140,41 +140,44 @@ static uint32_t listed_find(const struct mcq_topo_work *w, uint32_t shard_idx,
     return best;
 }
 
+struct assignment {
+    uint32_t load[MCQ_CPUS_MAX]; /* shards of each kernel thread */
+    uint32_t kernel[MCQ_SHARDS_MAX];
+    uint32_t thread_cnt, far_cnt;
+};
+
 /* Shards that follow one another under one L3 share a thread, sqpoll_share at most. */
-static uint32_t kernel_of(struct mcq_topo_work *w, uint32_t shard, uint32_t load[MCQ_CPUS_MAX],
-                          uint32_t before)
+static uint32_t kernel_of(struct mcq_topo_work *w, const struct assignment *a, uint32_t shard,
+                          bool far)
 {
     const struct mcq_topo_cpu *cpus = w->facts->cpus;
     uint32_t mine = w->place[shard];
+    uint32_t before = shard == 0 ? MCQ_TOPO_NONE : a->kernel[shard - 1];
     if (w->kernel_list)
-        return listed_find(w, mine, load);
-    if (before != MCQ_TOPO_NONE && load[before] < w->opts->sqpoll_share &&
+        return listed_find(w, mine, a->load);
+    if (before != MCQ_TOPO_NONE && a->load[before] < w->opts->sqpoll_share &&
         mcq_topo_near(&cpus[w->place[shard - 1]], &cpus[mine]))
         return before;
-    uint32_t idx = free_find(w, mine, w->opts->ring == MCQ_RING_SQPOLL);
+    uint32_t idx = free_find(w, mine, far);
     if (idx != MCQ_TOPO_NONE)
         mcq_topo_take(w, idx, MCQ_TOPO_KERNEL);
     return idx;
 }
 
-static uint32_t assign(struct mcq_topo_work *w, uint32_t *missing, uint32_t *far)
+/* For those that have none yet. far: also beyond their L3. */
+static void assign(struct mcq_topo_work *w, struct assignment *a, bool far)
 {
-    uint32_t load[MCQ_CPUS_MAX] = {0}, threads = 0, before = MCQ_TOPO_NONE;
     const struct mcq_topo_cpu *cpus = w->facts->cpus;
     for (uint32_t i = 0; i < w->out->shard_cnt; i++) {
-        uint32_t idx = MCQ_TOPO_NONE;
-        if (w->place[i] != MCQ_TOPO_NONE)
-            idx = kernel_of(w, i, load, before);
-        before = idx;
-        if (idx == MCQ_TOPO_NONE) {
-            (*missing)++;
+        if (a->kernel[i] != MCQ_TOPO_NONE || w->place[i] == MCQ_TOPO_NONE)
             continue;
-        }
-        threads += load[idx]++ == 0;
-        *far += distance(&cpus[idx], &cpus[w->place[i]]) != 0;
+        uint32_t idx = a->kernel[i] = kernel_of(w, a, i, far);
+        if (idx == MCQ_TOPO_NONE)
+            continue;
+        a->thread_cnt += a->load[idx]++ == 0;
+        a->far_cnt += distance(&cpus[idx], &cpus[w->place[i]]) != 0;
         w->out->shards[i].sqpoll_cpu = cpus[idx].cpu;
     }
-    return threads;
 }
 
 static void withdraw(struct mcq_topo_work *w)
@@ -183,33 +186,48 @@ static void withdraw(struct mcq_topo_work *w)
         w->out->shards[i].sqpoll_cpu = MCQ_TOPO_NONE;
 }
 
-void mcq_topo_kernel_place(struct mcq_topo_work *w)
+static void missing_note(const struct mcq_topo_work *w)
 {
-    const struct mcq_topo_facts *f = w->facts;
     bool asked = w->opts->ring == MCQ_RING_SQPOLL;
-    uint32_t missing = 0, far = 0;
-    if (!mcq_topo_kernel_wanted(w->opts))
-        return;
-    if (!w->out->may_spin) {
-        mcq_topo_note(w->out, "no CPU is to spare for a kernel thread of ring sqpoll");
-        return;
-    }
-    uint32_t threads = assign(w, &missing, &far);
-    bool quota_short = f->quota_milli != MCQ_TOPO_UNLIMITED &&
-                       f->quota_milli < (w->out->shard_cnt + (uint64_t)threads) * 1000;
+    uint32_t missing = 0;
+    for (uint32_t i = 0; i < w->out->shard_cnt; i++)
+        missing += w->out->shards[i].sqpoll_cpu == MCQ_TOPO_NONE;
     if (missing != 0)
         mcq_topo_note(w->out, "ring %s: %u of %u shards have no CPU to spare for a kernel thread%s",
                       asked ? "sqpoll" : "auto", missing, w->out->shard_cnt,
                       asked ? "" : " under their L3");
-    if (far != 0)
-        mcq_topo_note(w->out, "%u shard%s a kernel thread under another L3", far,
-                      far == 1 ? " has" : "s have");
-    if (threads != 0 && quota_short && !asked)
+}
+
+static void quota_note(struct mcq_topo_work *w, uint32_t threads)
+{
+    bool asked = w->opts->ring == MCQ_RING_SQPOLL;
+    uint64_t milli = w->facts->quota_milli;
+    if (threads == 0 || milli == MCQ_TOPO_UNLIMITED ||
+        milli >= (w->out->shard_cnt + (uint64_t)threads) * 1000)
+        return;
+    if (!asked)
         withdraw(w);
-    if (threads != 0 && quota_short)
-        mcq_topo_note(w->out,
-                      "the cgroup's time is too short for %u kernel thread%s beside the "
-                      "shards: %s",
-                      threads, threads == 1 ? "" : "s",
-                      asked ? "expect to be throttled" : "ring auto does without");
+    mcq_topo_note(w->out,
+                  "the cgroup's time is too short for %u kernel thread%s beside the shards: %s",
+                  threads, threads == 1 ? "" : "s",
+                  asked ? "expect to be throttled" : "ring auto does without");
+}
+
+void mcq_topo_kernel_place(struct mcq_topo_work *w)
+{
+    struct assignment a = {.thread_cnt = 0};
+    bool asked = w->opts->ring == MCQ_RING_SQPOLL;
+    if (!mcq_topo_kernel_wanted(w->opts) || (!asked && !w->out->may_spin))
+        return;
+    for (uint32_t i = 0; i < MCQ_SHARDS_MAX; i++)
+        a.kernel[i] = MCQ_TOPO_NONE;
+    if (w->out->may_spin)
+        assign(w, &a, false);
+    if (w->out->may_spin && asked)
+        assign(w, &a, true);
+    missing_note(w);
+    if (a.far_cnt != 0)
+        mcq_topo_note(w->out, "%u shard%s a kernel thread under another L3", a.far_cnt,
+                      a.far_cnt == 1 ? " has" : "s have");
+    quota_note(w, a.thread_cnt);
 }
