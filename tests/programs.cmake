@@ -22,3 +22,12 @@ foreach(source IN LISTS measurements)
     target_compile_options(${name} PRIVATE -O2)
     target_link_libraries(${name} PRIVATE mcq_test_base)
 endforeach()
+
+# mcq-topo on the machines of tests/topo.
+find_program(MCQ_PYTHON NAMES python3)
+mark_as_advanced(MCQ_PYTHON)
+if(TARGET mcq-topo AND MCQ_PYTHON)
+    mcq_add_test(topo-cli LABEL program
+                 COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/topo/cli.py
+                         $<TARGET_FILE:mcq-topo>)
+endif()
