@@ -155,7 +155,7 @@ static void label(struct box *b, const struct mcq_topo_plan *plan)
 
 double box_text_w(const char *text, double font)
 {
-    return 0.66 * font * (double)strlen(text);
+    return 0.6 * font * (double)strlen(text);
 }
 
 /* --- places --------------------------------------------------------------------------------- */
@@ -197,7 +197,7 @@ static double best_width(struct box *b)
         if (b->kind == BOX_CORE && ++n > CPUS_PER_ROW)
             break;
         struct size s = flow(b, w);
-        double cost = fabs(log(s.w / s.h / looks[b->kind].aspect)) - 1.5 * area / (s.w * s.h);
+        double cost = fabs(log(s.w / s.h / looks[b->kind].aspect)) - 2.5 * area / (s.w * s.h);
         if (cost < best_cost - 1e-9) {
             best = w;
             best_cost = cost;
