@@ -32,9 +32,10 @@ static enum mcq_error plan_seats(struct mcq_process *a, struct mcq_detail *detai
     return MCQ_OK;
 }
 
+/* The caller's thread runs where the caller has it. */
 static const struct mcq_topo_shard *seat_of(const struct mcq_process *a, uint32_t id)
 {
-    return id < a->seats.shard_cnt ? &a->seats.shards[id] : NULL;
+    return id >= a->first && id < a->seats.shard_cnt ? &a->seats.shards[id] : NULL;
 }
 
 static enum mcq_error open_fds(struct mcq_process *a, struct mcq_detail *detail)
