@@ -12,7 +12,7 @@
 
 static void because(struct mcq_group *g, const char *text)
 {
-    snprintf(g->reason, sizeof(g->reason), "%s", text);
+    snprintf(g->reason, sizeof(g->reason), "%.*s", (int)sizeof(g->reason) - 1, text);
 }
 
 /* --- the address ----------------------------------------------------------------------------- */
