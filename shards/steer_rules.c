@@ -313,7 +313,7 @@ static bool matches(const struct mcq_steer_rule *r, const struct mcq_steer_input
         return false;
     for (uint32_t i = 0; 8 * i < r->bits; i++) {
         uint32_t left = r->bits - 8 * i;
-        uint8_t mask = left >= 8 ? 0xff : (uint8_t)(0xff00u >> left);
+        uint8_t mask = (uint8_t)(left >= 8 ? 0xffu : 0xff00u >> left);
         if ((addr[i] & mask) != r->addr[i])
             return false;
     }
