@@ -190,16 +190,24 @@ static bool is_passing(int32_t res)
     return res == -ECONNABORTED || res == -EPROTO || res == -EAGAIN || res == -EINTR;
 }
 
+static bool was_accepted(struct mcq_loop *loop, struct mcq_conn *c, const struct mcq_done *d,
+                         struct mcq_io_event *ev)
+{
+    loop->stats->accepts++;
+    *ev = event_of(MCQ_IO_ACCEPTED, c);
+    ev->fd = d->res;
+    return true;
+}
+
 static bool on_accept(struct mcq_loop *loop, struct mcq_conn *c, const struct mcq_done *d,
                       struct mcq_io_event *ev)
 {
     bool more = (d->flags & MCQ_DONE_MORE) != 0;
     if (!more)
         mcq_conn_finish(c, MCQ_OP_ACCEPT);
-    if (c->state != MCQ_CONN_LISTENING) {
-        mcq_net_close(d->res);
+    if (c->state != MCQ_CONN_LISTENING) { /* it closes; who came before that is there */
         mcq_conn_advance(loop, c);
-        return false;
+        return d->res >= 0 && was_accepted(loop, c, d, ev);
     }
     if (d->res < 0 && !is_passing(d->res)) {
         *ev = failure_of(MCQ_IO_ACCEPT_FAILED, c, d->res);
@@ -207,12 +215,7 @@ static bool on_accept(struct mcq_loop *loop, struct mcq_conn *c, const struct mc
     }
     if (!more)
         mcq_listen_again(loop, c);
-    if (d->res < 0)
-        return false;
-    loop->stats->accepts++;
-    *ev = event_of(MCQ_IO_ACCEPTED, c);
-    ev->fd = d->res;
-    return true;
+    return d->res >= 0 && was_accepted(loop, c, d, ev);
 }
 
 /* What came for a connection that is no more: its resources are settled all the same. */

@@ -9,6 +9,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,11 +193,12 @@ int mcq_net_dup(int fd)
     return copy < 0 ? -errno : copy;
 }
 
-int mcq_net_accept_last(int fd)
+int mcq_net_accept(int fd)
 {
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
-        return -errno;
+    const struct timeval soon = {.tv_usec = 1}; /* whoever shares the queue may be quicker */
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    if (poll(&p, 1, 0) != 1 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon)) != 0)
+        return -EAGAIN;
     int got = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     return got < 0 ? -errno : got;
 }

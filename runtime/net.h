@@ -24,9 +24,9 @@ MCQ_MUST_USE int mcq_net_listen_on(int fd, uint32_t backlog);
 MCQ_MUST_USE int mcq_net_claim(const struct mcq_addr *bound);
 /* Gives another descriptor of the same socket. */
 MCQ_MUST_USE int mcq_net_dup(int fd);
-/* Gives a connection that waits at a listener whose last descriptor is about to be closed; -EAGAIN:
- * none does. */
-MCQ_MUST_USE int mcq_net_accept_last(int fd);
+/* Gives a connection that waits at a listener; -EAGAIN: none does. Blocks for some milliseconds if
+ * another thread takes it at the same time. */
+MCQ_MUST_USE int mcq_net_accept(int fd);
 /* The CPU that received for the connection; -1: can't be told. */
 int mcq_net_cpu(int fd);
 /* Gives an unconnected socket of addr's family with so applied, bound to src unless src is NULL. */

@@ -365,20 +365,25 @@ enum mcq_error mcq_group_listen(struct mcq_listener *l, struct mcq_detail *detai
 
 /* --- leaving --------------------------------------------------------------------------------- */
 
-/* The kernel gives those that wait to the other listeners, if there is a program that migrates. */
-static void accept_rest(struct mcq_listener *l)
+/* Those that wait at the listener are passed on, or stay if there is nobody else. */
+static void accept_rest(struct mcq_listener *l, int fd)
 {
-    const struct mcq_group *g = l->group;
-    int fd = member_of(l)->fd;
-    if (g->queue_fd >= 0 || g->rung == MCQ_STEER_RUNG_EBPF || fd < 0 || !member_of(l)->listening)
-        return;
-    for (uint32_t i = 0; i < g->backlog; i++) {
-        int got = mcq_net_accept_last(fd);
+    for (uint32_t i = 0; i < l->group->backlog; i++) {
+        int got = mcq_net_accept(fd);
         if (got < 0)
             return;
         if (!mcq_group_place(l, got))
             mcq_link_accept(l->sock, got);
     }
+}
+
+/* On the first rung the kernel does that; one queue of all stays, and is looked at at the end. */
+static void accept_own_rest(struct mcq_listener *l)
+{
+    const struct mcq_group *g = l->group;
+    const struct mcq_group_member *m = member_of(l);
+    if (g->queue_fd < 0 && g->rung != MCQ_STEER_RUNG_EBPF && m->fd >= 0 && m->listening)
+        accept_rest(l, m->fd);
 }
 
 void mcq_group_leave(struct mcq_listener *l)
@@ -391,7 +396,7 @@ void mcq_group_leave(struct mcq_listener *l)
         mcq_log_line(&l->sock->shard->log, MCQ_LOG_WARN, "%s: %s", l->text, why.text);
     pthread_mutex_unlock(&all->mutex);
     if (!l->suspended)
-        accept_rest(l);
+        accept_own_rest(l);
 }
 
 void mcq_group_left(struct mcq_listener *l)
@@ -402,6 +407,9 @@ void mcq_group_left(struct mcq_listener *l)
     member_of(l)->listening = false;
     mcq_group_rung_leave(l->group, l->sock->shard->id);
     pthread_mutex_unlock(&all->mutex);
+    /* The kernel wakes one of those who wait at a queue: it may have been this shard. */
+    if (l->group->queue_fd >= 0)
+        accept_rest(l, l->group->queue_fd);
 }
 
 void mcq_group_quit(struct mcq_listener *l)
@@ -466,7 +474,7 @@ void mcq_group_follow(struct mcq_shard *sh, uint32_t idx, uint32_t epoch)
         mcq_timer_node_arm(mcq_loop_timers(sh->loop), &l->timer, mcq_shard_now_ns(sh));
     } else if (!live && l->conn != NULL && member_of(l)->listening) {
         l->suspended = true;
-        accept_rest(l);
+        accept_own_rest(l);
         mcq_conn_abort(sh->loop, l->conn);
     }
 }

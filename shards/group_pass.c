@@ -61,20 +61,6 @@ static void refresh(struct mcq_groups *all, struct mcq_group *g, struct mcq_grou
     pthread_mutex_unlock(&all->mutex);
 }
 
-/* On the first rung the tables are the kernel's, and this is asked while a listener closes. */
-static bool decide(struct mcq_groups *all, struct mcq_group *g, struct mcq_group_view *v,
-                   const struct mcq_steer_input *in, struct mcq_steer_choice *choice)
-{
-    if (v != NULL) {
-        refresh(all, g, v);
-        return mcq_steer_tables_decide(&v->tables, in, choice);
-    }
-    pthread_mutex_lock(&all->mutex);
-    bool found = mcq_steer_tables_decide(&g->tables, in, choice);
-    pthread_mutex_unlock(&all->mutex);
-    return found;
-}
-
 /* The kernel has chosen by a hash of its own: as good as ours. */
 static bool stands(const struct mcq_group *g, const struct mcq_group_view *v,
                    const struct mcq_steer_choice *choice, uint32_t own)
@@ -100,68 +86,105 @@ static bool pass_on(struct mcq_shard *sh, uint32_t to, const struct mcq_group_pa
     return true;
 }
 
-bool mcq_group_place(struct mcq_listener *l, int fd)
+/* By the tables of the group itself, for a shard that has no part in it, or none any more. */
+static bool pass_further(struct mcq_shard *sh, const struct mcq_group_pass *pass)
+{
+    struct mcq_groups *all = &sh->roster->groups;
+    struct mcq_steer_input in = {.random = (uint32_t)mcq_loop_random(sh->loop)};
+    struct mcq_steer_choice choice = {0};
+    struct mcq_group_pass next = *pass;
+    input_of(pass->fd, &in);
+    pthread_mutex_lock(&all->mutex);
+    struct mcq_group *g = mcq_group_at(all, pass->group, pass->epoch);
+    bool passed =
+        g != NULL && mcq_steer_tables_decide(&g->tables, &in, &choice) && choice.shard != sh->id;
+    next.why = choice.why;
+    passed = passed && pass_on(sh, choice.shard, &next);
+    if (passed)
+        count(&g->members[sh->id].passed_out);
+    pthread_mutex_unlock(&all->mutex);
+    return passed;
+}
+
+static bool place_by_view(struct mcq_listener *l, struct mcq_group_member *m,
+                          struct mcq_group_pass *pass)
 {
     struct mcq_shard *sh = l->sock->shard;
-    struct mcq_groups *all = &sh->roster->groups;
-    struct mcq_group *g = l->group;
-    struct mcq_group_member *m = &g->members[sh->id];
+    struct mcq_group_view *v = m->view;
     struct mcq_steer_choice choice = {0};
-    if (m->view == NULL && !l->closing && !l->suspended)
+    struct mcq_steer_input in = {.random = next_random(v)};
+    input_of(pass->fd, &in);
+    refresh(&sh->roster->groups, l->group, v);
+    if (!mcq_steer_tables_decide(&v->tables, &in, &choice))
         return false;
-    struct mcq_steer_input in = {.random = m->view != NULL ? next_random(m->view)
-                                                           : (uint32_t)mcq_loop_random(sh->loop)};
-    input_of(fd, &in);
-    if (!decide(all, g, m->view, &in, &choice))
-        return false;
-    if (stands(g, m->view, &choice, sh->id))
+    if (stands(l->group, v, &choice, sh->id))
         choice.shard = sh->id;
-    if (m->view != NULL && choice.rule < MCQ_STEER_RULE_CNT)
-        count(&m->view->hits[choice.rule]);
-    const struct mcq_group_pass pass = {.fd = fd,
-                                        .logical = l->sock->logical,
-                                        .group = g->idx,
-                                        .epoch = g->epoch,
-                                        .why = choice.why};
-    if (choice.shard != sh->id && pass_on(sh, choice.shard, &pass)) {
+    if (choice.rule < MCQ_STEER_RULE_CNT)
+        count(&v->hits[choice.rule]);
+    pass->why = choice.why;
+    bool ours = choice.shard == sh->id;
+    if (!ours && pass_on(sh, choice.shard, pass)) {
         count(&m->passed_out);
         return true;
     }
-    if (choice.shard != sh->id)
+    if (!ours)
         count(&m->misplaced);
-    if (m->view != NULL)
-        count(&m->view->why[choice.why]);
+    count(&v->why[choice.why]);
     return false;
+}
+
+bool mcq_group_place(struct mcq_listener *l, int fd)
+{
+    struct mcq_shard *sh = l->sock->shard;
+    struct mcq_group *g = l->group;
+    struct mcq_group_member *m = &g->members[sh->id];
+    struct mcq_group_pass pass = {
+        .fd = fd, .logical = l->sock->logical, .group = g->idx, .epoch = g->epoch};
+    if (m->view != NULL)
+        return place_by_view(l, m, &pass);
+    return (l->closing || l->suspended) && pass_further(sh, &pass);
+}
+
+/* Still among those that the policy may choose. */
+static bool takes_part(const struct mcq_listener *l)
+{
+    const struct mcq_shard *sh = l->sock->shard;
+    struct mcq_group_view *v = l->group->members[sh->id].view;
+    if (l->closing || l->suspended || v == NULL)
+        return !l->closing && !l->suspended;
+    refresh(&sh->roster->groups, l->group, v);
+    return v->tables.conf.is_live[sh->id] != 0;
 }
 
 static void arrive(struct mcq_listener *l, const struct mcq_group_pass *pass)
 {
     struct mcq_group_member *m = &l->group->members[l->sock->shard->id];
     count(&m->passed_in);
-    if (m->view != NULL && pass->why < MCQ_STEER_WHY_CNT)
+    if (m->view != NULL)
         count(&m->view->why[pass->why]);
 }
 
-/* Whoever has gone meanwhile may be the last: then it ends as at a listener that closes. */
+/* This shard may have left meanwhile; if all others have, too, it ends as at a listener that
+ * closes. */
 void mcq_group_arrived(struct mcq_shard *sh, uint32_t from, const void *body, size_t len)
 {
     struct mcq_group_pass pass;
     (void)from;
     MCQ_ASSERT(len >= sizeof(pass));
     mcq_bytes_copy(&pass, body, sizeof(pass));
-    MCQ_ASSERT(pass.logical < MCQ_LOGICALS_MAX);
+    MCQ_ASSERT(pass.logical < MCQ_LOGICALS_MAX && pass.why < MCQ_STEER_WHY_CNT);
     struct mcq_sock *sock = sh->members[pass.logical];
-    if (sock == NULL) {
-        sh->stats.loop.conns_refused++;
-        mcq_net_close(pass.fd);
-        return;
-    }
-    struct mcq_listener *l = mcq_group_listener(sock, pass.group, pass.epoch);
-    if (l != NULL && l->closing && mcq_group_place(l, pass.fd))
+    struct mcq_listener *l = sock == NULL ? NULL : mcq_group_listener(sock, pass.group, pass.epoch);
+    if ((l == NULL || !takes_part(l)) && pass_further(sh, &pass))
         return;
     if (l != NULL)
         arrive(l, &pass);
-    mcq_link_accept(sock, pass.fd);
+    if (sock != NULL) {
+        mcq_link_accept(sock, pass.fd);
+        return;
+    }
+    sh->stats.loop.conns_refused++;
+    mcq_net_close(pass.fd);
 }
 
 void mcq_group_run(struct mcq_shard *sh)

@@ -1,6 +1,7 @@
 #include "shards/listener.h"
 
 #include "mem/detail.h"
+#include "runtime/net.h"
 #include "runtime/oserr.h"
 #include "shards/shard.h"
 
@@ -130,6 +131,10 @@ static void listener_closed(struct mcq_listener *l)
 
 static void accepted(struct mcq_listener *l, int fd)
 {
+    if (l->closing && l->group == NULL) {
+        mcq_net_close(fd);
+        return;
+    }
     announce(l);
     l->retry_ns = MCQ_LISTENER_RETRY_MIN_NS;
     if (l->group == NULL || !mcq_group_place(l, fd))

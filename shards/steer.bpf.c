@@ -15,6 +15,9 @@
 #define ETH_V4        0x0800
 #define ETH_V6        0x86dd
 #define INET_V4       2 /* AF_INET */
+#define TCP_FLAGS     13
+#define TCP_SYN       0x02
+#define TCP_ACK       0x10
 
 char _license[] SEC("license") = "GPL";
 
@@ -46,6 +49,14 @@ struct {
     __type(key, __u32);
     __type(value, struct mcq_steer_about);
 } about SEC(".maps");
+
+/* A stray packet of a connection that is gone asks, too, and is answered by a reset. */
+static __always_inline bool is_new(struct sk_reuseport_md *ctx)
+{
+    __u8 flags = 0;
+    bpf_skb_load_bytes(ctx, TCP_FLAGS, &flags, sizeof(flags));
+    return (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
 
 static __always_inline void read_packet(struct sk_reuseport_md *ctx, struct mcq_steer_input *in)
 {
@@ -112,7 +123,11 @@ int mcq_steer(struct sk_reuseport_md *ctx)
     if (!mcq_steer_decide(NULL, &in, &choice))
         return SK_PASS;
     __u32 slot = choice.shard;
-    if (bpf_sk_select_reuseport(ctx, &listeners, &slot, 0) == 0)
-        count(&choice, ctx->migrating_sk ? MCQ_STEER_WHY_MIGRATED : choice.why);
+    if (bpf_sk_select_reuseport(ctx, &listeners, &slot, 0) != 0)
+        return SK_PASS;
+    if (ctx->migrating_sk)
+        count(&choice, MCQ_STEER_WHY_MIGRATED);
+    else if (is_new(ctx))
+        count(&choice, choice.why);
     return SK_PASS;
 }

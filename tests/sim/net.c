@@ -61,7 +61,7 @@ int mcq_net_dup(int fd)
     return open_fd(mcq_sim_file_ref(mcq_sim_fd_socket(fd, "dup")));
 }
 
-int mcq_net_accept_last(int fd)
+int mcq_net_accept(int fd)
 {
     struct mcq_sim_file *f = mcq_sim_socket_accept(mcq_sim_fd_socket(fd, "accept"));
     return f == NULL ? -EAGAIN : open_fd(f);
