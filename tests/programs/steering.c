@@ -5,7 +5,9 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +44,7 @@ struct world {
     atomic_uint shard_of[PORTS]; /* by the client's port: who accepted it, + 1 */
     atomic_uint by_shard[SHARDS];
     sem_t held, go;
+    int pipe;
     bool ebpf; /* it was to be had */
 };
 
@@ -674,6 +677,208 @@ static void ipc(void)
     CHECK(stat(path + strlen("ipc://"), &st) != 0);
 }
 
+/* --- in a network of its own -------------------------------------------------------------------
+ */
+
+static struct guest guest6(const struct world *w, const char *from, const char *to)
+{
+    struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_port = w->at.sin_port}, src = at;
+    socklen_t len = sizeof(src);
+    struct guest g = {socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), 0};
+    src.sin6_port = 0;
+    CHECK(inet_pton(AF_INET6, from, &src.sin6_addr) == 1);
+    CHECK(inet_pton(AF_INET6, to, &at.sin6_addr) == 1);
+    CHECK(bind(g.fd, (struct sockaddr *)&src, sizeof(src)) == 0);
+    CHECK(connect(g.fd, (struct sockaddr *)&at, sizeof(at)) == 0);
+    CHECK(getsockname(g.fd, (struct sockaddr *)&src, &len) == 0);
+    g.port = ntohs(src.sin6_port);
+    return g;
+}
+
+static uint32_t lands6(struct world *w, const char *from)
+{
+    struct guest g = guest6(w, from, "::1");
+    uint32_t shard = shard_of(w, &g);
+    guest_end(w, &g);
+    return shard;
+}
+
+/* One listener for both families: IPv4 arrives as such, or in IPv6's clothes. */
+static void *six_peer(void *arg)
+{
+    struct world *w = arg;
+    if (started(w)) {
+        for (int i = 0; i < 5; i++) {
+            CHECK(lands6(w, "fd00:1::5") == 0);
+            CHECK(lands6(w, "fd00:2::5") == 1);
+            CHECK(lands6(w, "fd00:2::6") == 2);
+            CHECK(lands_on(w, "127.1.0.7") == 2);
+        }
+        CHECK(mcq_steer_set(w->steer, "mode=port", NULL) == MCQ_OK);
+        for (int i = 0; i < 9; i++) {
+            struct guest g = guest6(w, "::1", "::1");
+            CHECK(shard_of(w, &g) == g.port % SHARDS);
+            guest_end(w, &g);
+            g = guest_begin(w, STRANGER, true);
+            CHECK(shard_of(w, &g) == g.port % SHARDS);
+            guest_end(w, &g);
+        }
+    }
+    done(w);
+    return NULL;
+}
+
+static void six(void)
+{
+    static const char *const ladder[] = {"ebpf", "cbpf", "kernel", "handoff"};
+    char text[256], name[32];
+    for (uint32_t i = 0; i < 4; i++) {
+        snprintf(text, sizeof(text),
+                 "fd00:1::/32=0,fd00:2::/32=1,fd00:2::6=2,127.1.0.0/16=2,rung=%s", ladder[i]);
+        struct world *w = world_new(text);
+        w->bind = "tcp://[::]:*";
+        snprintf(name, sizeof(name), "IPv6, %s", ladder[i]);
+        run(name, w, six_peer);
+    }
+}
+
+/* Connections of that port whose handshake waits for its last packet. */
+static uint32_t half_open(const struct world *w)
+{
+    char line[512];
+    uint32_t cnt = 0, port, st;
+    FILE *f = fopen("/proc/thread-self/net/tcp", "r");
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+        if (sscanf(line, " %*d: %*8x:%x %*8x:%*x %x", &port, &st) == 2 && st == 3 &&
+            port == ntohs(w->at.sin_port))
+            cnt++;
+    if (f != NULL)
+        fclose(f);
+    return cnt;
+}
+
+/* The first bytes go at once: these are they. */
+static void use_up_burst(void)
+{
+    static const uint8_t filler[1550]; /* and headers of 42 */
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    CHECK(bind(fd, (struct sockaddr *)&at, len) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)&at, &len) == 0);
+    CHECK(sendto(fd, filler, sizeof(filler), 0, (struct sockaddr *)&at, len) == sizeof(filler));
+    close(fd);
+}
+
+/* The network takes seconds: a listener closes while handshakes are under way. */
+static void *slow_peer(void *arg)
+{
+    struct world *w = arg;
+    struct mcq_steer_stats st;
+    struct guest guests[8];
+    uint64_t migrated = 0;
+    if (!started(w))
+        return NULL;
+    use_up_burst();
+    for (uint32_t i = 0; i < 8; i++)
+        guests[i] = guest_begin(w, "127.2.0.1", false);
+    for (int i = 0; i < WAIT_MS && half_open(w) < 2; i++)
+        usleep(1000);
+    CHECK(half_open(w) >= 2 && atomic_load(&w->accepted) == 0);
+    CHECK(mcq_steer_drain(w->steer, 1, true, NULL) == MCQ_OK);
+    for (int i = 0; i < 3; i++) { /* it closes within a few turns */
+        CHECK(mcq_post(w->shards[1], hold, w) == MCQ_OK);
+        sem_wait(&w->held);
+        sem_post(&w->go);
+        usleep(10000);
+    }
+    CHECK(system("tc qdisc change dev lo root tbf rate 1gbit burst 1mb latency 30s") == 0);
+    for (uint32_t i = 0; i < 8; i++) {
+        uint32_t shard = shard_of(w, &guests[i]);
+        CHECK(shard == 0 || shard == 2);
+        CHECK(is_open(&guests[i]));
+        guest_end(w, &guests[i]);
+    }
+    stats_of(w, &st);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        migrated += st.shards[i].migrated;
+    CHECK(migrated > 0);
+    done(w);
+    return NULL;
+}
+
+static void apart(bool ebpf)
+{
+    int status = 1;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNET) != 0 ||
+            system("ip link set lo up && ip addr add fd00:1::5/128 dev lo && "
+                   "ip addr add fd00:2::5/128 dev lo && ip addr add fd00:2::6/128 dev lo") != 0) {
+            printf("SKIP a network of its own: it isn't permitted\n");
+            fflush(stdout);
+            _exit(0);
+        }
+        six();
+        if (!ebpf || system("tc qdisc add dev lo root tbf rate 4kbit burst 1600 latency 30s") != 0)
+            printf("SKIP handshakes that migrate: no eBPF, or no slow network to be had\n");
+        else
+            run("handshakes migrate", world_new(RULES), slow_peer);
+        status = mcq_trial_end();
+        fflush(stdout);
+        _exit(status);
+    }
+    waitpid(pid, &status, 0);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* What a killed process has left pinned. */
+static void *killed_peer(void *arg)
+{
+    struct world *w = arg;
+    struct mcq_steer_stats st;
+    (void)started(w);
+    stats_of(w, &st);
+    if (write(w->pipe, st.path, sizeof(st.path)) != sizeof(st.path))
+        abort();
+    pause();
+    return NULL;
+}
+
+static void left_over(void)
+{
+    struct world *w = world_new(NULL);
+    struct seen seen = {last_path, false};
+    struct stat st;
+    int ends[2];
+    fflush(stdout);
+    CHECK(pipe(ends) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        w->pipe = ends[1];
+        run("killed", w, killed_peer);
+        _exit(1);
+    }
+    CHECK(read(ends[0], last_path, sizeof(last_path)) == sizeof(last_path));
+    if (last_path[0] != '\0') {
+        CHECK(stat(last_path, &st) == 0);
+        CHECK(mcq_steer_list(see, &seen, NULL) == MCQ_OK && seen.there);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    if (last_path[0] != '\0') {
+        struct mcq_steer *gone = NULL;
+        CHECK(mcq_steer_open(last_path, &gone, NULL) == MCQ_ENOENT);
+        seen.there = false;
+        CHECK(mcq_steer_list(see, &seen, NULL) == MCQ_OK && !seen.there);
+        CHECK(stat(last_path, &st) != 0);
+    }
+    close(ends[0]);
+    close(ends[1]);
+    free(w);
+}
+
 /* --- privileges ------------------------------------------------------------------------------ */
 
 static bool drop_caps(uint64_t kept)
@@ -733,6 +938,8 @@ int main(void)
         without("with CAP_BPF alone", UINT64_C(1) << CAP_BPF, MCQ_STEER_RUNG_EBPF, "");
     else
         printf("SKIP with CAP_BPF alone: %s\n", why.text);
+    apart(ebpf);
+    left_over();
     rules_on(MCQ_STEER_RUNG_EBPF, RULES);
     rules_on(MCQ_STEER_RUNG_CBPF, RULES ",rung=cbpf");
     rules_on(MCQ_STEER_RUNG_KERNEL, RULES ",rung=kernel");

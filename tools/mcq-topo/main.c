@@ -1,4 +1,4 @@
-/* mcq-topo: where shards go on a machine. A word chooses the command; without one it is `plan`. */
+/* mcq-topo: where shards go on a machine, and who gets whom. A word chooses the command; without one it is `plan`. */
 #include <stdarg.h>
 #include <string.h>
 
@@ -9,6 +9,7 @@ static const struct command {
     int (*main)(int argc, char **argv);
 } commands[] = {
     {"plan", plan_main},
+    {"steer", steer_main},
 };
 
 int topo_refuse(const char *format, ...)

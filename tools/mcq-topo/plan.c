@@ -8,6 +8,7 @@
 
 static const char usage[] =
     "usage: mcq-topo [plan] [options]\n"
+    "       mcq-topo steer --help\n"
     "\n"
     "Shows where shards go on a machine: the hardware thread of each, the NUMA node of its "
     "memory,\n"

@@ -11,6 +11,7 @@
 #define TOPO_EXIT_USAGE 2
 
 int plan_main(int argc, char **argv);
+int steer_main(int argc, char **argv);
 
 void table_print(FILE *out, const struct mcq_topo_plan *plan);
 void json_print(FILE *out, const struct mcq_topo_plan *plan);
