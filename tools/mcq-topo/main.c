@@ -1,4 +1,5 @@
-/* mcq-topo: where shards go on a machine, and who gets whom. A word chooses the command; without one it is `plan`. */
+/* mcq-topo: where shards go on a machine, and who gets whom. A word chooses the command; without
+ * one it is `plan`. */
 #include <stdarg.h>
 #include <string.h>
 
