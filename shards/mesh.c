@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mem/detail.h"
+#include "runtime/loop.h"
 #include "runtime/net.h"
 
 #define RELEASE_CNT 64u /* records before the producer gets their room back */
@@ -14,6 +15,7 @@
 struct shared {
     _Alignas(MCQ_SPSC_APART) uint64_t word;
     _Alignas(MCQ_SPSC_APART) int wake_fd;
+    int ring_fd;
 };
 
 /* One mapping: the shared part, the inbound rings. */
@@ -95,6 +97,7 @@ static bool place_create(struct mcq_mesh *mesh, uint32_t id, const struct mcq_me
         return false;
     }
     p->shared->wake_fd = -1;
+    p->shared->ring_fd = -1;
     p->end->word = &p->shared->word;
     p->end->bits = o->cnt > MCQ_MESH_SCAN_MAX;
     p->end->quiet = o->spins && !p->end->bits;
@@ -174,10 +177,17 @@ struct mcq_mesh_end *mcq_mesh_at(struct mcq_mesh *mesh, uint32_t id)
     return mesh->places[id].end;
 }
 
-void mcq_mesh_attach(struct mcq_mesh_end *e, int wake_fd, struct mcq_loop *loop)
+void mcq_mesh_attach_fd(struct mcq_mesh_end *e, int wake_fd)
 {
-    e->loop = loop;
     __atomic_store_n(&e->mesh->places[e->id].shared->wake_fd, wake_fd, __ATOMIC_RELEASE);
+}
+
+void mcq_mesh_attach(struct mcq_mesh_end *e, struct mcq_loop *loop)
+{
+    struct shared *s = e->mesh->places[e->id].shared;
+    e->loop = loop;
+    __atomic_store_n(&s->ring_fd, mcq_loop_ring_fd(loop), __ATOMIC_RELEASE);
+    mcq_mesh_attach_fd(e, mcq_loop_wake_fd(loop));
 }
 
 bool mcq_mesh_drained(const struct mcq_mesh *mesh)
@@ -222,6 +232,9 @@ static void wake(struct mcq_mesh_end *e, struct shared *s)
     if ((__atomic_fetch_and(&s->word, ~MCQ_MESH_SLEEPS, __ATOMIC_ACQ_REL) & MCQ_MESH_SLEEPS) == 0)
         return;
     e->stats.wakes++;
+    int ring_fd = __atomic_load_n(&s->ring_fd, __ATOMIC_ACQUIRE);
+    if (e->loop != NULL && ring_fd >= 0 && mcq_loop_wake_ring(e->loop, ring_fd))
+        return;
     int fd = __atomic_load_n(&s->wake_fd, __ATOMIC_ACQUIRE);
     if (fd >= 0)
         mcq_net_wake(fd);

@@ -99,7 +99,7 @@ struct mcq_mesh_end {
     uint16_t *dirty;        /* indices of tx with unpublished records */
     uint16_t *waiting;      /* ... and of those found full */
     struct mcq_mesh *mesh;
-    struct mcq_loop *loop;       /* for wakes through the ring; NULL: by eventfd */
+    struct mcq_loop *loop;       /* through whose ring others are woken; NULL: by eventfd */
     struct mcq_mesh_stats stats; /* sent and taken: see mcq_mesh_drained, too */
 };
 
@@ -123,9 +123,12 @@ uint32_t mcq_mesh_cnt(const struct mcq_mesh *mesh);
 const struct mcq_arena *mcq_mesh_arena(const struct mcq_mesh *mesh, uint32_t id);
 /* The end of shard id in [0, cnt): what becomes sh->mesh. */
 struct mcq_mesh_end *mcq_mesh_at(struct mcq_mesh *mesh, uint32_t id);
-/* How this end is woken: a non-blocking eventfd, borrowed (-1: it never sleeps in the kernel), and
- * the loop through whose ring it wakes others (NULL: by eventfd). Before any shard's first turn. */
-void mcq_mesh_attach(struct mcq_mesh_end *e, int wake_fd, struct mcq_loop *loop);
+/* How this end is woken: through the ring of its loop (borrowed) by others that have one too, else
+ * by that loop's eventfd. Before any shard's first turn. */
+void mcq_mesh_attach(struct mcq_mesh_end *e, struct mcq_loop *loop);
+/* ... without a loop: by the non-blocking eventfd alone, borrowed; -1: it never sleeps in the
+ * kernel. */
+void mcq_mesh_attach_fd(struct mcq_mesh_end *e, int wake_fd);
 /* Nothing is on its way between any two shards. Meaningful while all are idle (shards/roster).
  * Thread: any. */
 bool mcq_mesh_drained(const struct mcq_mesh *mesh);

@@ -98,7 +98,7 @@ static void enter(struct mcq_thread *t)
 {
     t->shard.roster = t->roster;
     t->shard.mesh = mcq_mesh_at(t->roster->mesh, t->id);
-    mcq_mesh_attach(t->shard.mesh, mcq_loop_wake_fd(t->shard.loop), t->shard.loop);
+    mcq_mesh_attach(t->shard.mesh, t->shard.loop);
     t->shard.app = t->app;
     t->shard.app_arg = t->arg;
     mcq_roster_enter(t->roster, &t->shard);
