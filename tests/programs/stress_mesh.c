@@ -274,6 +274,122 @@ static void phase(const char *name, enum pace pace, uint32_t shards, uint32_t cn
     mcq_mesh_destroy(mesh);
 }
 
+/* --- races --------------------------------------------------------------------------------- */
+
+/* One record against one falling asleep, both let go at the same moment: the store buffers of two
+ * CPUs are what would hide the record from the one and the sleep from the other. With the roles of
+ * room: one gives a full ring its room back while the other falls asleep for want of it. */
+struct race {
+    struct end ends[2]; /* the sleeper's, the other's */
+    bool room;
+    uint32_t rounds;
+    _Alignas(128) uint32_t at[2]; /* atomic: the round each stands at */
+};
+
+/* Announces a round and waits until the other side has come as far, and a little longer. */
+static void meet(struct race *r, uint32_t side, uint32_t round)
+{
+    __atomic_store_n(&r->at[side], round, __ATOMIC_RELEASE);
+    for (uint32_t tries = 1; __atomic_load_n(&r->at[!side], __ATOMIC_ACQUIRE) < round; tries++)
+        if (tries % 1024 == 0)
+            sched_yield();
+    for (uint32_t skew = random_below(&r->ends[side].random, 48); skew > 0; skew--)
+        (void)__atomic_load_n(&r->at[side], __ATOMIC_RELAXED);
+}
+
+static void race_send(struct mcq_mesh_end *from, uint32_t to)
+{
+    if (!mcq_mesh_send(from, to, MCQ_LANE_BULK, MCQ_MESH_RELEASE, "race....", 8))
+        abort();
+}
+
+static void on_race(struct mcq_shard *sh, uint32_t from, const void *body, size_t len)
+{
+    struct end *e = (struct end *)(void *)sh;
+    (void)from;
+    e->wrong += len != 8 || memcmp(body, "race....", 8) != 0;
+    e->wanted++;
+}
+
+static const struct mcq_mesh_handlers race_handlers = {.of = {[MCQ_MESH_RELEASE] = on_race},
+                                                       .room = on_room};
+
+static uint32_t take(struct end *e)
+{
+    return mcq_mesh_take(e->mesh, (struct mcq_shard *)(void *)e, &race_handlers);
+}
+
+/* Fills the ring to the other until it is found full. Returns records. */
+static uint32_t fill(struct end *e)
+{
+    uint32_t cnt = 0;
+    while (mcq_mesh_send(e->mesh, 1, MCQ_LANE_BULK, MCQ_MESH_RELEASE, "race....", 8))
+        cnt++;
+    mcq_mesh_publish(e->mesh);
+    return cnt;
+}
+
+static void *race_other(void *arg)
+{
+    struct race *r = arg;
+    struct end *e = &r->ends[1];
+    for (uint32_t round = 1; round <= r->rounds; round++) {
+        meet(r, 1, round);
+        if (!r->room) {
+            race_send(e->mesh, 0);
+            mcq_mesh_publish(e->mesh);
+        } else {
+            while (take(e) != 0)
+                ;
+        }
+    }
+    return NULL;
+}
+
+static void race_sleeper(struct race *r)
+{
+    struct end *e = &r->ends[0];
+    for (uint32_t round = 1; round <= r->rounds; round++) {
+        if (r->room)
+            e->left += fill(e);
+        meet(r, 0, round);
+        do
+            if (e->lost == 0) /* each one costs seconds */
+                sleep_once(e);
+        while (take(e) == 0);
+    }
+}
+
+static void phase_race(const char *name, bool room, uint32_t shards, uint32_t rounds, uint64_t seed)
+{
+    static struct race r;
+    struct mcq_mesh *mesh;
+    pthread_t thread;
+    if (mcq_mesh_create(&(struct mcq_mesh_opts){.cnt = shards}, &mesh, NULL) != MCQ_OK)
+        abort();
+    r = (struct race){.room = room, .rounds = rounds};
+    for (uint32_t i = 0; i < 2; i++) {
+        r.ends[i] = (struct end){.mesh = mcq_mesh_at(mesh, i),
+                                 .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+                                 .random = seed + i * 7919 + 1};
+        mcq_mesh_attach_fd(r.ends[i].mesh, r.ends[i].fd);
+    }
+    if (pthread_create(&thread, NULL, race_other, &r) != 0)
+        abort();
+    race_sleeper(&r);
+    pthread_join(thread, NULL);
+    printf("%s: %u shards, %u rounds, %llu sleeps, %llu wakes\n", name, shards, rounds,
+           (unsigned long long)r.ends[0].sleeps, (unsigned long long)r.ends[1].mesh->stats.wakes);
+    check(r.ends[0].lost == 0, "a wake was lost in a race");
+    check(r.ends[0].wrong + r.ends[1].wrong == 0, "a record was another");
+    check(room ? r.ends[1].wanted == r.ends[0].left && r.ends[0].rooms == rounds
+               : r.ends[0].wanted == rounds,
+          "a record or a room didn't come once");
+    for (uint32_t i = 0; i < 2; i++)
+        close(r.ends[i].fd);
+    mcq_mesh_destroy(mesh);
+}
+
 /* --- litmus -------------------------------------------------------------------------------- */
 
 /* Store buffering by itself, without and with the fence: whether this machine shows at all what the
@@ -295,6 +411,8 @@ static void litmus_side(struct litmus *l, uint32_t side)
         for (uint32_t i = 1; __atomic_load_n(&l->at[!side], __ATOMIC_ACQUIRE) < round; i++)
             if (i % 4096 == 0)
                 sched_yield();
+        for (uint32_t skew = (round >> 4 * side) % 16; skew > 0; skew--)
+            (void)__atomic_load_n(own, __ATOMIC_RELAXED);
         __atomic_store_n(own, round, __ATOMIC_RELAXED);
         if (l->fenced) {
             volatile uint64_t own_fence = 0;
@@ -351,6 +469,9 @@ int main(int argc, char **argv)
     phase("answer", PACE_ANSWER, 2, 2, 10000 * n, seed);
     phase("answer", PACE_ANSWER, 4, 3, 4000 * n, seed);
     phase("answer", PACE_ANSWER, 12, 3, 4000 * n, seed);
+    phase_race("race", false, 2, 100000 * n, seed);
+    phase_race("race", false, 12, 50000 * n, seed);
+    phase_race("room", true, 65, 20000 * n, seed);
     phase_litmus(200000 * n);
     printf("%u passed, %u failed\n", passed, failed);
     return failed == 0 ? 0 : 1;
