@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "mem/fence.h"
 #include "runtime/uring_private.h"
 
 size_t mcq_uring_footprint(void)
@@ -126,7 +127,7 @@ static unsigned publish(struct mcq_uring *u)
     sq->sqe_head = sq->sqe_tail;
     if (!u->sqpoll)
         return 0;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    mcq_fence();
     return sq_flags(u) & IORING_SQ_NEED_WAKEUP ? IORING_ENTER_SQ_WAKEUP : 0;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mem/detail.h"
+#include "mem/fence.h"
 #include "runtime/loop.h"
 #include "runtime/net.h"
 
@@ -203,18 +204,6 @@ bool mcq_mesh_drained(const struct mcq_mesh *mesh)
 
 /* --- sleep and wake ------------------------------------------------------------------------ */
 
-/* Stores before it are seen before loads after it are made. */
-static inline void fence(void)
-{
-#ifdef __SANITIZE_THREAD__
-    /* ThreadSanitizer knows no fences. On x86 this is one, and it ties no two threads together. */
-    volatile uint64_t own = 0;
-    (void)__atomic_fetch_add(&own, 1, __ATOMIC_SEQ_CST);
-#else
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-#endif
-}
-
 /* For counters that others read and only this end writes. */
 static inline void count(uint64_t *counter, uint64_t n)
 {
@@ -284,7 +273,7 @@ bool mcq_mesh_sleep(struct mcq_mesh_end *e, bool sleeping)
         return true;
     }
     (void)__atomic_fetch_or(e->word, MCQ_MESH_SLEEPS, __ATOMIC_ACQ_REL);
-    fence();
+    mcq_fence();
     if (mcq_mesh_empty(e))
         return true;
     (void)__atomic_fetch_and(e->word, ~MCQ_MESH_SLEEPS, __ATOMIC_ACQ_REL);
@@ -348,7 +337,7 @@ void mcq_mesh_commit(struct mcq_mesh_end *e, uint32_t to, enum mcq_lane lane)
         publish_ring(e, tx);
         if (e->quiet)
             return;
-        fence();
+        mcq_fence();
         knock(e, to);
     }
 }
@@ -376,7 +365,7 @@ void mcq_mesh_publish_all(struct mcq_mesh_end *e)
     for (uint32_t i = 0; i < cnt; i++)
         publish_ring(e, &e->tx[e->dirty[i]]);
     if (!e->quiet)
-        fence();
+        mcq_fence();
     for (uint32_t i = 0; i < cnt; i++) {
         struct mcq_mesh_tx *tx = &e->tx[e->dirty[i]];
         tx->dirty = false;
@@ -394,7 +383,7 @@ static void release(struct mcq_mesh_end *e, uint32_t from, struct mcq_spsc_rx *r
     mcq_spsc_release(rx);
     if (e->quiet)
         return;
-    fence();
+    mcq_fence();
     if (MCQ_UNLIKELY(mcq_spsc_awaited(rx)))
         knock(e, from);
 }
@@ -469,7 +458,7 @@ static void gather(struct mcq_mesh_end *e)
     if ((__atomic_load_n(e->word, __ATOMIC_RELAXED) & ~MCQ_MESH_SLEEPS) == 0)
         return;
     e->left |= __atomic_exchange_n(e->word, 0, __ATOMIC_ACQ_REL) & ~MCQ_MESH_SLEEPS;
-    fence();
+    mcq_fence();
 }
 
 /* All producers that share a bit. Returns whether they have more. */

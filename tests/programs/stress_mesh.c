@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "mem/fence.h"
 #include "shards/mesh.h"
 
 #define ENDS_MAX  4
@@ -414,10 +415,8 @@ static void litmus_side(struct litmus *l, uint32_t side)
         for (uint32_t skew = (round >> 4 * side) % 16; skew > 0; skew--)
             (void)__atomic_load_n(own, __ATOMIC_RELAXED);
         __atomic_store_n(own, round, __ATOMIC_RELAXED);
-        if (l->fenced) {
-            volatile uint64_t own_fence = 0;
-            (void)__atomic_fetch_add(&own_fence, 1, __ATOMIC_SEQ_CST);
-        }
+        if (l->fenced)
+            mcq_fence();
         l->seen[side][round - 1] = __atomic_load_n(other, __ATOMIC_RELAXED) >= round;
     }
 }
