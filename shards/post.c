@@ -37,7 +37,7 @@ static inline enum mcq_error post(struct mcq_shard *sh, uint32_t to, enum mcq_la
     enum mcq_error err = reserve(sh, to, lane, kind, len, &at);
     if (MCQ_UNLIKELY(err != MCQ_OK))
         return err;
-    mcq_bytes_copy(at, data, len);
+    mcq_bytes_copy_short(at, data, len);
     mcq_mesh_commit(sh->mesh, to, lane);
     return MCQ_OK;
 }
