@@ -460,15 +460,15 @@ int main(int argc, char **argv)
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 20261123;
     uint32_t n = SCALE * (argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 0) : 1);
     printf("seed %llu\n", (unsigned long long)seed);
-    phase("flood", PACE_FLOOD, 4, 4, 20000 * n, seed);
-    phase("flood", PACE_FLOOD, 12, 3, 20000 * n, seed);
+    phase("flood", PACE_FLOOD, 4, 4, 10000 * n, seed);
+    phase("flood", PACE_FLOOD, 12, 3, 10000 * n, seed);
     phase("pause", PACE_PAUSE, 2, 2, 10000 * n, seed);
     phase("pause", PACE_PAUSE, 4, 4, 2000 * n, seed);
     phase("pause", PACE_PAUSE, 12, 3, 4000 * n, seed);
     phase("answer", PACE_ANSWER, 2, 2, 10000 * n, seed);
     phase("answer", PACE_ANSWER, 4, 3, 4000 * n, seed);
     phase("answer", PACE_ANSWER, 12, 3, 4000 * n, seed);
-    phase_race("race", false, 2, 100000 * n, seed);
+    phase_race("race", false, 2, 50000 * n, seed);
     phase_race("race", false, 12, 50000 * n, seed);
     phase_race("room", true, 65, 20000 * n, seed);
     phase_litmus(200000 * n);
