@@ -423,7 +423,7 @@ static uint32_t take_ring(struct mcq_mesh_end *e, struct mcq_shard *sh,
 
 static uint32_t limit_of(uint32_t used)
 {
-    uint32_t left = MCQ_MESH_PER_TURN_MAX - used;
+    uint32_t left = MCQ_MESH_PER_RUN_MAX - used;
     return left < MCQ_MESH_PER_RING_MAX ? left : MCQ_MESH_PER_RING_MAX;
 }
 
@@ -433,7 +433,7 @@ static inline uint32_t take_lane(struct mcq_mesh_end *e, struct mcq_shard *sh,
                                  enum mcq_lane lane, uint32_t used)
 {
     struct mcq_spsc_rx *rx = &e->rx[from * MCQ_LANE_CNT + lane];
-    if (mcq_spsc_empty(rx) || used == MCQ_MESH_PER_TURN_MAX)
+    if (mcq_spsc_empty(rx) || used == MCQ_MESH_PER_RUN_MAX)
         return 0;
     return take_ring(e, sh, h, from, rx, limit_of(used));
 }
@@ -519,18 +519,12 @@ static inline uint32_t take(struct mcq_mesh_end *e, struct mcq_shard *sh,
     return e->left == 0 ? 0 : scan_bits(e, sh, h, lane, used);
 }
 
-uint32_t mcq_mesh_take_urgent(struct mcq_mesh_end *e, struct mcq_shard *sh,
-                              const struct mcq_mesh_handlers *handlers)
-{
-    if (e->bits)
-        gather(e);
-    return take(e, sh, handlers, MCQ_LANE_URGENT, 0);
-}
-
 uint32_t mcq_mesh_take(struct mcq_mesh_end *e, struct mcq_shard *sh,
                        const struct mcq_mesh_handlers *handlers)
 {
-    uint32_t cnt = mcq_mesh_take_urgent(e, sh, handlers);
+    if (e->bits)
+        gather(e);
+    uint32_t cnt = take(e, sh, handlers, MCQ_LANE_URGENT, 0);
     cnt += take(e, sh, handlers, MCQ_LANE_BULK, cnt);
     if (cnt != 0 && ++e->first == e->cnt)
         e->first = 0;

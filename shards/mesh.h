@@ -6,8 +6,9 @@
  *
  *      producer   reserve -> write the body -> commit ... -> publish   (every MCQ_MESH_BATCH_CNT
  *                 records, after each part of the turn, and at its end)
- *      consumer   run: urgent lanes of all, then bulk lanes; a record goes to the handler of its
- *                 kind (mesh_kinds.c); bounded per turn; starts with another producer each time
+ *      consumer   run, twice a turn: urgent lanes of all, then bulk lanes; a record goes to the
+ *                 handler of its kind (mesh_kinds.c); bounded; starts with another producer each
+ *                 time
  *
  * Full is an answer, never a loss and never a wait: reserve returns NULL, counts it, and from then
  * on this end waits for room in that lane: `mcq_mesh_run` looks every turn whether half of the
@@ -66,7 +67,7 @@ enum mcq_mesh_kind {
 
 #define MCQ_MESH_RECORD_MAX   MCQ_SPSC_BODY_MAX /* bytes of a body, in either lane */
 #define MCQ_MESH_BATCH_CNT    16u   /* records before they are published without being asked */
-#define MCQ_MESH_PER_TURN_MAX 4096u /* records handled in one turn; then counted in `later` */
+#define MCQ_MESH_PER_RUN_MAX  4096u /* records handled in one run; then counted in `later` */
 #define MCQ_MESH_PER_RING_MAX 1024u /* ... of one ring */
 #define MCQ_MESH_SCAN_MAX     8u    /* shards of which every ring is looked at each turn */
 #define MCQ_MESH_SLEEPS       (UINT64_C(1) << 63)
@@ -180,22 +181,14 @@ struct mcq_mesh_handlers {
 /* The shard's own, in mesh_kinds.c. */
 extern const struct mcq_mesh_handlers mcq_mesh_handlers;
 
-/* Hands on what is there, at most MCQ_MESH_PER_TURN_MAX records; publishes what that made this end
+/* Hands on what is there, at most MCQ_MESH_PER_RUN_MAX records; publishes what that made this end
  * send; tells of room. Returns how much was done: records and lanes with room again. */
 uint32_t mcq_mesh_take(struct mcq_mesh_end *e, struct mcq_shard *sh,
                        const struct mcq_mesh_handlers *handlers);
-/* ... of the urgent lanes alone: first in a turn. */
-uint32_t mcq_mesh_take_urgent(struct mcq_mesh_end *e, struct mcq_shard *sh,
-                              const struct mcq_mesh_handlers *handlers);
-
+/* Twice a turn: before everything else, and between timers and mailbox. */
 static inline uint32_t mcq_mesh_run(struct mcq_mesh_end *e, struct mcq_shard *sh)
 {
     return e == NULL ? 0 : mcq_mesh_take(e, sh, &mcq_mesh_handlers);
-}
-
-static inline uint32_t mcq_mesh_run_urgent(struct mcq_mesh_end *e, struct mcq_shard *sh)
-{
-    return e == NULL ? 0 : mcq_mesh_take_urgent(e, sh, &mcq_mesh_handlers);
 }
 
 /* Nothing to take, and no room where it is waited for. */

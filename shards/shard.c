@@ -174,7 +174,7 @@ static bool turn(struct mcq_shard *sh, bool *busy)
         *busy = reap(sh) != 0;
         return !mcq_roster_over(sh->roster);
     }
-    uint32_t work = mcq_mesh_run_urgent(sh->mesh, sh);
+    uint32_t work = mcq_mesh_run(sh->mesh, sh);
     work += reap(sh);
     work += deliver(sh);
     uint32_t expired = mcq_timers_expire(mcq_loop_timers(sh->loop), mcq_shard_now_ns(sh));

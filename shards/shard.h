@@ -1,7 +1,8 @@
 /* Shard: one core's thread state; composes mem, runtime, proto and patterns.
  *
- * The turn (mcq_shard_step): urgent records -> reap -> deliver -> timers -> records -> mailbox ->
- * flush -> submit (or sleep).
+ * The turn (mcq_shard_step): records -> reap -> deliver -> timers -> records -> mailbox -> flush ->
+ * submit (or sleep). Records of other shards are looked for twice, since one that has just missed
+ * its look waits a turn for the next.
  * Bounded everywhere: events, batches per connection, timers, posts, bytes per flush. The while
  * loop and the pthread are in thread.c, so a test or a program can step a shard by itself.
  */

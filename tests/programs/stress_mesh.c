@@ -211,7 +211,7 @@ static void *run(void *arg)
     struct end *e = arg;
     struct mcq_shard *sh = arg;
     while ((e->left != 0 || e->wanted != 0) && e->lost < 3) {
-        uint32_t work = mcq_mesh_take_urgent(e->mesh, sh, &handlers);
+        uint32_t work = mcq_mesh_take(e->mesh, sh, &handlers);
         work += send_some(e);
         work += mcq_mesh_take(e->mesh, sh, &handlers);
         mcq_mesh_publish(e->mesh);

@@ -138,19 +138,6 @@ Test(mesh, urgent_ones_first_whoever_sent_them)
     mesh_close();
 }
 
-Test(mesh, a_turn_may_begin_with_the_urgent_ones_alone)
-{
-    mesh_open(2, false);
-    cr_assert(post(0, 1, MCQ_LANE_BULK, 1));
-    cr_assert(post(0, 1, MCQ_LANE_URGENT, 2));
-    mcq_mesh_publish(at(0));
-    cr_assert_eq(mcq_mesh_take_urgent(at(1), NULL, &handlers), 1);
-    cr_assert_eq(seen[0].body, 2);
-    cr_assert_eq(take(1), 1);
-    cr_assert_eq(seen[1].body, 1);
-    mesh_close();
-}
-
 Test(mesh, a_shard_posts_to_itself)
 {
     mesh_open(1, false);
@@ -246,7 +233,7 @@ Test(mesh, one_producer_doesnt_own_a_turn)
     mesh_close();
 }
 
-Test(mesh, a_turn_is_bounded_and_the_next_begins_with_another)
+Test(mesh, a_run_is_bounded_and_the_next_begins_with_another)
 {
     mesh_open(8, false);
     uint32_t total = 0;
@@ -255,9 +242,9 @@ Test(mesh, a_turn_is_bounded_and_the_next_begins_with_another)
     uint32_t first[8] = {0};
     for (uint32_t turn = 0; turn < 5; turn++) {
         seen_cnt = 0;
-        cr_assert_eq(take(7), MCQ_MESH_PER_TURN_MAX);
+        cr_assert_eq(take(7), MCQ_MESH_PER_RUN_MAX);
         first[seen[0].from]++;
-        total -= MCQ_MESH_PER_TURN_MAX;
+        total -= MCQ_MESH_PER_RUN_MAX;
     }
     for (uint32_t from = 0; from < 7; from++)
         cr_assert_leq(first[from], 2);

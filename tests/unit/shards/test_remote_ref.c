@@ -74,7 +74,7 @@ Test(remote_ref, the_block_stays_until_its_reference_is_home)
     cr_assert_not(bring_home());
     cr_assert_eq(mcq_remote_held_cnt(&shards[1]), 0);
     cr_assert_eq(mcq_remote_out_cnt(&shards[0]), 1);
-    cr_assert_eq(mcq_mesh_run_urgent(shards[0].mesh, &shards[0]), 1);
+    cr_assert_eq(mcq_mesh_run(shards[0].mesh, &shards[0]), 1);
     cr_assert_eq(mcq_buf_heap_in_use(shards[0].heap), before);
     shards_close();
 }
