@@ -91,6 +91,7 @@ enum mcq_error mcq_conn_adopt(struct mcq_loop *loop, int fd, const struct mcq_so
     c->state = MCQ_CONN_OPEN;
     mcq_net_apply(fd, so, &c->unix_domain);
     mcq_net_peer(fd, &c->addr);
+    mcq_napi_see(&loop->napi, loop->ring, fd);
     *out = c;
     return MCQ_OK;
 }

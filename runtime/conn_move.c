@@ -71,6 +71,7 @@ enum mcq_error mcq_conn_take(struct mcq_loop *loop, const struct mcq_conn_parcel
     c->bytes_in = p->bytes_in;
     c->bytes_out = p->bytes_out;
     c->addr = p->addr;
+    mcq_napi_see(&loop->napi, loop->ring, p->fd);
     *out = c;
     return MCQ_OK;
 }

@@ -81,8 +81,8 @@ enum mcq_error mcq_features_mask(struct mcq_features *f, const char *text,
 
 void mcq_features_text(const struct mcq_features *f, char text[MCQ_FEATURES_TEXT_LEN])
 {
-    snprintf(text, MCQ_FEATURES_TEXT_LEN, "%s%s%s%s%s%s%s", f->sqpoll ? "sqpoll" : "defer",
+    snprintf(text, MCQ_FEATURES_TEXT_LEN, "%s%s%s%s%s%s%s%s", f->sqpoll ? "sqpoll" : "defer",
              f->ring_fd ? ", ring-fd" : "", f->mshot_accept ? ", mshot-accept" : "",
              f->mshot_limit ? ", mshot-limit" : "", f->inc ? ", inc" : "", f->hot ? ", hot" : "",
-             f->msgring ? ", msgring" : "");
+             f->msgring ? ", msgring" : "", f->napi ? ", napi" : "");
 }

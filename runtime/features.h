@@ -23,7 +23,7 @@ struct mcq_features {
     bool ring_fd;
     bool hot; /* ours, maskable to compare */
     bool msgring;
-    bool sqpoll; /* the ring mode; not a feature that a mask names */
+    bool sqpoll, napi; /* modes, not what a mask names */
 };
 
 /* What is there before probing: everything. */

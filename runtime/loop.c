@@ -14,6 +14,11 @@ const char *mcq_loop_ring_why(const struct mcq_loop *loop)
     return loop->choice.why;
 }
 
+const char *mcq_loop_napi_why(const struct mcq_loop *loop)
+{
+    return loop->napi.why;
+}
+
 bool mcq_loop_sq_times(const struct mcq_loop *loop, uint64_t *run_us, uint64_t *work_us)
 {
     return loop->choice.sqpoll && mcq_uring_sq_times(loop->ring, run_us, work_us);
@@ -202,7 +207,12 @@ void mcq_loop_end(struct mcq_loop *loop, bool busy, uint64_t next_ns)
         return;
     }
     mcq_hot_ask(loop);
+    if (work) {
+        enter(loop);
+        return;
+    }
+    if (MCQ_UNLIKELY(loop->napi.on))
+        mcq_uring_poll(loop->ring);
     enter(loop);
-    if (!work)
-        mcq_clock_relax();
+    mcq_clock_relax();
 }

@@ -42,6 +42,8 @@ struct mcq_loop_opts {
     uint32_t sqpoll_idle_ms; /* without work until the thread sleeps; 0: the default */
     int sqpoll_share_fd;     /* > 0: mcq_loop_ring_fd of another loop in ring mode sqpoll of this
                                 process, whose thread serves this one, too */
+    uint32_t napi_busy_us;   /* runtime/napi.h; 0: off */
+    bool napi_prefer;
 };
 
 #define MCQ_SQPOLL_IDLE_MS_DEFAULT 10u
@@ -63,6 +65,8 @@ const char *mcq_loop_features(const struct mcq_loop *loop);
 
 /* Why the ring mode is what auto made it; empty if nothing was to be chosen. */
 const char *mcq_loop_ring_why(const struct mcq_loop *loop);
+/* Why there is no NAPI busy poll although it was asked for; else empty. */
+const char *mcq_loop_napi_why(const struct mcq_loop *loop);
 /* Microseconds that the kernel's thread of an sqpoll ring has run, and worked, so far. false: there
  * is none, or this kernel (before 6.8) doesn't tell. Cold: reads a file of /proc. */
 bool mcq_loop_sq_times(const struct mcq_loop *loop, uint64_t *run_us, uint64_t *work_us);

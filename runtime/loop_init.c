@@ -137,6 +137,9 @@ enum mcq_error mcq_loop_init(struct mcq_arena *arena, const struct mcq_loop_opts
     e = open_ring(loop, arena, opts, detail);
     if (e != MCQ_OK)
         return e;
+    mcq_napi_open(&loop->napi, loop->ring, opts->napi_busy_us, opts->napi_prefer);
+    loop->features.napi = loop->napi.on;
+    loop->features.hot &= !loop->napi.on;
     mcq_hot_init(&loop->hot, opts->idle, loop->features.hot);
     mcq_features_text(&loop->features, loop->features_text);
     mcq_clock_init(&loop->clock);

@@ -16,6 +16,7 @@
 #include "runtime/hot.h"
 #include "runtime/idle.h"
 #include "runtime/loop.h"
+#include "runtime/napi.h"
 #include "runtime/random.h"
 #include "runtime/ring_choice.h"
 
@@ -55,6 +56,7 @@ struct mcq_loop {
     struct mcq_done done[MCQ_LOOP_DONE_CNT];
     char features_text[MCQ_FEATURES_TEXT_LEN];
     struct mcq_ring_choice choice;
+    struct mcq_napi napi;
 };
 
 static inline uint64_t mcq_conn_tag(const struct mcq_conn *c, enum mcq_op_kind kind)

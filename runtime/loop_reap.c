@@ -179,6 +179,7 @@ static bool on_connect(struct mcq_loop *loop, struct mcq_conn *c, const struct m
         return true;
     }
     c->state = MCQ_CONN_OPEN;
+    mcq_napi_see(&loop->napi, loop->ring, c->fd);
     loop->stats->connects++;
     *ev = event_of(MCQ_IO_CONNECTED, c);
     return true;

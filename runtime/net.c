@@ -1,6 +1,6 @@
 /* RAW: system calls on sockets; sound because each works on a descriptor its caller owns and on
  * addresses whose length it checks; part of the simulation seam, called by conn, conn_close,
- * conn_move, listen, loop_init, uring_probe, the mailbox, and shards/group. */
+ * conn_move, listen, loop_init, napi, ring_choice, uring_probe, the mailbox, and shards/group. */
 #include "runtime/net.h"
 
 #include <arpa/inet.h>
@@ -280,6 +280,13 @@ uint64_t mcq_net_unacked(int fd)
     if (ioctl(fd, SIOCOUTQ, &len) != 0 || len < 0)
         return 0;
     return (uint64_t)len;
+}
+
+uint32_t mcq_net_napi_id(int fd)
+{
+    uint32_t id = 0;
+    socklen_t len = sizeof(id);
+    return getsockopt(fd, SOL_SOCKET, SO_INCOMING_NAPI_ID, &id, &len) == 0 ? id : 0;
 }
 
 void mcq_net_close(int fd)

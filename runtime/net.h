@@ -47,6 +47,8 @@ bool mcq_net_shutdown_send(int fd);
 bool mcq_net_shutdown_both(int fd);
 /* Bytes the peer's kernel has not acknowledged; 0 if it can't be told. */
 uint64_t mcq_net_unacked(int fd);
+/* The receive queue that a connection's packets come through; 0: none. */
+uint32_t mcq_net_napi_id(int fd);
 void mcq_net_close(int fd);
 /* Removes the file of a unix address; other addresses have none. */
 void mcq_net_unlink(const struct mcq_addr *addr);

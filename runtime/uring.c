@@ -183,7 +183,7 @@ void mcq_uring_enter(struct mcq_uring *u)
         (void)enter(u, 0, IORING_ENTER_GETEVENTS, NULL, _NSIG / 8);
 }
 
-void mcq_uring_wait(struct mcq_uring *u, uint64_t timeout_ns)
+static void wait(struct mcq_uring *u, uint64_t timeout_ns)
 {
     struct __kernel_timespec ts = {(long long)(timeout_ns / 1000000000u),
                                    (long long)(timeout_ns % 1000000000u)};
@@ -191,7 +191,20 @@ void mcq_uring_wait(struct mcq_uring *u, uint64_t timeout_ns)
     if (timeout_ns != UINT64_MAX)
         arg.ts = (uintptr_t)&ts;
     (void)enter(u, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg, sizeof(arg));
+}
+
+void mcq_uring_wait(struct mcq_uring *u, uint64_t timeout_ns)
+{
+    wait(u, timeout_ns);
     u->stats->waits++;
+}
+
+void mcq_uring_poll(struct mcq_uring *u)
+{
+    if (u->sqpoll) /* its thread does */
+        mcq_uring_enter(u);
+    else
+        wait(u, 0);
 }
 
 /* Enters that may be needed to make room when the kernel is short of memory, or when signals end

@@ -80,6 +80,11 @@ void mcq_uring_bufs_close(struct mcq_uring *u);
 void mcq_uring_bufs_add(struct mcq_uring *u, void *base, uint32_t len, uint16_t bid);
 void mcq_uring_bufs_publish(struct mcq_uring *u);
 
+/* --- NAPI: see runtime/napi.h ----------------------------------------------------------------- */
+/* 0, or -EINVAL where the kernel can't. */
+MCQ_MUST_USE int mcq_uring_napi(struct mcq_uring *u, uint32_t busy_us, bool prefer, bool by_name);
+MCQ_MUST_USE int mcq_uring_napi_add(struct mcq_uring *u, uint32_t id);
+
 /* --- entering the kernel --------------------------------------------------------------------- */
 /* True if an enter would do anything: something to submit, or the kernel asks for one. */
 bool mcq_uring_wants_enter(const struct mcq_uring *u);
@@ -101,6 +106,8 @@ void mcq_uring_bell_take(const struct mcq_uring_bell *bell);
 void mcq_uring_submit(struct mcq_uring *u);
 /* Submits and lets deferred work run, without waiting. */
 void mcq_uring_enter(struct mcq_uring *u);
+/* The same, and if no completion is there, asks the network's queues once. */
+void mcq_uring_poll(struct mcq_uring *u);
 /* The same, and waits for a completion or timeout_ns (UINT64_MAX: without end). */
 void mcq_uring_wait(struct mcq_uring *u, uint64_t timeout_ns);
 

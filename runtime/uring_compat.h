@@ -5,6 +5,7 @@
 
 #include <liburing.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #ifndef IORING_CQE_F_BUF_MORE
@@ -13,6 +14,19 @@
 
 /* An enum in newer headers, hence the own name. */
 #define MCQ_PBUF_RING_INC 2u /* 6.12 */
+
+#define MCQ_REGISTER_NAPI      27u /* 6.9 */
+#define MCQ_NAPI_OP_REGISTER   0u
+#define MCQ_NAPI_OP_STATIC_ADD 1u /* 6.13; before, what isn't 0 behind `prefer` is EINVAL */
+#define MCQ_NAPI_DYNAMIC       0u
+#define MCQ_NAPI_STATIC        1u
+
+struct mcq_compat_napi {
+    uint32_t busy_poll_us;
+    uint8_t prefer, opcode, pad[2];
+    uint32_t param; /* how queues are tracked; STATIC_ADD: the queue's id */
+    uint32_t resv;
+};
 
 /* The 16 bits behind bgid: `pad` in 2.3, `flags` since. */
 static inline void mcq_compat_buf_reg_flags(struct io_uring_buf_reg *reg, unsigned flags)

@@ -126,3 +126,20 @@ void mcq_uring_bufs_publish(struct mcq_uring *u)
     io_uring_buf_ring_advance(u->bufs, u->bufs_added);
     u->bufs_added = 0;
 }
+
+/* --- NAPI ---------------------------------------------------------------------------------- */
+
+int mcq_uring_napi(struct mcq_uring *u, uint32_t busy_us, bool prefer, bool by_name)
+{
+    struct mcq_compat_napi napi = {.busy_poll_us = busy_us,
+                                   .prefer = prefer,
+                                   .opcode = MCQ_NAPI_OP_REGISTER,
+                                   .param = by_name ? MCQ_NAPI_STATIC : MCQ_NAPI_DYNAMIC};
+    return io_uring_register((unsigned)u->ring.ring_fd, MCQ_REGISTER_NAPI, &napi, 1);
+}
+
+int mcq_uring_napi_add(struct mcq_uring *u, uint32_t id)
+{
+    struct mcq_compat_napi napi = {.opcode = MCQ_NAPI_OP_STATIC_ADD, .param = id};
+    return io_uring_register((unsigned)u->ring.ring_fd, MCQ_REGISTER_NAPI, &napi, 1);
+}

@@ -154,6 +154,12 @@ uint64_t mcq_net_unacked(int fd)
     return f->stream == NULL ? f->outq : mcq_sim_stream_unacked(f);
 }
 
+uint32_t mcq_net_napi_id(int fd)
+{
+    (void)mcq_sim_fd_socket(fd, "getsockopt");
+    return 0;
+}
+
 void mcq_net_close(int fd)
 {
     if (fd >= 0)

@@ -346,6 +346,28 @@ void mcq_uring_wait(struct mcq_uring *u, uint64_t timeout_ns)
         timeout_ns > UINT64_MAX - mcq_sim.now_ns ? UINT64_MAX : mcq_sim.now_ns + timeout_ns;
 }
 
+void mcq_uring_poll(struct mcq_uring *u)
+{
+    mcq_uring_enter(u);
+}
+
+/* No interface here has a queue to ask. */
+int mcq_uring_napi(struct mcq_uring *u, uint32_t busy_us, bool prefer, bool by_name)
+{
+    (void)ring_of(u);
+    (void)busy_us;
+    (void)prefer;
+    (void)by_name;
+    return -EINVAL;
+}
+
+int mcq_uring_napi_add(struct mcq_uring *u, uint32_t id)
+{
+    (void)ring_of(u);
+    (void)id;
+    return -EINVAL;
+}
+
 /* Now and then it fails, as for want of memory; to itself, when it is tried out, never. */
 bool mcq_uring_wake(struct mcq_uring *u, int ring_fd, uint64_t tag, uint64_t own_tag)
 {

@@ -71,6 +71,7 @@ void rig_open(struct rig *r, const struct rig_opts *o)
         .ring = ring_of(o),
         .sqpoll_idle_ms = 1,
         .sqpoll_share_fd = o->sqpoll_share_fd,
+        .napi_busy_us = o->napi_busy_us,
         .stats = &r->stats,
     };
     size_t len = mcq_buf_heap_footprint(&plan) + mcq_loop_footprint(&lo) + 65536;

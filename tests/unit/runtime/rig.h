@@ -54,6 +54,7 @@ struct rig_opts {
     size_t large_bytes;
     enum mcq_ring_mode ring; /* 0: the environment's MCQ_RING, else defer */
     int sqpoll_share_fd;
+    uint32_t napi_busy_us;
 };
 
 struct rig {
