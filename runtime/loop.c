@@ -14,6 +14,11 @@ const char *mcq_loop_ring_why(const struct mcq_loop *loop)
     return loop->choice.why;
 }
 
+bool mcq_loop_is_sqpoll(const struct mcq_loop *loop)
+{
+    return loop->choice.sqpoll;
+}
+
 const char *mcq_loop_napi_why(const struct mcq_loop *loop)
 {
     return loop->napi.why;

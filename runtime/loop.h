@@ -46,7 +46,9 @@ struct mcq_loop_opts {
     bool napi_prefer;
 };
 
-#define MCQ_SQPOLL_IDLE_MS_DEFAULT 10u
+/* Defaults: on a CPU to spare, and elsewhere. */
+#define MCQ_SQPOLL_IDLE_MS          10u
+#define MCQ_SQPOLL_IDLE_MS_UNPINNED 1u
 
 #define MCQ_RX_BLOCKS_MAX 1024u /* 32 MiB: entries of the receive ring */
 
@@ -65,6 +67,8 @@ const char *mcq_loop_features(const struct mcq_loop *loop);
 
 /* Why the ring mode is what auto made it; empty if nothing was to be chosen. */
 const char *mcq_loop_ring_why(const struct mcq_loop *loop);
+/* Whether the ring mode is sqpoll. Thread: any, once the loop is there. */
+bool mcq_loop_is_sqpoll(const struct mcq_loop *loop);
 /* Why there is no NAPI busy poll although it was asked for; else empty. */
 const char *mcq_loop_napi_why(const struct mcq_loop *loop);
 /* Microseconds that the kernel's thread of an sqpoll ring has run, and worked, so far. false: there

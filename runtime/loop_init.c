@@ -73,6 +73,14 @@ static enum mcq_error explain(const struct mcq_loop *loop, const struct mcq_urin
                           err);
 }
 
+/* A thread that takes its CPU from somebody should let go of it soon. */
+static uint32_t sq_idle_ms(const struct mcq_loop_opts *opts)
+{
+    if (opts->sqpoll_idle_ms != 0)
+        return opts->sqpoll_idle_ms;
+    return opts->sqpoll_pin ? MCQ_SQPOLL_IDLE_MS : MCQ_SQPOLL_IDLE_MS_UNPINNED;
+}
+
 static enum mcq_error open_ring(struct mcq_loop *loop, struct mcq_arena *arena,
                                 const struct mcq_loop_opts *opts, struct mcq_detail *detail)
 {
@@ -84,7 +92,7 @@ static enum mcq_error open_ring(struct mcq_loop *loop, struct mcq_arena *arena,
         .sqpoll = loop->choice.sqpoll,
         .sq_pin = opts->sqpoll_pin,
         .sq_cpu = opts->sqpoll_cpu,
-        .sq_idle_ms = opts->sqpoll_idle_ms == 0 ? MCQ_SQPOLL_IDLE_MS_DEFAULT : opts->sqpoll_idle_ms,
+        .sq_idle_ms = sq_idle_ms(opts),
         .sq_share_fd = opts->sqpoll_share_fd,
         .stats = loop->stats,
     };

@@ -96,7 +96,7 @@ static int try_mode(struct mcq_arena *arena, const struct mcq_loop_opts *opts, b
                                      .sqpoll = sqpoll,
                                      .sq_pin = sqpoll,
                                      .sq_cpu = opts->sqpoll_cpu,
-                                     .sq_idle_ms = MCQ_SQPOLL_IDLE_MS_DEFAULT,
+                                     .sq_idle_ms = MCQ_SQPOLL_IDLE_MS,
                                      .stats = t == NULL ? NULL : &t->stats};
     if (t == NULL)
         return -ENOMEM;

@@ -35,13 +35,22 @@ static const char usage[] =
     "                           spin-block[:US]  spin US microseconds after the last\n"
     "                                            event, then sleep\n"
     "                         [spin-block:50]\n"
-    "  --ring MODE            how io_uring is driven: auto or defer, the same in this\n"
-    "                         version; sqpoll is not there yet [auto]\n"
+    "  --ring MODE            how io_uring is driven: defer by the shard itself;\n"
+    "                         sqpoll by a thread of the kernel on a CPU of its own;\n"
+    "                         auto by that if --idle is spin, a CPU is to spare and\n"
+    "                         a trial says it is faster [environment MCQ_RING, else\n"
+    "                         auto]\n"
     "  --sqpoll-cpus LIST     where the kernel threads of sqpoll rings are pinned,\n"
     "                         each for the shards nearest to it; none: there are none\n"
     "                         [cores to spare]\n"
     "  --sqpoll-share N       shards that share such a thread, if --sqpoll-cpus\n"
     "                         doesn't say [1]\n"
+    "  --sqpoll-idle MS       milliseconds without work until such a thread sleeps\n"
+    "                         [10 on a CPU to spare, else 1]\n"
+    "  --napi US[:prefer]     ask the network interfaces' receive queues for up to US\n"
+    "                         microseconds before sleeping; prefer: with their\n"
+    "                         interrupts off meanwhile, see napi_defer_hard_irqs\n"
+    "                         [don't]\n"
     "  --arena SIZE           memory of a shard for sockets, connections and buffers\n"
     "                         [128M]\n"
     "  --large-bytes SIZE     memory of a shard for messages from 256 KiB up [128M]\n"
@@ -199,12 +208,27 @@ static bool set_idle(struct mcq_opts *o, const char *value, struct mcq_detail *w
 
 static bool set_ring(struct mcq_opts *o, const char *value, struct mcq_detail *why)
 {
-    static const char *const names[] = {"auto", "defer", "sqpoll"};
-    static const enum mcq_ring_mode modes[] = {MCQ_RING_AUTO, MCQ_RING_DEFER, MCQ_RING_SQPOLL};
-    size_t i = name_find(names, MCQ_CNT_OF(names), value);
-    if (i == MCQ_CNT_OF(names))
-        return bad(why, value, "one of auto, defer, sqpoll");
-    o->ring = modes[i];
+    return mcq_ring_mode_find(value, &o->ring) || bad(why, value, "one of auto, defer, sqpoll");
+}
+
+static bool set_sqpoll_idle(struct mcq_opts *o, const char *value, struct mcq_detail *why)
+{
+    uint64_t n;
+    if (!number_read(value, strlen(value), MCQ_SQPOLL_IDLE_MS_MAX, &n) || n == 0)
+        return bad(why, value, "a whole number of milliseconds from 1 to 60000");
+    o->sqpoll_idle_ms = (uint32_t)n;
+    return true;
+}
+
+static bool set_napi(struct mcq_opts *o, const char *value, struct mcq_detail *why)
+{
+    size_t len = strcspn(value, ":");
+    uint64_t n;
+    if (!number_read(value, len, MCQ_NAPI_BUSY_US_MAX, &n) || n == 0 ||
+        (value[len] != '\0' && strcmp(value + len, ":prefer") != 0))
+        return bad(why, value, "US or US:prefer with US from 1 to 1000000 microseconds");
+    o->napi_busy_us = (uint32_t)n;
+    o->napi_prefer = value[len] != '\0';
     return true;
 }
 
@@ -262,6 +286,8 @@ static const struct option {
     {"ring", set_ring},
     {"sqpoll-cpus", set_sqpoll_cpus},
     {"sqpoll-share", set_sqpoll_share},
+    {"sqpoll-idle", set_sqpoll_idle},
+    {"napi", set_napi},
     {"arena", set_arena},
     {"large-bytes", set_large_bytes},
     {"connections", set_connections},

@@ -101,6 +101,18 @@ enum mcq_error mcq_cpus_parse(const char *text, uint32_t cpus[MCQ_CPUS_MAX], uin
     return err;
 }
 
+bool mcq_ring_mode_find(const char *name, enum mcq_ring_mode *mode)
+{
+    static const char *const names[] = {"auto", "defer", "sqpoll"};
+    static const enum mcq_ring_mode modes[] = {MCQ_RING_AUTO, MCQ_RING_DEFER, MCQ_RING_SQPOLL};
+    for (size_t i = 0; i < MCQ_CNT_OF(names); i++)
+        if (strcmp(name, names[i]) == 0) {
+            *mode = modes[i];
+            return true;
+        }
+    return false;
+}
+
 /* --- The app's options --------------------------------------------------------------------- */
 
 static enum mcq_error memory_check(const char *name, uint64_t *bytes, uint64_t dflt, uint32_t least,
@@ -175,6 +187,26 @@ static enum mcq_error modes_check(struct mcq_opts *o, struct mcq_detail *detail)
     return MCQ_OK;
 }
 
+static enum mcq_error ring_check(struct mcq_opts *o, struct mcq_detail *detail)
+{
+    const char *env = getenv("MCQ_RING");
+    if (o->ring == MCQ_RING_AUTO && env != NULL && env[0] != '\0' &&
+        !mcq_ring_mode_find(env, &o->ring))
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "environment MCQ_RING: '%.32s' is not one of auto, defer, sqpoll",
+                              env);
+    if (o->sqpoll_idle_ms > MCQ_SQPOLL_IDLE_MS_MAX)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "sqpoll_idle_ms: %u is above %u",
+                              o->sqpoll_idle_ms, MCQ_SQPOLL_IDLE_MS_MAX);
+    if (o->napi_busy_us > MCQ_NAPI_BUSY_US_MAX)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0, "napi_busy_us: %u is above %u",
+                              o->napi_busy_us, MCQ_NAPI_BUSY_US_MAX);
+    if (o->napi_prefer && o->napi_busy_us == 0)
+        return mcq_detail_set(detail, MCQ_EINVAL, 0,
+                              "napi_prefer: nothing is polled while napi_busy_us is 0");
+    return MCQ_OK;
+}
+
 static enum mcq_error counts_check(struct mcq_opts *o, struct mcq_detail *detail)
 {
     if (o->shards == 0)
@@ -188,8 +220,8 @@ static enum mcq_error counts_check(struct mcq_opts *o, struct mcq_detail *detail
     return MCQ_OK;
 }
 
-enum mcq_error mcq_opts_check(const struct mcq_opts *opts, struct mcq_opts *out,
-                              struct mcq_detail *detail)
+enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *out,
+                                  struct mcq_detail *detail)
 {
     const struct mcq_opts none = MCQ_OPTS_INIT;
     if (opts == NULL)
@@ -204,6 +236,8 @@ enum mcq_error mcq_opts_check(const struct mcq_opts *opts, struct mcq_opts *out,
     if (err == MCQ_OK)
         err = modes_check(out, detail);
     if (err == MCQ_OK)
+        err = ring_check(out, detail);
+    if (err == MCQ_OK)
         err = memory_check("arena_bytes", &out->arena_bytes, ARENA_BYTES, MCQ_ARENA_BYTES_MIN,
                            detail);
     if (err == MCQ_OK)
@@ -213,16 +247,5 @@ enum mcq_error mcq_opts_check(const struct mcq_opts *opts, struct mcq_opts *out,
         out->uring_features = getenv("MCQ_URING_FEATURES");
     if (out->uring_features != NULL && out->uring_features[0] == '\0')
         out->uring_features = NULL;
-    return err;
-}
-
-enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *out,
-                                  struct mcq_detail *detail)
-{
-    enum mcq_error err = mcq_opts_check(opts, out, detail);
-    if (err == MCQ_OK && out->ring == MCQ_RING_SQPOLL)
-        return mcq_detail_set(detail, MCQ_ENOTSUP, 0,
-                              "ring: this version has no sqpoll mode: use defer or auto");
-    out->ring = MCQ_RING_DEFER;
     return err;
 }

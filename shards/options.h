@@ -6,22 +6,24 @@
 #include <monocoque/app.h>
 #include <monocoque/sock.h>
 
-#define MCQ_ARENA_BYTES_MIN  (16u << 20)
-#define MCQ_LARGE_BYTES_MIN  (256u << 10) /* one granule of the large region */
-#define MCQ_CONNECTIONS_MAX  16384u
-#define MCQ_CPUS_MAX         1024u
-#define MCQ_IDLE_SPIN_NS_MAX 10000000000u
-#define MCQ_NIC_LEN_MAX      64u
+#define MCQ_ARENA_BYTES_MIN    (16u << 20)
+#define MCQ_LARGE_BYTES_MIN    (256u << 10) /* one granule of the large region */
+#define MCQ_CONNECTIONS_MAX    16384u
+#define MCQ_CPUS_MAX           1024u
+#define MCQ_IDLE_SPIN_NS_MAX   10000000000u
+#define MCQ_NIC_LEN_MAX        64u
+#define MCQ_SQPOLL_IDLE_MS_MAX 60000u
+#define MCQ_NAPI_BUSY_US_MAX   1000000u
 
 /* opts NULL: the defaults. *out: every field set, none zero-for-default, but: cpus and sqpoll_cpus
- * NULL (as planned), nic NULL (none), uring_features NULL (nothing masked) and connections_max 0
- * (as many as fit). Copies at most opts->size bytes; a larger struct with a non-zero tail is
- * MCQ_EINVAL. Strings stay the user's. Errors: MCQ_EINVAL, MCQ_ENOTSUP with the option's name. */
+ * NULL (as planned), nic NULL (none), uring_features NULL (nothing masked), connections_max 0 (as
+ * many as fit), ring MCQ_RING_AUTO, sqpoll_idle_ms 0 (as planned), and napi_busy_us 0 (off). Copies
+ * at most opts->size bytes; a larger struct with a non-zero tail is MCQ_EINVAL. Strings stay the
+ * user's. Errors: MCQ_EINVAL, MCQ_ENOTSUP with the option's name. */
 MCQ_MUST_USE enum mcq_error mcq_opts_effective(const struct mcq_opts *opts, struct mcq_opts *out,
                                                struct mcq_detail *detail);
-/* The same with the ring mode as the user has it, for a plan. */
-MCQ_MUST_USE enum mcq_error mcq_opts_check(const struct mcq_opts *opts, struct mcq_opts *out,
-                                           struct mcq_detail *detail);
+/* auto, defer, sqpoll. false: none of them; *mode is unchanged. */
+MCQ_MUST_USE bool mcq_ring_mode_find(const char *name, enum mcq_ring_mode *mode);
 /* Whether it can be the name of a network interface. */
 bool mcq_nic_legal(const char *name);
 /* Copies an option struct of any version into out, which is all zeros: an older one lacks the last

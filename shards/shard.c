@@ -298,10 +298,26 @@ static bool carve_pools(struct mcq_shard *sh)
            mcq_remote_init(&sh->remote, a, p->remote_refs_max);
 }
 
-static enum mcq_error carve(struct mcq_shard *sh, const struct mcq_opts *opts,
-                            struct mcq_detail *detail)
+/* The ring's mode. A shard does as the one does whose kernel thread it shares. */
+static void set_ring(struct mcq_loop_opts *lo, const struct mcq_opts *opts,
+                     const struct mcq_shard_place *place)
 {
-    const struct mcq_loop_opts lo = {
+    const struct mcq_topo_shard *seat = place->seat;
+    lo->ring = opts->ring;
+    lo->sqpoll_idle_ms = opts->sqpoll_idle_ms;
+    lo->sqpoll_pin = seat != NULL && seat->sqpoll_cpu != MCQ_TOPO_NONE;
+    lo->sqpoll_cpu = lo->sqpoll_pin ? seat->sqpoll_cpu : 0;
+    if (place->kin == NULL)
+        return;
+    bool sqpoll = mcq_loop_is_sqpoll(place->kin->loop);
+    lo->ring = sqpoll ? MCQ_RING_SQPOLL : MCQ_RING_DEFER;
+    lo->sqpoll_share_fd = sqpoll ? mcq_loop_ring_fd(place->kin->loop) : 0;
+}
+
+static enum mcq_error carve(struct mcq_shard *sh, const struct mcq_opts *opts,
+                            const struct mcq_shard_place *place, struct mcq_detail *detail)
+{
+    struct mcq_loop_opts lo = {
         .idle = opts->idle,
         .idle_spin_ns = opts->idle_spin_ns,
         .conns_max = sh->plan.conns_max,
@@ -309,7 +325,10 @@ static enum mcq_error carve(struct mcq_shard *sh, const struct mcq_opts *opts,
         .features = opts->uring_features,
         .heap = sh->heap,
         .stats = &sh->stats.loop,
+        .napi_busy_us = opts->napi_busy_us,
+        .napi_prefer = opts->napi_prefer,
     };
+    set_ring(&lo, opts, place);
     enum mcq_error err = mcq_loop_init(&sh->arena, &lo, &sh->loop, detail);
     if (err != MCQ_OK)
         return err;
@@ -368,7 +387,23 @@ static void seal(struct mcq_shard *sh, const struct mcq_opts *opts)
                                            : "4 KiB pages",
         sh->arena.locked ? "locked" : "not locked", sh->plan.links_max,
         sh->plan.bufs.large_bytes >> 20, mcq_loop_features(sh->loop));
+    if (mcq_loop_ring_why(sh->loop)[0] != '\0')
+        mcq_log_line(&sh->log, MCQ_LOG_INFO, "shard %u: ring: %s", sh->id,
+                     mcq_loop_ring_why(sh->loop));
+    if (mcq_loop_napi_why(sh->loop)[0] != '\0')
+        mcq_log_line(&sh->log, MCQ_LOG_WARN, "shard %u: %s", sh->id, mcq_loop_napi_why(sh->loop));
     log_pools(sh);
+}
+
+/* What the kernel's thread was good for. */
+static void log_sq(const struct mcq_shard *sh)
+{
+    uint64_t run_us, work_us;
+    if (mcq_loop_sq_times(sh->loop, &run_us, &work_us) && run_us != 0)
+        mcq_log_line(&sh->log, MCQ_LOG_INFO,
+                     "shard %u: its ring's kernel thread ran %llu ms and worked %llu %% of them",
+                     sh->id, (unsigned long long)(run_us / 1000),
+                     (unsigned long long)(work_us * 100 / run_us));
 }
 
 int mcq_shard_node(const struct mcq_opts *opts, const struct mcq_topo_shard *seat)
@@ -396,11 +431,11 @@ static enum mcq_error map_arena(struct mcq_shard *sh, const struct mcq_opts *opt
 enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id, const struct mcq_opts *opts,
                               struct mcq_resolver *resolver, struct mcq_detail *detail)
 {
-    return mcq_shard_init_at(sh, id, opts, NULL, resolver, detail);
+    return mcq_shard_init_at(sh, id, opts, &(struct mcq_shard_place){0}, resolver, detail);
 }
 
 enum mcq_error mcq_shard_init_at(struct mcq_shard *sh, uint32_t id, const struct mcq_opts *opts,
-                                 const struct mcq_topo_shard *seat, struct mcq_resolver *resolver,
+                                 const struct mcq_shard_place *place, struct mcq_resolver *resolver,
                                  struct mcq_detail *detail)
 {
     *sh = (struct mcq_shard){
@@ -419,12 +454,12 @@ enum mcq_error mcq_shard_init_at(struct mcq_shard *sh, uint32_t id, const struct
     mcq_inproc_init(&sh->inproc);
     enum mcq_error err = mcq_plan_make(opts, &sh->plan, detail);
     if (err == MCQ_OK)
-        err = map_arena(sh, opts, seat, detail);
+        err = map_arena(sh, opts, place->seat, detail);
     if (err != MCQ_OK)
         return err;
     sh->heap = mcq_buf_heap_init(&sh->arena, &sh->plan.bufs, &sh->stats.mem);
     err = sh->heap == NULL ? mcq_detail_set(detail, MCQ_ENOMEM, 0, "the arena is too small")
-                           : carve(sh, opts, detail);
+                           : carve(sh, opts, place, detail);
     if (err != MCQ_OK) {
         mcq_arena_fini(&sh->arena);
         return err;
@@ -444,6 +479,7 @@ uint32_t mcq_shard_fini(struct mcq_shard *sh)
 {
     mcq_mailbox_quiesce(sh->mailbox);
     mcq_group_drop_passes(sh);
+    log_sq(sh);
     mcq_loop_fini(sh->loop);
     uint32_t astray = mcq_buf_heap_in_use(sh->heap);
     mcq_shard_here = NULL;

@@ -99,11 +99,17 @@ MCQ_MUST_USE enum mcq_error mcq_shard_init(struct mcq_shard *sh, uint32_t id,
 /* The node of its memory, or MCQ_NODE_ANY: seat (may be NULL) and numa decide; and how strictly. */
 int mcq_shard_node(const struct mcq_opts *opts, const struct mcq_topo_shard *seat);
 enum mcq_node_policy mcq_shard_node_policy(const struct mcq_opts *opts);
-/* The same where the plan puts it: its memory on seat's node, unless numa is off. seat: borrowed;
- * NULL: nowhere in particular. The thread has been pinned before. */
+/* Where the plan puts a shard; NULL: nowhere in particular, nobody. Borrowed. */
+struct mcq_shard_place {
+    const struct mcq_topo_shard *seat;
+    const struct mcq_shard *kin; /* it has been set up, and its ring's kernel thread is ours, too */
+};
+
+/* The same there: its memory on the seat's node, unless numa is off. The thread has been pinned
+ * before. */
 MCQ_MUST_USE enum mcq_error mcq_shard_init_at(struct mcq_shard *sh, uint32_t id,
                                               const struct mcq_opts *opts,
-                                              const struct mcq_topo_shard *seat,
+                                              const struct mcq_shard_place *place,
                                               struct mcq_resolver *resolver,
                                               struct mcq_detail *detail);
 /* One turn; sleeps as the idle policy has it. Returns false once it is stopped and empty, and so

@@ -104,9 +104,29 @@ static void enter(struct mcq_thread *t)
     mcq_roster_enter(t->roster, &t->shard);
 }
 
+/* The shard whose kernel thread serves this one, too, once it has been set up: the first for which
+ * the plan has the same CPU. Seats are in a row, by id. NULL: there is none, or it has failed. */
+static const struct mcq_shard *kin_of(const struct mcq_thread *t)
+{
+    uint32_t first = 0;
+    if (t->seat == NULL || t->seat->sqpoll_cpu == MCQ_TOPO_NONE)
+        return NULL;
+    const struct mcq_topo_shard *seats = t->seat - t->id;
+    while (seats[first].sqpoll_cpu != t->seat->sqpoll_cpu)
+        first++;
+    if (first == t->id)
+        return NULL;
+    for (uint32_t i = 1; i < t->roster->cnt && mcq_roster_shard(t->roster, first) == NULL &&
+                         !mcq_roster_failed(t->roster);
+         i++)
+        mcq_gate_wait(&t->roster->inits, i);
+    return mcq_roster_shard(t->roster, first);
+}
+
 bool mcq_thread_enter(struct mcq_thread *t)
 {
-    t->err = mcq_shard_init_at(&t->shard, t->id, t->opts, t->seat, t->resolver, &t->detail);
+    const struct mcq_shard_place place = {.seat = t->seat, .kin = kin_of(t)};
+    t->err = mcq_shard_init_at(&t->shard, t->id, t->opts, &place, t->resolver, &t->detail);
     t->up = t->err == MCQ_OK;
     if (t->up)
         enter(t);

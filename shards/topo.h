@@ -39,7 +39,7 @@ struct mcq_topo_choice {
     bool may_spin;
 };
 
-/* opts: effective, but ring as the user has it. Errors: MCQ_EINVAL with text: a list of CPUs. */
+/* opts: effective. Errors: MCQ_EINVAL with text: a list of CPUs. */
 MCQ_MUST_USE enum mcq_error mcq_topo_choose(const struct mcq_topo_facts *facts,
                                             const struct mcq_opts *opts,
                                             struct mcq_topo_choice *out, struct mcq_detail *detail);

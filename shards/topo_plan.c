@@ -18,7 +18,7 @@ static enum mcq_error plan_into(struct own *own, const struct mcq_opts *opts,
                                 struct mcq_detail *detail)
 {
     struct mcq_opts effective;
-    enum mcq_error err = mcq_opts_check(opts, &effective, detail);
+    enum mcq_error err = mcq_opts_effective(opts, &effective, detail);
     if (err == MCQ_OK)
         err = mcq_topo_facts_load(source, text, effective.nic, &own->facts, detail);
     if (err == MCQ_OK)

@@ -19,9 +19,11 @@ enum mcq_idle {
 };
 
 enum mcq_ring_mode {
-    MCQ_RING_AUTO = 0, /* this version always takes `defer` */
-    MCQ_RING_DEFER,    /* SINGLE_ISSUER | DEFER_TASKRUN, kernel 6.1 */
-    MCQ_RING_SQPOLL    /* refused with MCQ_ENOTSUP by this version */
+    MCQ_RING_AUTO = 0, /* sqpoll if idle is spin, a CPU is to spare for it, and a trial of both at
+                          start says that it is faster; else defer. The log says why */
+    MCQ_RING_DEFER,    /* SINGLE_ISSUER | DEFER_TASKRUN, kernel 6.1: the shard's own thread enters
+                          the kernel */
+    MCQ_RING_SQPOLL    /* a thread of the kernel's takes what is submitted, on a CPU of its own */
 };
 
 enum mcq_smt {
@@ -46,9 +48,9 @@ struct mcq_opts {
     const char *cpus; /* "2" or "0,2-5": where shards are pinned, in order; "none": nowhere [as
                          monocoque/topo.h says] */
     enum mcq_idle idle;
-    uint64_t idle_spin_ns; /* MCQ_IDLE_SPIN_BLOCK [50,000] */
-    enum mcq_ring_mode ring;
-    uint64_t arena_bytes; /* per shard: sockets, connections, blocks [128 MiB]; from 16 MiB */
+    uint64_t idle_spin_ns;   /* MCQ_IDLE_SPIN_BLOCK [50,000] */
+    enum mcq_ring_mode ring; /* AUTO: [environment MCQ_RING: auto, defer or sqpoll] */
+    uint64_t arena_bytes;    /* per shard: sockets, connections, blocks [128 MiB]; from 16 MiB */
     uint64_t large_bytes; /* per shard: messages from 256 KiB up [128 MiB]; in steps of 256 KiB */
     uint32_t connections_max;   /* per shard [as many as a third of the arena holds, at most
                                    16,384]; more than fit: MCQ_EINVAL, which says how many do */
@@ -66,6 +68,13 @@ struct mcq_opts {
                                 the shards nearest to it; "none": there are none [cores to spare] */
     uint32_t sqpoll_share;   /* shards that share such a thread, if sqpoll_cpus doesn't say [1] */
     enum mcq_numa numa;
+    uint32_t sqpoll_idle_ms; /* without work until such a thread sleeps; the kernel rounds up to its
+                                tick, 1 to 10 ms [10 on a CPU to spare, else 1] */
+    uint32_t napi_busy_us;   /* up to 1,000,000: microseconds that a shard asks its interfaces'
+                                receive queues itself before it sleeps, and in each turn that finds
+                                nothing if it doesn't; kernel 6.9 [0: off] */
+    bool napi_prefer;        /* ... and their interrupts stay off meanwhile: needs the interfaces'
+                                gro_flush_timeout and napi_defer_hard_irqs */
 };
 #ifdef __cplusplus
 static inline struct mcq_opts mcq_opts_init(void)
@@ -83,10 +92,10 @@ static inline struct mcq_opts mcq_opts_init(void)
 #endif
 
 /* mcq_opts_parse reads --shards --cpus --smt --nic --numa --idle --ring --sqpoll-cpus
- * --sqpoll-share --arena --large-bytes --connections --uring-features --log --help from argv,
- * removes what it took (up to "--"), and sets the log to stderr. For main(): --help prints
- * mcq_opts_usage() and exits 0; a bad value prints what is wrong and exits 2. Options it doesn't
- * know stay in argv for the program. Borrows argv's strings. */
+ * --sqpoll-share --sqpoll-idle --napi --arena --large-bytes --connections --uring-features --log
+ * --help from argv, removes what it took (up to "--"), and sets the log to stderr. For main():
+ * --help prints mcq_opts_usage() and exits 0; a bad value prints what is wrong and exits 2. Options
+ * it doesn't know stay in argv for the program. Borrows argv's strings. */
 MCQ_API void mcq_opts_parse(struct mcq_opts *opts, int *argc, char **argv);
 MCQ_API const char *mcq_opts_usage(void);
 

@@ -6,6 +6,7 @@
  * Each row is the median of several rounds; a round is about 20 million messages' worth of blocks.
  *
  * mcq-micro prefix [--max N] [--json]: the prefix table, see prefix.h.
+ * mcq-micro wake [--count N] [--json]: a wake from loop to loop, see wake.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #include "prefix.h"
 #include "rig.h"
+#include "wake.h"
 
 #define ROUNDS     9
 #define MSGS_ROUND 4000000u
@@ -134,6 +136,8 @@ int main(int argc, char **argv)
     const size_t lens[] = {16, 64, 256, 1024};
     if (argc > 1 && strcmp(argv[1], "prefix") == 0)
         return prefix_main(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "wake") == 0)
+        return wake_main(argc - 2, argv + 2);
     printf("ns per message, median of %d rounds\n%8s %8s %8s\n", ROUNDS, "bytes", "in", "out");
     for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
         double in, out;

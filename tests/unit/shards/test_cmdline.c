@@ -62,13 +62,17 @@ Test(cmdline, every_option_with_an_equals_sign)
 {
     PARSE(o, "--shards=3", "--cpus=0,2-5", "--idle=spin", "--ring=defer", "--arena=64M",
           "--large-bytes=1g", "--connections=16384", "--uring-features=-inc,-mshot", "--log=debug",
-          "--smt=use", "--nic=eth0", "--numa=bind", "--sqpoll-cpus=6,7", "--sqpoll-share=4");
+          "--smt=use", "--nic=eth0", "--numa=bind", "--sqpoll-cpus=6,7", "--sqpoll-share=4",
+          "--sqpoll-idle=3", "--napi=50:prefer");
     assert_left(&a, "");
     cr_assert_eq(o.smt, MCQ_SMT_USE);
     cr_assert_str_eq(o.nic, "eth0");
     cr_assert_eq(o.numa, MCQ_NUMA_BIND);
     cr_assert_str_eq(o.sqpoll_cpus, "6,7");
     cr_assert_eq(o.sqpoll_share, 4);
+    cr_assert_eq(o.sqpoll_idle_ms, 3);
+    cr_assert_eq(o.napi_busy_us, 50);
+    cr_assert(o.napi_prefer);
     cr_assert_eq(o.shards, 3);
     cr_assert_str_eq(o.cpus, "0,2-5");
     cr_assert_eq(o.idle, MCQ_IDLE_SPIN);
@@ -255,6 +259,14 @@ Test(cmdline, numbers_that_are_none)
                                         "--arena=17179869185G",
                                         "--large-bytes=18446744073709551616",
                                         "--large-bytes=0K",
+                                        "--sqpoll-idle=0",
+                                        "--sqpoll-idle=60001",
+                                        "--napi=0",
+                                        "--napi=",
+                                        "--napi=:prefer",
+                                        "--napi=5:",
+                                        "--napi=5:preferred",
+                                        "--napi=1000001",
                                         "--idle=spin-block:",
                                         "--idle=spin-block:0",
                                         "--idle=spin-block:-1",
@@ -299,10 +311,11 @@ Test(cmdline, help_is_the_usage_text)
 /* Every option is in the text, and every one in the text is taken. */
 Test(cmdline, the_usage_text_is_complete)
 {
-    static const char *const names[] = {"shards",         "cpus",  "smt",         "nic",
-                                        "numa",           "idle",  "ring",        "sqpoll-cpus",
-                                        "sqpoll-share",   "arena", "large-bytes", "connections",
-                                        "uring-features", "log",   "help"};
+    static const char *const names[] = {
+        "shards", "cpus",  "smt",         "nic",          "numa",
+        "idle",   "ring",  "sqpoll-cpus", "sqpoll-share", "sqpoll-idle",
+        "napi",   "arena", "large-bytes", "connections",  "uring-features",
+        "log",    "help"};
     const char *at = mcq_opts_usage();
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         at = strstr(at, "\n  --");

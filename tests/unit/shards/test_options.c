@@ -51,6 +51,7 @@ Test(options, defaults_as_documented)
 {
     struct mcq_opts init = MCQ_OPTS_INIT;
     unsetenv("MCQ_URING_FEATURES");
+    unsetenv("MCQ_RING");
     for (int i = 0; i < 2; i++) {
         struct mcq_opts out = opts_good(i == 0 ? &init : NULL);
         cr_assert_eq(out.size, sizeof(out));
@@ -58,7 +59,10 @@ Test(options, defaults_as_documented)
         cr_assert_null(out.cpus);
         cr_assert_eq(out.idle, MCQ_IDLE_SPIN_BLOCK);
         cr_assert_eq(out.idle_spin_ns, 50000);
-        cr_assert_eq(out.ring, MCQ_RING_DEFER);
+        cr_assert_eq(out.ring, MCQ_RING_AUTO);
+        cr_assert_eq(out.sqpoll_idle_ms, 0);
+        cr_assert_eq(out.napi_busy_us, 0);
+        cr_assert_not(out.napi_prefer);
         cr_assert_eq(out.arena_bytes, 128u << 20);
         cr_assert_eq(out.large_bytes, 128u << 20);
         cr_assert_eq(out.connections_max, 0);
@@ -97,6 +101,9 @@ Test(options, what_is_set_stays)
     o.sqpoll_cpus = "4";
     o.sqpoll_share = 7;
     o.numa = MCQ_NUMA_OFF;
+    o.sqpoll_idle_ms = 60000;
+    o.napi_busy_us = 1000000;
+    o.napi_prefer = true;
     struct mcq_opts out = opts_good(&o);
     cr_assert_arr_eq(&out, &o, sizeof(o));
 }
@@ -120,9 +127,20 @@ Test(options, what_this_version_lacks_is_refused_not_ignored)
     struct mcq_opts o = MCQ_OPTS_INIT;
     o.shards = MCQ_SHARDS_MAX + 1;
     opts_bad(&o, MCQ_EINVAL, "shards: ");
-    o.shards = 0;
-    o.ring = MCQ_RING_SQPOLL;
-    opts_bad(&o, MCQ_ENOTSUP, "ring: ");
+}
+
+Test(options, ring_defaults_to_the_environment)
+{
+    struct mcq_opts o = MCQ_OPTS_INIT;
+    setenv("MCQ_RING", "sqpoll", 1);
+    cr_assert_eq(opts_good(&o).ring, MCQ_RING_SQPOLL);
+    o.ring = MCQ_RING_DEFER;
+    cr_assert_eq(opts_good(&o).ring, MCQ_RING_DEFER);
+    o.ring = MCQ_RING_AUTO;
+    setenv("MCQ_RING", "", 1);
+    cr_assert_eq(opts_good(&o).ring, MCQ_RING_AUTO);
+    setenv("MCQ_RING", "sqpol", 1);
+    opts_bad(&o, MCQ_EINVAL, "environment MCQ_RING: 'sqpol'");
 }
 
 Test(options, values_out_of_range)
@@ -139,6 +157,14 @@ Test(options, values_out_of_range)
     o = (struct mcq_opts)MCQ_OPTS_INIT;
     o.ring = (enum mcq_ring_mode)(MCQ_RING_SQPOLL + 1);
     opts_bad(&o, MCQ_EINVAL, "ring: ");
+    o = (struct mcq_opts)MCQ_OPTS_INIT;
+    o.sqpoll_idle_ms = 60001;
+    opts_bad(&o, MCQ_EINVAL, "sqpoll_idle_ms: ");
+    o = (struct mcq_opts)MCQ_OPTS_INIT;
+    o.napi_prefer = true;
+    opts_bad(&o, MCQ_EINVAL, "napi_prefer: ");
+    o.napi_busy_us = 1000001;
+    opts_bad(&o, MCQ_EINVAL, "napi_busy_us: ");
     o = (struct mcq_opts)MCQ_OPTS_INIT;
     o.log_level = (enum mcq_log_level)(MCQ_LOG_DEBUG + 1);
     opts_bad(&o, MCQ_EINVAL, "log_level: ");
