@@ -90,6 +90,8 @@ struct mcq_bridge_ops {
     /* n messages, views borrowed until return, the array may be scribbled on. Returns how many were
      * taken; fewer: stalled until mcq_bridge_resume. */
     size_t (*receive)(struct mcq_bridge *b, struct mcq_msg *msgs, size_t n);
+    /* So many bytes of messages, as stored, were taken by this end. */
+    void (*got)(struct mcq_bridge *b, uint64_t bytes);
     /* A message that exceeds b->limits has come (it counts as taken): the owner ends the bridge. */
     void (*oversized)(struct mcq_bridge *b);
     /* The other end took bytes of the link's pipe: its stats are up to date. room: the pipe was
@@ -106,7 +108,7 @@ struct mcq_bridge_ops {
      * other owner gave it. lost: messages at the end of those taken that it couldn't use. The pipe
      * knows by now what was taken. */
     void (*ended)(struct mcq_bridge *b, enum mcq_reason reason, uint32_t lost);
-    /* The last call. */
+    /* The last call; link->bridge is the owner's to clear. */
     void (*closed)(struct mcq_bridge *b);
 };
 
@@ -137,8 +139,9 @@ struct mcq_bridge {
     /* receiving */
     bool stalled; /* refused: waits for mcq_bridge_resume */
     struct mcq_cargo cargo;
-    uint64_t got, told; /* bytes taken, and of which the other end was told */
-    uint32_t kept;      /* of mcq_cargo_drop, until it is told */
+    uint64_t got, told;      /* bytes taken, and of which the other end was told */
+    uint32_t kept;           /* of mcq_cargo_drop, until it is told */
+    struct mcq_buf *control; /* a long one that the other end hasn't read yet; NULL: none */
     /* the end */
     enum mcq_reason reason;
     uint32_t lost;
@@ -183,6 +186,8 @@ struct mcq_bridge *mcq_bridge_open(struct mcq_shard *sh, struct mcq_link *link, 
  * it: what is sent to the opener leaves after the answer. */
 typedef enum mcq_reason mcq_bridge_accept_fn(struct mcq_bridge *b, uint32_t from,
                                              struct mcq_slice what);
+/* By kind, in bridge_kinds.c; NULL: INCOMPATIBLE. */
+extern mcq_bridge_accept_fn *const mcq_bridge_kinds[MCQ_BRIDGE_KIND_CNT];
 /* link's pipe is what it sends. */
 void mcq_bridge_join(struct mcq_bridge *b, struct mcq_link *link);
 /* Ends it; reason and lost are what the other owner is told. ops->receive isn't called any more. */
@@ -194,7 +199,8 @@ void mcq_bridge_end(struct mcq_bridge *b, enum mcq_reason reason, uint32_t lost)
 void mcq_bridge_flush(struct mcq_bridge *b);
 /* ops->say is to be called, soon. */
 void mcq_bridge_say(struct mcq_bridge *b);
-/* Sends one control record, made of head and body. false: the lane is full. */
+/* Sends one control record, made of head and body (together up to MCQ_TOPIC_LEN_MAX + 64 bytes,
+ * long ones one at a time). For ops->say, or inside flush. false: not now; say is called again. */
 MCQ_MUST_USE bool mcq_bridge_control(struct mcq_bridge *b, struct mcq_slice head,
                                      struct mcq_slice body);
 /* Lends nothing more, and takes back what is lent and not taken: ops->held tells when nothing is
@@ -231,6 +237,7 @@ void mcq_bridge_on_opened(struct mcq_shard *sh, uint32_t from, const void *body,
 void mcq_bridge_on_data(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
 void mcq_bridge_on_taken(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
 void mcq_bridge_on_control(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
+void mcq_bridge_on_ack(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
 void mcq_bridge_on_hold(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
 void mcq_bridge_on_held(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
 void mcq_bridge_on_end(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);

@@ -1,6 +1,7 @@
 #include "shards/inproc.h"
 
 #include "mem/detail.h"
+#include "shards/inproc_far.h"
 #include "shards/shard.h"
 
 void mcq_inproc_init(struct mcq_inproc *in)
@@ -11,6 +12,12 @@ void mcq_inproc_init(struct mcq_inproc *in)
 }
 
 /* --- names --------------------------------------------------------------------------------- */
+
+/* The app's; NULL if all of it is this shard. */
+static struct mcq_inproc_names *app_names(const struct mcq_shard *sh)
+{
+    return sh->roster == NULL || sh->roster->cnt == 1 ? NULL : &sh->roster->names;
+}
 
 static struct mcq_listener *named(struct mcq_node *n)
 {
@@ -28,7 +35,10 @@ static struct mcq_listener *find(const struct mcq_inproc *in, const char *text)
 
 enum mcq_error mcq_inproc_bind(struct mcq_listener *l, const char *name, struct mcq_detail *detail)
 {
-    struct mcq_inproc *in = &l->sock->shard->inproc;
+    struct mcq_shard *sh = l->sock->shard;
+    struct mcq_inproc *in = &sh->inproc;
+    struct mcq_inproc_names *names = app_names(sh);
+    enum mcq_error err = MCQ_OK;
     struct mcq_writer w = mcq_writer_of(l->text, sizeof(l->text) - 1);
     if (!mcq_writer_put(&w, mcq_slice_of_text("inproc://")) ||
         !mcq_writer_put(&w, mcq_slice_of_text(name)))
@@ -39,27 +49,50 @@ enum mcq_error mcq_inproc_bind(struct mcq_listener *l, const char *name, struct 
             "'%.72s': a socket of this shard has that name: unbind it first, or take "
             "another name",
             l->text);
-    mcq_list_push_back(&in->names, &l->name_node);
-    return MCQ_OK;
+    if (names != NULL)
+        err = mcq_inproc_names_enter(names, l->text, sh->id, detail);
+    if (err == MCQ_OK)
+        mcq_list_push_back(&in->names, &l->name_node);
+    return err;
 }
 
-void mcq_inproc_bound(struct mcq_listener *l)
+void mcq_inproc_look_again(struct mcq_shard *sh, const char *text)
 {
-    struct mcq_inproc *in = &l->sock->shard->inproc;
+    struct mcq_inproc *in = &sh->inproc;
     struct mcq_node *next;
     for (struct mcq_node *n = mcq_list_first(&in->waiting); n != NULL; n = next) {
         struct mcq_link *link = MCQ_CONTAINER_OF(n, struct mcq_link, inproc.node);
         next = mcq_list_next(&in->waiting, n);
-        if (__builtin_strcmp(link->target->text, l->text) != 0)
+        if (text != NULL && __builtin_strcmp(link->target->text, text) != 0)
             continue;
         mcq_node_unlink(n);
         mcq_link_touch(link);
     }
 }
 
+void mcq_inproc_bound(struct mcq_listener *l)
+{
+    struct mcq_shard *sh = l->sock->shard;
+    struct mcq_inproc_names *names = app_names(sh);
+    mcq_inproc_look_again(sh, l->text);
+    if (names == NULL)
+        return;
+    mcq_inproc_names_announce(names, l->text, &sh->inproc.tell);
+    sh->inproc.tells = true;
+}
+
 void mcq_inproc_unbind(struct mcq_listener *l)
 {
+    struct mcq_inproc_names *names = app_names(l->sock->shard);
+    if (names != NULL && mcq_node_linked(&l->name_node))
+        mcq_inproc_names_leave(names, l->text);
     mcq_node_unlink(&l->name_node);
+}
+
+struct mcq_sock *mcq_inproc_find(struct mcq_shard *sh, const char *text)
+{
+    const struct mcq_listener *l = find(&sh->inproc, text);
+    return l != NULL && l->announced ? l->sock : NULL;
 }
 
 /* --- joining ------------------------------------------------------------------------------- */
@@ -86,6 +119,7 @@ static void open_side(struct mcq_link *link, struct mcq_link *partner)
                                          .msgs_out_counted = link->pipe.msgs_out};
     link->inproc = (struct mcq_inproc_side){.partner = partner};
     link->pipe.whole = true;
+    link->pipe.lends = false;
     link->state = MCQ_LINK_SESSION;
 }
 
@@ -94,7 +128,7 @@ static bool may_meet(const struct mcq_link *a, const struct mcq_link *b)
     return (a->sock->psock.pattern->peer_mask >> b->sock->psock.pattern->type & 1) != 0;
 }
 
-static void end_misfit(struct mcq_link *link)
+void mcq_inproc_misfit(struct mcq_link *link)
 {
     link->session.detail = "the two socket types don't go together";
     mcq_session_end(link, MCQ_REASON_INCOMPATIBLE, 0);
@@ -113,8 +147,8 @@ static void join(struct mcq_link *link, struct mcq_sock *sock)
     mcq_link_tell(other, &(struct mcq_event){.kind = MCQ_EVENT_ACCEPTED});
     mcq_link_tell(link, &(struct mcq_event){.kind = MCQ_EVENT_CONNECTED});
     if (!may_meet(link, other)) {
-        end_misfit(link);
-        end_misfit(other);
+        mcq_inproc_misfit(link);
+        mcq_inproc_misfit(other);
     } else if (mcq_link_up(other) && !link->session.ended) {
         (void)mcq_link_up(link);
     }
@@ -123,10 +157,17 @@ static void join(struct mcq_link *link, struct mcq_sock *sock)
 void mcq_inproc_connect(struct mcq_link *link)
 {
     struct mcq_inproc *in = &link->shard->inproc;
-    struct mcq_listener *l = find(in, link->target->text);
-    if (l != NULL && l->announced) {
+    struct mcq_inproc_names *names = app_names(link->shard);
+    struct mcq_sock *sock = mcq_inproc_find(link->shard, link->target->text);
+    uint32_t shard = link->shard->id;
+    if (sock != NULL) {
         mcq_node_unlink(&link->inproc.node);
-        join(link, l->sock);
+        join(link, sock);
+    } else if (names != NULL &&
+               mcq_inproc_names_find(names, link->target->text, link->shard->id, &shard) &&
+               shard != link->shard->id) {
+        mcq_node_unlink(&link->inproc.node);
+        mcq_inproc_far_connect(link, shard);
     } else if (link->state != MCQ_LINK_RESOLVING) {
         link->state = MCQ_LINK_RESOLVING;
         mcq_list_push_back(&in->waiting, &link->inproc.node);
@@ -138,8 +179,7 @@ void mcq_inproc_connect(struct mcq_link *link)
 
 /* --- the end ------------------------------------------------------------------------------- */
 
-/* What the end of one side is to the other: as it would be told over a wire. */
-static enum mcq_reason echo_of(const struct mcq_link *link)
+enum mcq_reason mcq_inproc_echo(const struct mcq_link *link)
 {
     enum mcq_reason reason = link->session.reason;
     if (link->pipe.peer.bits == 0 || link->refused)
@@ -154,8 +194,8 @@ static void part(struct mcq_link *link)
     struct mcq_link *other = link->inproc.partner;
     struct mcq_link *accepted = link->target == NULL ? link : other;
     struct mcq_link *connected = accepted->inproc.partner;
-    mcq_session_end(link, echo_of(other), 0);
-    mcq_session_end(other, echo_of(link), 0);
+    mcq_session_end(link, mcq_inproc_echo(other), 0);
+    mcq_session_end(other, mcq_inproc_echo(link), 0);
     mcq_node_unlink(&link->inproc.node);
     mcq_node_unlink(&other->inproc.node);
     connected->inproc.partner = NULL;

@@ -12,9 +12,11 @@
  * (paused, or a pattern that waits) stays in the sender's queue and counts against its high-water
  * mark; there is no second queue.
  *
- * Names belong to the shard: a listener without a connection holds one. A connect to a name nobody
- * has waits for it, without retries. A pair that has come up ends as one: both sides are told in
- * one go, from the loop, whoever ended it; then the connect side tries again as any connect does.
+ * Names belong to the app (shards/inproc_names.h): a listener without a connection holds one. This
+ * file joins links of one shard; a name of another one's is shards/inproc_far's affair. A connect
+ * to a name nobody has waits for it, without retries. A pair that has come up ends as one: both
+ * sides are told in one go, from the loop, whoever ended it; then the connect side tries again as
+ * any connect does.
  *
  * A handler's sends to its peer are offered in a later hop: the shard makes MCQ_SHARD_HOPS_MAX of
  * them in one turn, or as many as it takes for MCQ_SHARD_HOPPED_MAX messages, and goes on in the
@@ -34,6 +36,7 @@
 
 #include "mem/list.h"
 #include "mem/slice.h"
+#include "shards/inproc_names.h"
 
 struct mcq_link;
 struct mcq_listener;
@@ -53,9 +56,11 @@ struct mcq_inproc_side {
 
 /* The shard's part. */
 struct mcq_inproc {
-    struct mcq_list due;     /* links with something for their partner, or that have ended */
-    struct mcq_list waiting; /* connects to names nobody has */
-    struct mcq_list names;   /* listeners */
+    struct mcq_list due;       /* links with something for their partner, or that have ended */
+    struct mcq_list waiting;   /* connects to names nobody has */
+    struct mcq_list names;     /* listeners */
+    struct mcq_shard_set tell; /* shards that look for a name, and are to look again */
+    bool tells;                /* there are any */
     uint8_t topic[MCQ_TOPIC_LEN_MAX]; /* scratch of one hop */
 };
 
@@ -69,6 +74,14 @@ void mcq_inproc_bound(struct mcq_listener *l);
 /* Nobody finds it any more; harmless if it has no name. */
 void mcq_inproc_unbind(struct mcq_listener *l);
 
+/* The socket that has the name on this shard, and has been announced; NULL: none. */
+struct mcq_sock *mcq_inproc_find(struct mcq_shard *sh, const char *text);
+/* The connects that wait for that name try again; NULL: for any. */
+void mcq_inproc_look_again(struct mcq_shard *sh, const char *text);
+/* The two socket types may not meet: ends it. */
+void mcq_inproc_misfit(struct mcq_link *link);
+/* What its end is to the other side: as it would be told over a wire. */
+enum mcq_reason mcq_inproc_echo(const struct mcq_link *link);
 /* A connect's try: joins it with a new link of whoever has the name, or lets it wait. */
 void mcq_inproc_connect(struct mcq_link *link);
 /* The link has something for its partner, or has ended: its turn comes. Harmless without one. */

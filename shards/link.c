@@ -28,6 +28,7 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->sock = sock;
     link->target = NULL;
     link->inproc = (struct mcq_inproc_side){.partner = NULL};
+    link->bridge = NULL;
     link->state = MCQ_LINK_WAITING;
     link->attached = false;
     link->addressable = false;
@@ -129,6 +130,8 @@ const char *mcq_link_endpoint(const struct mcq_link *link, char text[MCQ_ENDPOIN
         return link->target->text;
     if (link->inproc.partner != NULL)
         return link->inproc.partner->target->text;
+    if (link->bridge != NULL)
+        return link->bridge->text;
     text[0] = '\0';
     if (link->session.conn == NULL)
         return text;
@@ -185,6 +188,8 @@ void mcq_link_accept(struct mcq_sock *sock, int fd)
 static struct mcq_slice peer_identity(const struct mcq_link *link)
 {
     const struct mcq_link *partner = link->inproc.partner;
+    if (link->bridge != NULL)
+        return mcq_slice_of(link->pipe.identity, link->pipe.identity_len);
     if (partner == NULL)
         return mcq_zmtp_peer_identity(&link->session.zmtp);
     return mcq_slice_of(partner->sock->identity, partner->sock->opts.identity_len);
@@ -194,7 +199,8 @@ bool mcq_link_up(struct mcq_link *link)
 {
     struct mcq_sock *sock = link->sock;
     struct mcq_slice id = peer_identity(link);
-    mcq_bytes_copy(link->pipe.identity, id.ptr, id.len);
+    if (id.ptr != link->pipe.identity)
+        mcq_bytes_copy(link->pipe.identity, id.ptr, id.len);
     link->pipe.identity_len = (uint8_t)id.len;
     link->pipe.peer = peer_name(link);
     link->pipe.user = NULL;
@@ -314,6 +320,7 @@ static void conn_closed(struct mcq_link *link)
     else
         session_closed(link);
     link->session.conn = NULL;
+    link->bridge = NULL;
     link->state = MCQ_LINK_WAITING;
     link->refused = false;
     link->pipe.peer = (struct mcq_peer){0};
@@ -367,7 +374,7 @@ void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
 
 static bool has_session(const struct mcq_link *link)
 {
-    return link->session.conn != NULL || link->inproc.partner != NULL;
+    return link->session.conn != NULL || link->inproc.partner != NULL || link->bridge != NULL;
 }
 
 /* Nothing is left to send, or it is too late: end the connection, if there is one. What is to end

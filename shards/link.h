@@ -17,6 +17,7 @@
 #include "patterns/pipe.h"
 #include "runtime/op.h"
 #include "runtime/timer.h"
+#include "shards/bridge.h"
 #include "shards/inproc.h"
 #include "shards/session.h"
 #include "shards/target.h"
@@ -56,6 +57,7 @@ struct mcq_link {
     struct mcq_sock *sock;
     struct mcq_target *target; /* NULL: accepted */
     struct mcq_inproc_side inproc;
+    struct mcq_bridge *bridge; /* to another shard, instead of a connection; NULL: none */
     enum mcq_link_state state;
     bool attached;    /* the pattern knows it as up */
     bool addressable; /* ... and messages may be sent to it by its name */

@@ -59,9 +59,19 @@ enum mcq_lane { MCQ_LANE_BULK = 0, MCQ_LANE_URGENT };
 
 /* What a record is; each has its line in mesh_kinds.c. Its owner's header documents the body. */
 enum mcq_mesh_kind {
-    MCQ_MESH_POST = 1, /* shards/post.c: the user's; tag: his kind */
-    MCQ_MESH_RELEASE,  /* shards/remote_ref.h */
-    MCQ_MESH_ACCEPT,   /* shards/group.h */
+    MCQ_MESH_POST = 1,    /* shards/post.c: the user's; tag: his kind */
+    MCQ_MESH_RELEASE,     /* shards/remote_ref.h */
+    MCQ_MESH_ACCEPT,      /* shards/group.h */
+    MCQ_MESH_BRIDGE_OPEN, /* shards/bridge.h */
+    MCQ_MESH_BRIDGE_OPENED,
+    MCQ_MESH_BRIDGE_DATA,
+    MCQ_MESH_BRIDGE_TAKEN,
+    MCQ_MESH_BRIDGE_CONTROL,
+    MCQ_MESH_BRIDGE_ACK,
+    MCQ_MESH_BRIDGE_HOLD,
+    MCQ_MESH_BRIDGE_HELD,
+    MCQ_MESH_BRIDGE_END,
+    MCQ_MESH_INPROC_BOUND, /* shards/inproc_far.h */
     MCQ_MESH_KIND_CNT
 };
 

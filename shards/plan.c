@@ -51,9 +51,12 @@ enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
         .listeners_max = MCQ_PLAN_LISTENERS_MAX,
         .timers_max = MCQ_PLAN_TIMERS_MAX,
         .proxies_max = MCQ_PLAN_PROXIES_MAX,
+        .shards = opts->shards,
         .remote_refs_max = opts->shards > 1 ? MCQ_PLAN_REMOTE_REFS_MAX : 1,
     };
     plan->conns_max = plan->links_max + plan->listeners_max;
+    /* a link may have one, and others' links as many to what is here */
+    plan->bridges_max = opts->shards > 1 ? 2 * plan->links_max : 1;
     plan->targets_max = clamp_cnt(plan->links_max, 1, MCQ_PLAN_TARGETS_MAX);
     /* one per link for the link, one per socket for REQ, one per listener, the user's */
     plan->heap_timers_max =
@@ -79,6 +82,7 @@ enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
                   mcq_pool_footprint(sizeof(struct mcq_seg), plan->segs_max) +
                   mcq_pool_footprint(sizeof(struct mcq_timer), plan->timers_max) +
                   mcq_pool_footprint(sizeof(struct mcq_proxy), plan->proxies_max) +
-                  mcq_remote_footprint(plan->remote_refs_max);
+                  mcq_remote_footprint(plan->remote_refs_max) +
+                  mcq_bridges_footprint(plan->bridges_max, plan->shards);
     return MCQ_OK;
 }

@@ -51,6 +51,7 @@ struct mcq_roster *mcq_roster_create(uint32_t cnt)
     gate_init(&r->leave);
     mcq_logicals_init(&r->logicals);
     mcq_groups_init(&r->groups, cnt);
+    mcq_inproc_names_init(&r->names);
     return r;
 }
 
@@ -61,6 +62,7 @@ void mcq_roster_destroy(struct mcq_roster *r)
     gate_fini(&r->leave);
     mcq_groups_fini(&r->groups);
     mcq_logicals_fini(&r->logicals);
+    mcq_inproc_names_fini(&r->names);
     free(r);
 }
 

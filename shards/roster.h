@@ -22,6 +22,7 @@
 
 #include "mem/base.h"
 #include "shards/group.h"
+#include "shards/inproc_names.h"
 #include "shards/logical.h"
 
 struct mcq_mesh;
@@ -48,6 +49,7 @@ struct mcq_roster {
     struct mcq_gate inits, starts, leave;
     struct mcq_logicals logicals;
     struct mcq_groups groups;
+    struct mcq_inproc_names names;
     struct mcq_roster_entry entries[MCQ_SHARDS_MAX];
 };
 

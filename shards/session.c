@@ -27,10 +27,16 @@ void mcq_session_open(struct mcq_link *link, struct mcq_conn *conn)
     mcq_link_touch(link);
 }
 
+/* To a far end: by a connection, or without one. */
+static bool is_joined(const struct mcq_link *link)
+{
+    return link->session.conn != NULL || link->inproc.partner != NULL || link->bridge != NULL;
+}
+
 static bool begin_end(struct mcq_link *link, enum mcq_reason reason, int os_errno)
 {
     struct mcq_session *s = &link->session;
-    if (s->ended || (s->conn == NULL && link->inproc.partner == NULL))
+    if (s->ended || !is_joined(link))
         return false;
     s->ended = true;
     s->reason = s->end_due != MCQ_REASON_NONE ? s->end_due : reason;
@@ -40,6 +46,14 @@ static bool begin_end(struct mcq_link *link, enum mcq_reason reason, int os_errn
     return true;
 }
 
+static void end_inproc(struct mcq_link *link)
+{
+    if (link->bridge != NULL)
+        mcq_bridge_end(link->bridge, mcq_inproc_echo(link), 0);
+    else
+        mcq_inproc_due(link);
+}
+
 void mcq_session_end(struct mcq_link *link, enum mcq_reason reason, int os_errno)
 {
     if (!begin_end(link, reason, os_errno))
@@ -47,7 +61,7 @@ void mcq_session_end(struct mcq_link *link, enum mcq_reason reason, int os_errno
     if (link->session.conn != NULL)
         mcq_conn_abort(link->shard->loop, link->session.conn);
     else
-        mcq_inproc_due(link);
+        end_inproc(link);
 }
 
 void mcq_session_close(struct mcq_link *link, enum mcq_reason reason, uint64_t deadline_ns)
@@ -57,13 +71,13 @@ void mcq_session_close(struct mcq_link *link, enum mcq_reason reason, uint64_t d
     if (link->session.conn != NULL)
         mcq_conn_close(link->shard->loop, link->session.conn, deadline_ns);
     else
-        mcq_inproc_due(link);
+        end_inproc(link);
 }
 
 void mcq_session_end_soon(struct mcq_link *link, enum mcq_reason reason)
 {
     struct mcq_session *s = &link->session;
-    if (s->conn == NULL && link->inproc.partner == NULL)
+    if (!is_joined(link))
         return;
     if (s->conn != NULL && s->conn->state == MCQ_CONN_DRAINING) {
         s->reason = reason;

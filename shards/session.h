@@ -109,6 +109,8 @@ bool mcq_session_recall(struct mcq_link *link);
 /* Sends control and what the pipe holds, if no send is in flight. true: something was submitted. */
 bool mcq_session_flush(struct mcq_link *link);
 void mcq_session_sent(struct mcq_link *link, uint32_t len);
+/* Messages that have left the pipe are counted; the pipe may find out at any time. */
+void mcq_session_count_out(struct mcq_link *link);
 /* The connection is closed: what was on its way goes back, and the pipe learns what of it the
  * kernel has. true: a message was cut. */
 bool mcq_session_settle(struct mcq_link *link);

@@ -155,6 +155,8 @@ static void make_ready(struct mcq_link *link)
 {
     if (link->inproc.partner != NULL)
         mcq_inproc_due(link->inproc.partner); /* there it waits */
+    else if (link->bridge != NULL)
+        mcq_bridge_resume(link->bridge);
     else if (!link->session.ended && !mcq_node_linked(&link->session.ready_node))
         mcq_list_push_back(&link->shard->ready, &link->session.ready_node);
 }

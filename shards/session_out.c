@@ -116,7 +116,10 @@ bool mcq_session_flush(struct mcq_link *link)
     struct iovec iov[MCQ_CONN_IOV_MAX];
     uint32_t cnt = 0;
     if (s->conn == NULL) {
-        mcq_inproc_due(link);
+        if (link->bridge != NULL)
+            mcq_bridge_flush(link->bridge);
+        else
+            mcq_inproc_due(link);
         return false;
     }
     if (s->ended || s->mute || s->sending || s->end_due != MCQ_REASON_NONE ||
@@ -150,8 +153,7 @@ static void remember_mark(struct mcq_link *link)
         (struct mcq_session_mark){s->conn->bytes_out, link->pipe.msgs_out - s->msgs_out_base};
 }
 
-/* Messages that have left the pipe are counted; the pipe may find out at any time. */
-static void count_out(struct mcq_link *link)
+void mcq_session_count_out(struct mcq_link *link)
 {
     struct mcq_session *s = &link->session;
     link->shard->stats.proto.msgs_out += link->pipe.msgs_out - s->msgs_out_counted;
@@ -161,7 +163,7 @@ static void count_out(struct mcq_link *link)
 static void pipe_sent(struct mcq_link *link, size_t len)
 {
     bool room = mcq_pipe_sent(&link->pipe, len);
-    count_out(link);
+    mcq_session_count_out(link);
     remember_mark(link);
     if (room && link->added)
         link->sock->psock.pattern->writable(&link->sock->psock, &link->pipe);
@@ -230,6 +232,6 @@ bool mcq_session_settle(struct mcq_link *link)
     if (link->session.v1.buf != NULL)
         v1_cut(link);
     bool cut = mcq_pipe_rewind(&link->pipe);
-    count_out(link);
+    mcq_session_count_out(link);
     return cut;
 }

@@ -4,6 +4,7 @@
 
 #include "mem/detail.h"
 #include "mem/os_mem.h"
+#include "shards/inproc_far.h"
 
 #define RX_RESERVE_PART 16u /* of the 32 KiB blocks: so many are left to receiving */
 
@@ -41,6 +42,7 @@ static void env_pressed(void *ctx, struct mcq_pipe *p)
         return;
     if (flush_pipe(p))
         mcq_loop_submit(sh->loop);
+    mcq_mesh_publish(sh->mesh);
 }
 
 /* At most so many sends a turn; the rest is first in the next. */
@@ -127,12 +129,13 @@ static bool has_work(const struct mcq_shard *sh)
     return !mcq_list_empty(&sh->ready) || !mcq_list_empty(&sh->marked) ||
            !mcq_list_empty(&sh->writable) || !mcq_list_empty(&sh->due) ||
            !mcq_list_empty(&sh->sock_drops) || !mcq_list_empty(&sh->sweeps) ||
-           !mcq_list_empty(&sh->inproc.due);
+           !mcq_list_empty(&sh->inproc.due) || !mcq_list_empty(&sh->bridges.due);
 }
 
 static bool finished(const struct mcq_shard *sh)
 {
     return mcq_list_empty(&sh->sock_list) && sh->passes.cnt == 0 &&
+           sh->bridges.pool.in_use == 0 &&
            (sh->stopping ||
             (sh->timers_open == 0 && mcq_mailbox_empty(sh->mailbox) &&
              (sh->mesh == NULL || (mcq_mesh_idle(sh->mesh) && sh->remote.due_cnt == 0))));
@@ -194,6 +197,9 @@ static bool turn(struct mcq_shard *sh, bool *busy)
         run_inproc(sh);
     if (MCQ_UNLIKELY(!mcq_list_empty(&sh->due) || !mcq_list_empty(&sh->sock_drops)))
         mcq_sock_run_due(sh);
+    if (MCQ_UNLIKELY(sh->inproc.tells))
+        mcq_inproc_far_tell(sh);
+    (void)mcq_bridges_run(sh);
     (void)mcq_remote_run(sh);
     if (MCQ_UNLIKELY(sh->passes.cnt != 0))
         mcq_group_run(sh);
@@ -295,7 +301,8 @@ static bool carve_pools(struct mcq_shard *sh)
            mcq_pool_init(&sh->segs, "segments", a, sizeof(struct mcq_seg), p->segs_max) &&
            mcq_pool_init(&sh->timers, "timers", a, sizeof(struct mcq_timer), p->timers_max) &&
            mcq_pool_init(&sh->proxies, "proxies", a, sizeof(struct mcq_proxy), p->proxies_max) &&
-           mcq_remote_init(&sh->remote, a, p->remote_refs_max);
+           mcq_remote_init(&sh->remote, a, p->remote_refs_max) &&
+           mcq_bridges_init(&sh->bridges, a, p->bridges_max, p->shards);
 }
 
 /* The ring's mode. A shard does as the one does whose kernel thread it shares. */
@@ -352,6 +359,7 @@ static void log_pools(const struct mcq_shard *sh)
         &sh->timers,
         &sh->proxies,
         &sh->remote.refs,
+        &sh->bridges.pool,
         &shared->fanout.topics,
         &shared->fanout.subs,
         &shared->fanout.subscribers,
@@ -553,6 +561,8 @@ void mcq_shard_stats(const struct mcq_shard *sh, struct mcq_shard_stats *stats)
         .proxies_empty = sh->proxies.empty_cnt,
         .remote_refs_empty = sh->remote.refs.empty_cnt,
     };
+    stats->bridge = sh->bridges.stats;
+    stats->bridge.bridges_empty = sh->bridges.pool.empty_cnt;
     stats->posts = mcq_mailbox_posts(sh->mailbox);
     stats->posts_full = mcq_mailbox_full(sh->mailbox);
     if (sh->mesh != NULL)

@@ -130,6 +130,7 @@ enum mcq_error mcq_flush(struct mcq_sock *sock)
     }
     if (any)
         mcq_loop_submit(sock->shard->loop);
+    mcq_mesh_publish(sock->shard->mesh);
     return MCQ_OK;
 }
 

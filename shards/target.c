@@ -162,7 +162,10 @@ void mcq_target_fail(struct mcq_link *link, enum mcq_reason reason, int os_errno
         link->session.os_errno = os_errno;
         link->target->refused = os_errno == ECONNREFUSED || os_errno == ENOENT;
     }
-    mcq_conn_abort(link->shard->loop, link->session.conn);
+    if (link->bridge != NULL)
+        mcq_bridge_end(link->bridge, reason, 0);
+    else
+        mcq_conn_abort(link->shard->loop, link->session.conn);
 }
 
 void mcq_target_failed(struct mcq_link *link)

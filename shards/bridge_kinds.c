@@ -1,0 +1,6 @@
+#include "shards/bridge.h"
+#include "shards/inproc_far.h"
+
+mcq_bridge_accept_fn *const mcq_bridge_kinds[MCQ_BRIDGE_KIND_CNT] = {
+    [MCQ_BRIDGE_INPROC] = mcq_inproc_far_accept,
+};
