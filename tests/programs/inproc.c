@@ -6,81 +6,12 @@
 #include <string.h>
 
 #include "tests/support/body.h"
+#include "tests/support/bundle.h"
 #include "tests/support/trial.h"
 
-#define NAME       "inproc://traffic"
-#define BODY_MAX   (1u << 20)
-#define FRAMES_MAX 40u
+#define NAME "inproc://traffic"
 
-/* --- messages that tell what they are --------------------------------------------------------- */
-
-static uint32_t mix(uint32_t x)
-{
-    x ^= x >> 16;
-    x *= 0x7feb352du;
-    x ^= x >> 15;
-    x *= 0x846ca68bu;
-    return x ^ x >> 16;
-}
-
-static size_t body_len(uint32_t seq)
-{
-    static const size_t lens[] = {0,     1,     7,     255,    256,    4000,   16383,
-                                  16384, 20000, 32768, 100000, 262143, 262144, BODY_MAX};
-    uint32_t r = mix(seq);
-    if (r % 8 != 0)
-        return r / 8 % 300;
-    return lens[r / 8 % (sizeof(lens) / sizeof(lens[0]))];
-}
-
-static uint32_t frame_cnt(uint32_t seq)
-{
-    uint32_t r = mix(seq ^ 0x5bd1e995u);
-    return r % 4 != 0 ? 1 : 1 + r / 4 % (r % 64 == 0 ? FRAMES_MAX : 5);
-}
-
-/* One frame of many is as long as any; the others are short. */
-static size_t frame_len(uint32_t seq, uint32_t idx)
-{
-    uint32_t cnt = frame_cnt(seq);
-    return idx == mix(seq) % cnt ? body_len(seq) : mix(seq * 64 + idx) % 700;
-}
-
-static uint32_t frame_seq(uint32_t seq, uint32_t idx)
-{
-    return seq * 64 + idx;
-}
-
-static uint8_t bytes[FRAMES_MAX * 700 + BODY_MAX];
-static struct mcq_frame frames[FRAMES_MAX + 1];
-
-/* The message of that number, behind an empty frame if extra. Borrowed until the next call. */
-static struct mcq_msg parcel(uint32_t seq, bool extra)
-{
-    uint32_t cnt = frame_cnt(seq);
-    uint8_t *at = bytes;
-    frames[0] = (struct mcq_frame){bytes, 0};
-    for (uint32_t i = 0; i < cnt; i++) {
-        size_t len = frame_len(seq, i);
-        mcq_body_fill(at, len, frame_seq(seq, i));
-        frames[i + extra] = (struct mcq_frame){at, len};
-        at += len;
-    }
-    return mcq_msg_of_frames(frames, cnt + extra);
-}
-
-static bool is_parcel(const struct mcq_msg *m, uint32_t seq, bool extra)
-{
-    uint32_t cnt = frame_cnt(seq);
-    if (mcq_msg_frame_cnt(m) != cnt + extra || (extra && m->len != 0))
-        return false;
-    for (uint32_t i = 0; i < cnt; i++) {
-        struct mcq_frame f = mcq_msg_frame(m, i + extra);
-        if (f.len != frame_len(seq, i) || !mcq_body_right(f.data, f.len, frame_seq(seq, i)))
-            return false;
-    }
-    return true;
-}
+static struct mcq_bundle bundle;
 
 /* --- conversations ---------------------------------------------------------------------------- */
 
@@ -144,14 +75,15 @@ static void on_timer(void *ctx, struct mcq_timer *timer)
 
 static enum mcq_error send_one(struct talk *t)
 {
-    struct mcq_msg m = parcel((uint32_t)t->sent, t->extra_asked), kept;
+    struct mcq_msg m = mcq_bundle_of(&bundle, (uint32_t)t->sent, t->extra_asked), kept;
     t->owned_turn = !t->owned_turn;
     if (t->owned_turn && mcq_msg_keep(t->shard, &m, &kept) == MCQ_OK)
         m = kept;
-    memset(bytes, 0xee, t->owned_turn ? sizeof(bytes) : 0);
+    if (t->owned_turn)
+        mcq_bundle_spoil(&bundle, true);
     enum mcq_error err =
         t->ask == MCQ_ROUTER ? mcq_send_to(t->asker, t->to, &m) : mcq_send(t->asker, &m);
-    memset(bytes, 0xdd, 4096);
+    mcq_bundle_spoil(&bundle, false);
     if (err != MCQ_OK)
         mcq_msg_drop(t->shard, &m);
     return err;
@@ -178,7 +110,7 @@ static size_t on_answer(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
     CHECK(depth++ == 0);
     CHECK(sock == t->asker);
     for (; i < n && !bump(t); i++) {
-        if (!CHECK(is_parcel(&msgs[i], (uint32_t)t->back, t->extra_asked)))
+        if (!CHECK(mcq_bundle_is(&msgs[i], (uint32_t)t->back, t->extra_asked)))
             mcq_stop(t->shard);
         t->back++;
         if (t->strict)
@@ -211,7 +143,7 @@ static size_t on_question(void *ctx, struct mcq_sock *sock, struct mcq_peer from
     CHECK(sock == t->answerer);
     t->from = from;
     for (; i < n && !bump(t); i++) {
-        if (!CHECK(is_parcel(&msgs[i], (uint32_t)t->heard, t->extra_answered)))
+        if (!CHECK(mcq_bundle_is(&msgs[i], (uint32_t)t->heard, t->extra_answered)))
             mcq_stop(t->shard);
         if (!answer(t, from, &msgs[i]))
             break;
@@ -470,7 +402,7 @@ static void keeper_send(void *ctx, struct mcq_sock *sock)
 {
     struct keeper *k = ctx;
     for (; sock == k->from && k->sent < KEPT; k->sent++) {
-        struct mcq_msg m = parcel(k->sent, false);
+        struct mcq_msg m = mcq_bundle_of(&bundle, k->sent, false);
         if (mcq_send(sock, &m) != MCQ_OK)
             return;
     }
@@ -496,7 +428,7 @@ static void keeper_closed(void *ctx, struct mcq_sock *sock)
     if (sock != k->to)
         return;
     for (uint32_t i = 0; i < KEPT; i++) {
-        if (!CHECK(is_parcel(&k->kept[i], i, false)))
+        if (!CHECK(mcq_bundle_is(&k->kept[i], i, false)))
             printf("  message %u\n", i);
         mcq_msg_drop(k->shard, &k->kept[i]);
     }
