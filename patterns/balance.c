@@ -12,6 +12,7 @@ static void ring_init(struct mcq_balance_ring *r)
 void mcq_balance_init(struct mcq_balance *b)
 {
     ring_init(&b->up);
+    ring_init(&b->far);
     ring_init(&b->pending);
     b->active = &b->pending;
 }
@@ -51,6 +52,8 @@ static void ring_retire(struct mcq_balance_ring *r, struct mcq_pipe *p)
 
 static struct mcq_balance_ring *ring_of(struct mcq_balance *b, const struct mcq_pipe *p)
 {
+    if (p->member)
+        return &b->far;
     return p->up ? &b->up : &b->pending;
 }
 
@@ -62,11 +65,18 @@ static struct mcq_pipe *solo_of(const struct mcq_psock *s, const struct mcq_bala
     return alone && s->pattern->pick != NULL ? r->current : NULL;
 }
 
+static bool ring_empty(const struct mcq_balance_ring *r)
+{
+    return r->current == NULL && mcq_list_empty(&r->full);
+}
+
 /* After any change: the right ring is active, and a sender hears of room. */
 static void settle(struct mcq_psock *s)
 {
     struct mcq_balance *b = &s->balance;
-    b->active = s->peers_up != 0 ? &b->up : &b->pending;
+    b->active = ring_empty(&b->far) ? &b->pending : &b->far;
+    if (s->peers_up != 0)
+        b->active = &b->up;
     s->solo = solo_of(s, b->active);
     if (b->active->current != NULL)
         mcq_psock_wake(s);
@@ -124,6 +134,17 @@ void mcq_balance_writable(struct mcq_psock *s, struct mcq_pipe *p)
 void mcq_balance_retire(struct mcq_psock *s, struct mcq_pipe *p)
 {
     ring_remove(ring_of(&s->balance, p), p);
+    settle(s);
+}
+
+void mcq_balance_member(struct mcq_psock *s, struct mcq_pipe *p, bool on)
+{
+    struct mcq_balance_ring *r = &s->balance.far;
+    bool is_on = mcq_node_linked(&p->balance_node);
+    if (on && !is_on)
+        ring_add(r, p);
+    else if (!on)
+        ring_remove(r, p);
     settle(s);
 }
 
@@ -230,6 +251,23 @@ enum mcq_error mcq_balance_send(struct mcq_psock *s, struct mcq_pipe *to, const 
     if (err == MCQ_OK)
         mcq_balance_advance(&s->balance, to);
     return err;
+}
+
+size_t mcq_balance_relay(struct mcq_psock *s, struct mcq_msg *msgs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct mcq_pipe *to = NULL;
+        enum mcq_error err = s->peers_up == 0
+                                 ? mcq_psock_again(s)
+                                 : mcq_balance_put(s, MCQ_PSOCK_NO_PREFIX, &msgs[i], &to);
+        if (err == MCQ_EAGAIN)
+            return i;
+        if (err == MCQ_OK)
+            mcq_balance_advance(&s->balance, to);
+        else /* more than any queue has room for */
+            mcq_psock_drop(s, NULL, MCQ_REASON_HWM, 1);
+    }
+    return n;
 }
 
 struct mcq_pipe *mcq_balance_pick_slot(struct mcq_psock *s, size_t len, enum mcq_error *err)

@@ -2,6 +2,7 @@
  *
  * Two rings of pipes, each with the one that is next:
  *      up        peers whose handshake is done
+ *      far       other members of the logical socket that have peers, while this one has none
  *      pending   connect-side pipes without a connection: their queues take messages too,
  * (none with the option `immediate`), and `active` is the first as long as anybody is up, else the
  * second. A pipe that has no room leaves its ring, and stands in line with the other full ones,
@@ -28,8 +29,8 @@ struct mcq_balance_ring {
 };
 
 struct mcq_balance {
-    struct mcq_balance_ring *active; /* &up or &pending */
-    struct mcq_balance_ring up, pending;
+    struct mcq_balance_ring *active; /* one of these */
+    struct mcq_balance_ring up, far, pending;
 };
 
 void mcq_balance_init(struct mcq_balance *b);
@@ -41,6 +42,13 @@ void mcq_balance_detach(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_balance_remove(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_balance_retire(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_balance_writable(struct mcq_psock *s, struct mcq_pipe *p);
+
+/* p leads to another member of the logical socket, which has peers that are up, or none any more.
+ */
+void mcq_balance_member(struct mcq_psock *s, struct mcq_pipe *p, bool on);
+/* Messages of another member, for this one's own peers that are up: to the next with room, in turn.
+ * Returns how many were taken; fewer: `writable` follows. */
+size_t mcq_balance_relay(struct mcq_psock *s, struct mcq_msg *msgs, size_t n);
 
 /* p has got its message: the next one is its successor's. */
 static inline void mcq_balance_advance(struct mcq_balance *b, struct mcq_pipe *p)

@@ -40,6 +40,7 @@ void mcq_fanout_open(struct mcq_psock *s)
     };
     mcq_prefix_set_init(&s->pub.topics, &s->shared->prefixes);
     mcq_list_init(&s->pub.gone);
+    mcq_list_init(&s->pub.unknown);
 }
 
 void mcq_fanout_close(struct mcq_psock *s)
@@ -102,6 +103,8 @@ static struct mcq_topic *topic_hold(struct mcq_psock *s, struct mcq_slice name)
     if (t == NULL)
         return NULL;
     t->sub_cnt = 0;
+    t->member_cnt = 0;
+    t->told = false;
     t->hold_cnt = 1;
     t->near_cnt = 0;
     mcq_list_init(&t->far);
@@ -156,10 +159,32 @@ static bool subscriber_open(struct mcq_psock *s, struct mcq_pipe *p)
     struct mcq_subscriber *who = mcq_pool_take(&s->shared->fanout.subscribers);
     if (who == NULL)
         return false;
-    *who = (struct mcq_subscriber){.pipe = p, .peer = p->peer};
+    *who = (struct mcq_subscriber){.pipe = p, .peer = p->peer, .member = p->member};
     mcq_list_init(&who->subs);
     p->subscriber = who;
     return true;
+}
+
+/* Of this member's own peers. */
+static uint32_t own_cnt(const struct mcq_topic *t)
+{
+    return t->sub_cnt - t->member_cnt;
+}
+
+/* A subscription came or went: the other members hear of the first and the last. */
+static void count_sub(struct mcq_psock *s, struct mcq_topic *t, const struct mcq_subscriber *who,
+                      bool added)
+{
+    const struct mcq_slice name = mcq_prefix_key(&t->prefix);
+    t->sub_cnt = added ? t->sub_cnt + 1 : t->sub_cnt - 1;
+    if (who->member) {
+        t->member_cnt = added ? t->member_cnt + 1 : t->member_cnt - 1;
+        return;
+    }
+    s->pub.subs_cnt = added ? s->pub.subs_cnt + 1 : s->pub.subs_cnt - 1;
+    s->pub.subs_bytes = added ? s->pub.subs_bytes + name.len : s->pub.subs_bytes - name.len;
+    if (s->up->wanted != NULL && own_cnt(t) == (added ? 1 : 0))
+        s->up->wanted(s->up_ctx, added, name);
 }
 
 static void sub_enter(struct mcq_psock *s, struct mcq_topic *t, struct mcq_subscriber *who,
@@ -170,12 +195,9 @@ static void sub_enter(struct mcq_psock *s, struct mcq_topic *t, struct mcq_subsc
     *sub = (struct mcq_sub){.pipe = who->pipe, .who = who, .topic = t, .next = *bucket};
     *bucket = mcq_pool_idx(&pools->subs, sub) + 1;
     mcq_list_push_back(&who->subs, &sub->who_node);
-    t->sub_cnt++;
-    size_t len = mcq_prefix_key(&t->prefix).len;
     who->cnt++;
-    who->bytes += len;
-    s->pub.subs_cnt++;
-    s->pub.subs_bytes += len;
+    who->bytes += mcq_prefix_key(&t->prefix).len;
+    count_sub(s, t, who, true);
     if (++s->stats->subs_now > s->stats->subs_peak)
         s->stats->subs_peak = s->stats->subs_now;
 }
@@ -190,12 +212,10 @@ static void sub_leave(struct mcq_psock *s, struct mcq_sub *sub)
     if (sub->real)
         topic_leave(sub->topic, sub);
     mcq_node_unlink(&sub->who_node);
-    sub->topic->sub_cnt--;
-    size_t len = mcq_prefix_key(&sub->topic->prefix).len;
+    mcq_node_unlink(&sub->unknown_node);
     sub->who->cnt--;
-    sub->who->bytes -= len;
-    s->pub.subs_cnt--;
-    s->pub.subs_bytes -= len;
+    sub->who->bytes -= mcq_prefix_key(&sub->topic->prefix).len;
+    count_sub(s, sub->topic, sub->who, false);
     s->stats->subs_now--;
     mcq_pool_give(&pools->subs, sub);
 }
@@ -247,20 +267,70 @@ static enum mcq_reason refuse(struct mcq_psock *s)
     return MCQ_REASON_LIMIT;
 }
 
+/* Of a logical socket, a peer is welcome once all members know what it wants. */
+static void welcome(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    if (p == NULL || p->welcomed)
+        return;
+    p->welcomed = true;
+    mcq_publication_welcome(s, p);
+}
+
+/* The subscription is a peer's of this member's own, and every member knows of it. */
+static void become_real(struct mcq_psock *s, struct mcq_topic *t, struct mcq_sub *sub, bool first)
+{
+    struct mcq_peer peer = sub->who->peer;
+    welcome(s, sub->pipe);
+    if (!s->opts->manual)
+        topic_join(t, sub);
+    t->told = true;
+    if (is_told(s, first, false))
+        tell(s, peer, true, mcq_prefix_key(&t->prefix));
+}
+
+/* What has to be known first: by an XPUB's user, and by whom a welcome tells that it is. */
+static uint64_t unknown(const struct mcq_psock *s)
+{
+    bool matters = is_xpub(s) || s->opts->welcome_len != 0;
+    return matters && s->up->unknown != NULL ? s->up->unknown(s->up_ctx) : 0;
+}
+
+#define NEVER_TOLD UINT64_MAX /* its peer was gone before anybody could be */
+
+void mcq_fanout_known(struct mcq_psock *s, uint64_t up_to)
+{
+    struct mcq_node *n;
+    while ((n = mcq_list_first(&s->pub.unknown)) != NULL) {
+        struct mcq_sub *sub = MCQ_CONTAINER_OF(n, struct mcq_sub, unknown_node);
+        struct mcq_topic *t = sub->topic;
+        if (sub->unknown > up_to)
+            return;
+        mcq_node_unlink(n);
+        sub->unknown = NEVER_TOLD;
+        if (sub->who->pipe == NULL)
+            continue;
+        sub->unknown = 0;
+        t->hold_cnt++;
+        become_real(s, t, sub, !t->told);
+        topic_release(s, t);
+    }
+}
+
 /* The topic is held while the user is told: the handler may end what has just begun. */
 static enum mcq_reason begin(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_slice name)
 {
     struct mcq_topic *t = subscriber_open(s, p) && fits(s, p, name) ? topic_hold(s, name) : NULL;
     if (t == NULL)
         return refuse(s);
-    bool first = t->sub_cnt == 0;
+    bool first = own_cnt(t) == 0;
     struct mcq_sub *sub = sub_make(s, p, t);
     if (sub != NULL) {
         sub->asked = true;
-        if (!s->opts->manual)
-            topic_join(t, sub);
-        if (is_told(s, first, false))
-            tell(s, p->peer, true, name);
+        sub->unknown = unknown(s);
+        if (sub->unknown == 0)
+            become_real(s, t, sub, first);
+        else
+            mcq_list_push_back(&s->pub.unknown, &sub->unknown_node);
     }
     topic_release(s, t);
     return sub != NULL ? MCQ_REASON_NONE : refuse(s);
@@ -270,10 +340,13 @@ static enum mcq_reason begin(struct mcq_psock *s, struct mcq_pipe *p, struct mcq
 static void end(struct mcq_psock *s, struct mcq_sub *sub, struct mcq_peer peer)
 {
     struct mcq_topic *t = sub->topic;
-    bool asked = sub->asked;
+    bool told = sub->asked && sub->unknown == 0 && !sub->who->member;
     t->hold_cnt++;
     sub_leave(s, sub);
-    if (asked && end_is_told(s, t->sub_cnt == 0))
+    bool last = own_cnt(t) == 0;
+    if (last)
+        t->told = false;
+    if (told && end_is_told(s, last))
         tell(s, peer, false, mcq_prefix_key(&t->prefix));
     topic_release(s, t);
 }
@@ -291,6 +364,8 @@ static enum mcq_reason change_asked(struct mcq_psock *s, struct mcq_pipe *p, boo
     }
     if (add && again)
         s->stats->subs_duplicate++;
+    if (again && sub->unknown != 0)
+        return MCQ_REASON_NONE;
     if (sub != NULL) /* what the user has made real stays until the user ends it */
         sub->asked = add;
     if (add ? is_told(s, false, again) : s->opts->manual)
@@ -363,12 +438,75 @@ enum mcq_error mcq_fanout_change_for(struct mcq_psock *s, struct mcq_pipe *p, bo
     return err;
 }
 
+/* --- members ------------------------------------------------------------------------------- */
+
+#define EVERYTHING mcq_slice_of("", 0)
+
+/* The subscription to everything is there from the start, so that it can't fail when it is needed
+ * because something else has. */
+bool mcq_fanout_member_open(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    struct mcq_topic *t = subscriber_open(s, p) ? topic_hold(s, EVERYTHING) : NULL;
+    bool ok = t != NULL && sub_make(s, p, t) != NULL;
+    if (t != NULL)
+        topic_release(s, t);
+    if (ok)
+        mcq_list_push_back(&s->pipes, &p->peers_node);
+    else if (p->subscriber != NULL)
+        mcq_pool_give(&s->shared->fanout.subscribers, p->subscriber);
+    if (!ok)
+        p->subscriber = NULL;
+    return ok;
+}
+
+static void set_real(struct mcq_sub *sub, bool on)
+{
+    if (on && !sub->real)
+        topic_join(sub->topic, sub);
+    else if (!on && sub->real)
+        topic_leave(sub->topic, sub);
+}
+
+/* Asked for: the member wants everything. Else it may be flooded. */
+void mcq_fanout_member_flood(struct mcq_psock *s, struct mcq_pipe *p, bool on)
+{
+    struct mcq_sub *sub = sub_find(s, p, EVERYTHING);
+    p->subscriber->flooded = on;
+    set_real(sub, on || sub->asked);
+}
+
+bool mcq_fanout_member_change(struct mcq_psock *s, struct mcq_pipe *p, bool add,
+                              struct mcq_slice name)
+{
+    struct mcq_sub *sub = sub_find(s, p, name);
+    mcq_psock_wake(s); /* who was waited for may not be in the way any more */
+    if (name.len == 0) {
+        sub->asked = add;
+        set_real(sub, add || p->subscriber->flooded);
+        return true;
+    }
+    if (!add && sub != NULL)
+        end(s, sub, (struct mcq_peer){0});
+    if (!add || sub != NULL)
+        return true;
+    struct mcq_topic *t = topic_hold(s, name);
+    if (t == NULL)
+        return false;
+    sub = sub_make(s, p, t);
+    if (sub != NULL)
+        topic_join(t, sub);
+    topic_release(s, t);
+    return sub != NULL;
+}
+
 /* --- peers come and go --------------------------------------------------------------------- */
 
 enum mcq_reason mcq_fanout_attach(struct mcq_psock *s, struct mcq_pipe *p)
 {
     enum mcq_reason reason = mcq_psock_attach(s, p);
-    mcq_publication_welcome(s, p);
+    p->welcomed = false;
+    if (s->up->member == NULL || !s->up->member(s->up_ctx))
+        welcome(s, p);
     return reason;
 }
 
@@ -387,6 +525,12 @@ static void subscriber_leave(struct mcq_psock *s, struct mcq_pipe *p)
     }
     mcq_list_push_back(&s->pub.gone, &who->gone_node);
     s->up->sweep(s->up_ctx);
+}
+
+void mcq_fanout_member_close(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    subscriber_leave(s, p);
+    mcq_node_unlink(&p->peers_node);
 }
 
 void mcq_fanout_detach(struct mcq_psock *s, struct mcq_pipe *p)

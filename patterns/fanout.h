@@ -48,12 +48,16 @@ struct mcq_subscriber {
     uint32_t cnt;
     uint64_t bytes; /* of their topics */
     struct mcq_node gone_node;
+    bool member;  /* another member of the logical socket */
+    bool flooded; /* ... that gets everything, wanted or not */
 };
 
 struct mcq_topic {
     struct mcq_prefix prefix;
-    uint32_t sub_cnt;  /* subscriptions to it, asked for or real */
-    uint32_t hold_cnt; /* callers that need it beyond its last one */
+    uint32_t sub_cnt;    /* subscriptions to it, asked for or real */
+    uint32_t member_cnt; /* ... of them other members' */
+    bool told;           /* to the user, as wanted */
+    uint32_t hold_cnt;   /* callers that need it beyond its last one */
     uint32_t near_cnt;
     struct mcq_pipe *near_pipes[MCQ_FANOUT_NEAR_MAX];
     struct mcq_sub *near_subs[MCQ_FANOUT_NEAR_MAX];
@@ -70,6 +74,8 @@ struct mcq_sub {
     uint8_t near_idx;           /* < MCQ_FANOUT_NEAR_MAX: its place in near */
     bool asked;                 /* by the peer */
     bool real;                  /* in near or far: it gets what matches */
+    uint64_t unknown;           /* of up->unknown: not real and not told yet; 0: known */
+    struct mcq_node unknown_node;
 };
 
 /* What all PUB and XPUB sockets of a shard share. */
@@ -88,6 +94,7 @@ MCQ_MUST_USE bool mcq_fanout_pools_init(struct mcq_fanout_pools *pools, struct m
 struct mcq_fanout {
     struct mcq_prefix_set topics; /* of struct mcq_topic */
     struct mcq_list gone;         /* of struct mcq_subscriber, to be swept */
+    struct mcq_list unknown;      /* of struct mcq_sub, oldest first */
     uint32_t subs_cnt;            /* of all peers, gone ones not yet swept included */
     uint64_t subs_bytes;
     uint64_t seq; /* number of the pass over subscribers begun last */
@@ -115,6 +122,25 @@ enum mcq_reason mcq_fanout_change(struct mcq_psock *s, struct mcq_pipe *p, bool 
  * free callback. */
 MCQ_MUST_USE enum mcq_error mcq_fanout_change_for(struct mcq_psock *s, struct mcq_pipe *p, bool add,
                                                   struct mcq_slice topic);
+
+/* --- members of a logical socket: each other member is a subscriber to what its own peers want.
+ * The user hears nothing of it, the limits of peers don't apply, and a member is never given what
+ * came from another. */
+
+/* false: no room. p->member is set. */
+MCQ_MUST_USE bool mcq_fanout_member_open(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_fanout_member_close(struct mcq_psock *s, struct mcq_pipe *p);
+/* The member wants the topic, or no longer. false: no room for it. */
+MCQ_MUST_USE bool mcq_fanout_member_change(struct mcq_psock *s, struct mcq_pipe *p, bool add,
+                                           struct mcq_slice topic);
+/* It gets everything, whatever it wants; it filters itself. */
+void mcq_fanout_member_flood(struct mcq_psock *s, struct mcq_pipe *p, bool on);
+/* Messages of another member, for this one's own peers. Returns how many were taken; fewer (block):
+ * `writable` follows. */
+size_t mcq_fanout_relay(struct mcq_psock *s, struct mcq_msg *msgs, size_t n);
+/* Every other member knows what was wanted up to there: those subscriptions are real now, told, and
+ * their peers welcomed. */
+void mcq_fanout_known(struct mcq_psock *s, uint64_t up_to);
 
 /* Gives m to every pipe that wants it. Errors: MCQ_ETOOBIG (block), MCQ_EAGAIN (block; or from
  * within the free callback of a message that this socket drops while it publishes another:

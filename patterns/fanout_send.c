@@ -91,11 +91,12 @@ static bool pass_all(struct mcq_publication *pub, visit_fn *fn)
     return pass_rest(pub, fn);
 }
 
-static enum mcq_error publish_block(struct mcq_publication *pub)
+static enum mcq_error publish_block(struct mcq_publication *pub, visit_fn *fits,
+                                    visit_fn *give_or_refuse)
 {
-    if (!pass_all(pub, visit_fits))
+    if (!pass_all(pub, fits))
         return mcq_psock_again(pub->s);
-    pass_all(pub, visit_give_or_refuse);
+    pass_all(pub, give_or_refuse);
     return pub->err;
 }
 
@@ -104,7 +105,7 @@ static enum mcq_error publish_block(struct mcq_publication *pub)
 static __attribute__((noinline)) enum mcq_error publish_slow(struct mcq_publication *pub)
 {
     if (pub->slow == MCQ_SLOW_BLOCK)
-        return publish_block(pub);
+        return publish_block(pub, visit_fits, visit_give_or_refuse);
     pass_all(pub, visit_give);
     return MCQ_OK;
 }
@@ -143,4 +144,54 @@ enum mcq_error mcq_fanout_send(struct mcq_psock *s, struct mcq_pipe *to, const s
     if (MCQ_UNLIKELY(f->refused))
         end_nested(s);
     return err;
+}
+
+/* --- what comes from another member --------------------------------------------------------- */
+
+static bool visit_own(struct mcq_publication *pub, struct mcq_pipe *p)
+{
+    return p->member || visit_give(pub, p);
+}
+
+static bool visit_own_or_refuse(struct mcq_publication *pub, struct mcq_pipe *p)
+{
+    return p->member || visit_give_or_refuse(pub, p);
+}
+
+static bool visit_own_fits(struct mcq_publication *pub, struct mcq_pipe *p)
+{
+    return p->member || visit_fits(pub, p);
+}
+
+static enum mcq_error relay(struct mcq_psock *s, const struct mcq_msg *m)
+{
+    struct mcq_publication pub;
+    enum mcq_error err = MCQ_OK;
+    mcq_publication_begin(&pub, s, m);
+    if (pub.slow == MCQ_SLOW_BLOCK)
+        err = publish_block(&pub, visit_own_fits, visit_own_or_refuse);
+    else
+        pass_all(&pub, visit_own);
+    mcq_publication_end(&pub);
+    return err;
+}
+
+size_t mcq_fanout_relay(struct mcq_psock *s, struct mcq_msg *msgs, size_t n)
+{
+    struct mcq_fanout *f = &s->pub;
+    size_t done = 0;
+    MCQ_DASSERT(!f->busy); /* it comes from the loop */
+    f->busy = true;
+    while (done < n) {
+        enum mcq_error err = relay(s, &msgs[done]);
+        if (err == MCQ_EAGAIN)
+            break;
+        if (err != MCQ_OK) /* more than any queue has room for */
+            mcq_psock_drop(s, NULL, MCQ_REASON_HWM, 1);
+        done++;
+    }
+    f->busy = false;
+    if (MCQ_UNLIKELY(f->refused))
+        end_nested(s);
+    return done;
 }

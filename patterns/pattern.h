@@ -45,6 +45,17 @@ struct mcq_psock_up {
     /* PUB, XPUB: tells the user's `subscription` handler. peer: zero is nobody in particular; its
      * pipe may be gone. */
     void (*subscription)(void *ctx, struct mcq_peer peer, bool added, struct mcq_slice topic);
+    /* Members of a logical socket: peers that are up are there now, or there are none any more.
+     * NULL: no member. */
+    void (*peers)(void *ctx);
+    /* Members that publish: the first of this member's own peers wants the topic, or the last one
+     * no longer. NULL: no member. */
+    void (*wanted)(void *ctx, bool added, struct mcq_slice topic);
+    /* ... what every other member has to know before this one's user is told. 0: all do; else
+     * passed to mcq_fanout_known once they do. NULL: no member. */
+    uint64_t (*unknown)(void *ctx);
+    /* There are other members now. NULL: no member. */
+    bool (*member)(void *ctx);
     /* pattern->sweep shall be called once a turn until it returns false. */
     void (*sweep)(void *ctx);
     /* REQ: arms (true) or disarms the request timeout. */

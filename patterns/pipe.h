@@ -101,6 +101,8 @@ struct mcq_pipe {
     bool whole;             /* few frames are cut by a segment: they are read where they lie */
     bool lends;             /* ... by another shard: what is in flight stays there for a while */
     bool leaving;           /* only what is queued is still sent */
+    bool member;            /* leads to another member of the logical socket, not to a peer */
+    bool welcomed;          /* has been sent the option `welcome` */
     bool slow;              /* at a high-water mark, and not yet down to half of it */
     uint64_t dropped;       /* messages its slowness cost, of this connection */
     uint64_t slow_cnt;      /* times it became slow, of this connection */

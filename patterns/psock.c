@@ -51,6 +51,8 @@ enum mcq_reason mcq_psock_attach(struct mcq_psock *s, struct mcq_pipe *p)
     if (++s->peers_up == 1) {
         s->sender_waits = true; /* sock.h: `writable` also after the first peer came up */
         mcq_psock_wake(s);
+        if (s->up->peers != NULL)
+            s->up->peers(s->up_ctx);
     }
     return MCQ_REASON_NONE;
 }
@@ -63,8 +65,9 @@ void mcq_psock_detach(struct mcq_psock *s, struct mcq_pipe *p)
     p->ending = false;
     mcq_psock_relieved(s, p);
     s->stats->peers_now--;
-    s->peers_up--;
     mcq_registry_remove(p);
+    if (--s->peers_up == 0 && s->up->peers != NULL)
+        s->up->peers(s->up_ctx);
 }
 
 void mcq_psock_remove(struct mcq_psock *s, struct mcq_pipe *p)
@@ -192,7 +195,7 @@ static enum mcq_error put_conflated(struct mcq_psock *s, struct mcq_pipe *p,
 
 static enum mcq_error put_and_end(struct mcq_psock *s, struct mcq_pipe *p)
 {
-    if (!p->up || !p->at_mark)
+    if (!p->up || !p->at_mark || p->member)
         return drop_new(s, p, MCQ_REASON_HWM);
     s->stats->slow_disconnects += p->ending ? 0 : 1;
     mcq_psock_end(s, p, MCQ_REASON_SLOW);

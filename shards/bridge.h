@@ -92,7 +92,8 @@ struct mcq_bridge_ops {
     size_t (*receive)(struct mcq_bridge *b, struct mcq_msg *msgs, size_t n);
     /* So many bytes of messages, as stored, were taken by this end. */
     void (*got)(struct mcq_bridge *b, uint64_t bytes);
-    /* A message that exceeds b->limits has come (it counts as taken): the owner ends the bridge. */
+    /* A message that exceeds b->limits has come (it counts as taken): the owner ends the bridge or
+     * counts it as lost. */
     void (*oversized)(struct mcq_bridge *b);
     /* The other end took bytes of the link's pipe: its stats are up to date. room: the pipe was
      * starved and has room again (pattern->writable is to be called). */

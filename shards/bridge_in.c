@@ -42,6 +42,7 @@ static enum mcq_bridge_step settle(struct mcq_bridge *b, enum mcq_cargo_outcome 
         break;
     case MCQ_CARGO_OVERSIZED:
         b->ops->oversized(b);
+        mcq_bridge_make_due(b, MCQ_BRIDGE_DUE_OFFER);
         break;
     }
     return step;

@@ -285,10 +285,12 @@ void mcq_inproc_far_tell(struct mcq_shard *sh)
         const uint64_t bit = UINT64_C(1) << id % 64;
         if ((in->tell.bits[id / 64] & bit) == 0)
             continue;
-        if (mcq_mesh_send(sh->mesh, id, MCQ_LANE_BULK, MCQ_MESH_INPROC_BOUND, NULL, 0))
-            in->tell.bits[id / 64] &= ~bit;
-        else
+        if (mcq_mesh_reserve(sh->mesh, id, MCQ_LANE_BULK, MCQ_MESH_INPROC_BOUND, 0) == NULL) {
             left++;
+            continue;
+        }
+        mcq_mesh_commit(sh->mesh, id, MCQ_LANE_BULK);
+        in->tell.bits[id / 64] &= ~bit;
     }
     in->tells = left != 0;
 }

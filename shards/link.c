@@ -29,6 +29,7 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->target = NULL;
     link->inproc = (struct mcq_inproc_side){.partner = NULL};
     link->bridge = NULL;
+    link->channel = NULL;
     link->state = MCQ_LINK_WAITING;
     link->attached = false;
     link->addressable = false;
@@ -143,6 +144,8 @@ const char *mcq_link_endpoint(const struct mcq_link *link, char text[MCQ_ENDPOIN
 void mcq_link_tell(struct mcq_link *link, struct mcq_event *ev)
 {
     char text[MCQ_ENDPOINT_LEN_MAX];
+    if (link->channel != NULL && ev->kind != MCQ_EVENT_DROPPED)
+        return;
     ev->endpoint = mcq_link_endpoint(link, text);
     mcq_sock_tell(link->sock, ev);
 }
@@ -232,7 +235,10 @@ void mcq_link_detach(struct mcq_link *link)
         return;
     link->attached = false;
     link->addressable = false;
-    link->sock->psock.pattern->detach(&link->sock->psock, &link->pipe);
+    if (link->channel != NULL)
+        mcq_channel_detach(link->channel);
+    else
+        link->sock->psock.pattern->detach(&link->sock->psock, &link->pipe);
 }
 
 static bool was_up(const struct mcq_link *link)
@@ -258,7 +264,8 @@ static void tell_end(struct mcq_link *link, const struct mcq_report *report)
         ev.offset = s->zmtp.offset;
         ev.detail = mcq_zmtp_detail(&s->zmtp);
     }
-    link->shard->stats.disconnects[s->reason]++;
+    if (link->channel == NULL)
+        link->shard->stats.disconnects[s->reason]++;
     mcq_link_tell(link, &ev);
 }
 

@@ -57,7 +57,8 @@ struct mcq_link {
     struct mcq_sock *sock;
     struct mcq_target *target; /* NULL: accepted */
     struct mcq_inproc_side inproc;
-    struct mcq_bridge *bridge; /* to another shard, instead of a connection; NULL: none */
+    struct mcq_channel *channel; /* to another member of the logical socket; NULL: to a peer */
+    struct mcq_bridge *bridge;   /* to another shard, instead of a connection; NULL: none */
     enum mcq_link_state state;
     bool attached;    /* the pattern knows it as up */
     bool addressable; /* ... and messages may be sent to it by its name */

@@ -50,11 +50,22 @@ static enum mcq_error join(struct mcq_logical *l, const char *name, enum mcq_soc
     return MCQ_OK;
 }
 
+static struct mcq_shard_set members(const struct mcq_logical *l)
+{
+    struct mcq_shard_set set = {{0}};
+    for (uint32_t id = 0; l != NULL && id < MCQ_SHARDS_MAX; id++)
+        if (l->member[id])
+            set.bits[id / 64] |= UINT64_C(1) << id % 64;
+    return set;
+}
+
 enum mcq_error mcq_logical_join(struct mcq_logicals *all, const char *name, enum mcq_sock_type type,
-                                uint32_t shard, uint32_t *idx, struct mcq_detail *detail)
+                                uint32_t shard, uint32_t *idx, struct mcq_shard_set *earlier,
+                                struct mcq_detail *detail)
 {
     pthread_mutex_lock(&all->mutex);
     struct mcq_logical *l = place(all, name);
+    *earlier = members(l);
     enum mcq_error err = join(l, name, type, shard, detail);
     if (err == MCQ_OK)
         *idx = (uint32_t)(l - all->at);

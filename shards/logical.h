@@ -12,6 +12,8 @@
 #include <monocoque/sock.h>
 #include <pthread.h>
 
+#include "shards/inproc_names.h"
+
 #define MCQ_LOGICAL_NONE UINT32_MAX
 
 struct mcq_logical {
@@ -28,10 +30,11 @@ struct mcq_logicals {
 
 void mcq_logicals_init(struct mcq_logicals *all);
 void mcq_logicals_fini(struct mcq_logicals *all);
-/* The shard has a member now. Errors: MCQ_EINVAL (another type, or a second member of a shard),
- * MCQ_ELIMIT. */
+/* The shard has a member now; gives the shards that had one before. Errors: MCQ_EINVAL (another
+ * type, or a second member of a shard), MCQ_ELIMIT. */
 MCQ_MUST_USE enum mcq_error mcq_logical_join(struct mcq_logicals *all, const char *name,
                                              enum mcq_sock_type type, uint32_t shard, uint32_t *idx,
+                                             struct mcq_shard_set *earlier,
                                              struct mcq_detail *detail);
 void mcq_logical_leave(struct mcq_logicals *all, uint32_t idx, uint32_t shard);
 

@@ -57,6 +57,9 @@ enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
     plan->conns_max = plan->links_max + plan->listeners_max;
     /* a link may have one, and others' links as many to what is here */
     plan->bridges_max = opts->shards > 1 ? 2 * plan->links_max : 1;
+    plan->members_max = opts->shards > 1 ? MCQ_LOGICALS_MAX : 1;
+    plan->channels_max =
+        clamp_cnt((uint64_t)MCQ_LOGICALS_MAX * (opts->shards - 1), 1, MCQ_PLAN_CHANNELS_MAX);
     plan->targets_max = clamp_cnt(plan->links_max, 1, MCQ_PLAN_TARGETS_MAX);
     /* one per link for the link, one per socket for REQ, one per listener, the user's */
     plan->heap_timers_max =
@@ -83,6 +86,8 @@ enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
                   mcq_pool_footprint(sizeof(struct mcq_timer), plan->timers_max) +
                   mcq_pool_footprint(sizeof(struct mcq_proxy), plan->proxies_max) +
                   mcq_remote_footprint(plan->remote_refs_max) +
-                  mcq_bridges_footprint(plan->bridges_max, plan->shards);
+                  mcq_bridges_footprint(plan->bridges_max, plan->shards) +
+                  mcq_pool_footprint(sizeof(struct mcq_member), plan->members_max) +
+                  mcq_pool_footprint(sizeof(struct mcq_channel), plan->channels_max);
     return MCQ_OK;
 }

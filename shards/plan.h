@@ -14,12 +14,13 @@
 #define MCQ_PLAN_TARGETS_MAX     1024u
 #define MCQ_PLAN_TIMERS_MAX      4096u /* the user's */
 #define MCQ_PLAN_PROXIES_MAX     64u
+#define MCQ_PLAN_CHANNELS_MAX    4096u /* from members of logical sockets to others */
 #define MCQ_PLAN_REMOTE_REFS_MAX 8192u /* blocks of other shards that one holds */
 
 struct mcq_plan {
     uint32_t conns_max; /* connections and listeners */
     uint32_t links_max, socks_max, listeners_max, targets_max, segs_max, timers_max, proxies_max;
-    uint32_t shards, remote_refs_max, bridges_max;
+    uint32_t shards, remote_refs_max, bridges_max, members_max, channels_max;
     uint32_t heap_timers_max; /* every timer node there can be */
     struct mcq_buf_plan bufs;
     struct mcq_pattern_plan patterns;

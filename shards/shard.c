@@ -302,6 +302,9 @@ static bool carve_pools(struct mcq_shard *sh)
            mcq_pool_init(&sh->timers, "timers", a, sizeof(struct mcq_timer), p->timers_max) &&
            mcq_pool_init(&sh->proxies, "proxies", a, sizeof(struct mcq_proxy), p->proxies_max) &&
            mcq_remote_init(&sh->remote, a, p->remote_refs_max) &&
+           mcq_pool_init(&sh->member_pool, "members", a, sizeof(struct mcq_member), p->members_max) &&
+           mcq_pool_init(&sh->channels, "channels", a, sizeof(struct mcq_channel),
+                         p->channels_max) &&
            mcq_bridges_init(&sh->bridges, a, p->bridges_max, p->shards);
 }
 
@@ -360,6 +363,8 @@ static void log_pools(const struct mcq_shard *sh)
         &sh->proxies,
         &sh->remote.refs,
         &sh->bridges.pool,
+        &sh->member_pool,
+        &sh->channels,
         &shared->fanout.topics,
         &shared->fanout.subs,
         &shared->fanout.subscribers,

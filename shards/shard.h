@@ -72,6 +72,7 @@ struct mcq_shard {
     bool *live;                                 /* ... and whether that peer is up */
     struct mcq_alias alias;                     /* peers whose home is another shard */
     struct mcq_sock *members[MCQ_LOGICALS_MAX]; /* this shard's, by the logical socket's index */
+    struct mcq_pool member_pool, channels;
     struct mcq_pool links, socks, listeners, targets, segs, timers, proxies;
     struct mcq_pattern_shared *shared;
     struct mcq_list sock_list;

@@ -81,13 +81,13 @@ static bool slow_is_set(const struct mcq_sock_opts *opts)
 
 /* A shard that is alone has every logical socket to itself. */
 static enum mcq_error join_logical(struct mcq_sock *sock, enum mcq_sock_type type, const char *name,
-                                   struct mcq_detail *detail)
+                                   struct mcq_shard_set *earlier, struct mcq_detail *detail)
 {
     struct mcq_shard *sh = sock->shard;
     if (name == NULL || sh->roster == NULL)
         return MCQ_OK;
-    enum mcq_error err =
-        mcq_logical_join(&sh->roster->logicals, name, type, sh->id, &sock->logical, detail);
+    enum mcq_error err = mcq_logical_join(&sh->roster->logicals, name, type, sh->id, &sock->logical,
+                                          earlier, detail);
     if (err == MCQ_OK)
         sh->members[sock->logical] = sock;
     return err;
@@ -108,6 +108,7 @@ static enum mcq_error sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
                                 struct mcq_sock **out, struct mcq_detail *detail)
 {
     struct mcq_sock_opts eff;
+    struct mcq_shard_set earlier = {{0}};
     if (sh != mcq_shard_here)
         return mcq_detail_set(detail, MCQ_ETHREAD, 0,
                               "mcq_sock_open: call it on the shard's own thread");
@@ -128,7 +129,7 @@ static enum mcq_error sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
                               sh->socks.max);
     *sock = (struct mcq_sock){
         .shard = sh, .logical = MCQ_LOGICAL_NONE, .handlers = *handlers, .ctx = ctx};
-    err = join_logical(sock, type, eff.logical, detail);
+    err = join_logical(sock, type, eff.logical, &earlier, detail);
     if (err != MCQ_OK) {
         mcq_pool_give(&sh->socks, sock);
         return err;
@@ -140,7 +141,14 @@ static enum mcq_error sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
     mcq_shard_psock_init(sh, sock, pattern);
     mcq_list_push_back(&sh->sock_list, &sock->shard_node);
     *out = sock;
-    return MCQ_OK;
+    if (sock->logical == MCQ_LOGICAL_NONE)
+        return MCQ_OK;
+    err = mcq_member_open(sock, &earlier, detail);
+    if (err != MCQ_OK) { /* it ends as any does, but its user hears nothing of it */
+        sock->handlers = (struct mcq_sock_handlers){NULL};
+        mcq_sock_close_within(sock, MCQ_NONE);
+    }
+    return err;
 }
 
 enum mcq_error mcq_sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
@@ -164,6 +172,7 @@ void mcq_sock_check_closed(struct mcq_sock *sock)
     mcq_node_unlink(&sock->writable_node);
     mcq_node_unlink(&sock->shard_node);
     mcq_psock_fini(&sock->psock);
+    mcq_member_close(sock);
     leave_logical(sock);
     if (sock->handlers.closed != NULL)
         sock->handlers.closed(sock->ctx, sock);
@@ -175,6 +184,8 @@ static void sock_close(struct mcq_sock *sock, uint64_t linger_ns)
     if (sock->shard != mcq_shard_here || sock->closing)
         return;
     sock->closing = true;
+    if (sock->member != NULL)
+        mcq_member_peers(sock->member);
     for (struct mcq_node *n = mcq_list_first(&sock->listeners); n != NULL;
          n = mcq_list_next(&sock->listeners, n))
         mcq_listener_close(MCQ_CONTAINER_OF(n, struct mcq_listener, sock_node));

@@ -9,11 +9,13 @@
 #include "runtime/timer.h"
 #include "shards/link.h"
 #include "shards/listener.h"
+#include "shards/member.h"
 
 struct mcq_sock {
     struct mcq_shard *shard;
     uint32_t logical; /* index of the logical socket it is a member of; MCQ_LOGICAL_NONE */
     bool closing;
+    struct mcq_member *member; /* with channels to the others; NULL: none */
     struct mcq_psock psock;
     struct mcq_sock_handlers handlers;
     void *ctx;

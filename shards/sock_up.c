@@ -126,6 +126,32 @@ static void up_sweep(void *ctx)
         mcq_list_push_back(&sock->shard->sweeps, &sock->sweep_node);
 }
 
+static void up_peers(void *ctx)
+{
+    struct mcq_sock *sock = ctx;
+    if (sock->member != NULL)
+        mcq_member_peers(sock->member);
+}
+
+static void up_wanted(void *ctx, bool added, struct mcq_slice topic)
+{
+    struct mcq_sock *sock = ctx;
+    if (sock->member != NULL)
+        mcq_member_wanted(sock->member, added, topic);
+}
+
+static uint64_t up_unknown(void *ctx)
+{
+    const struct mcq_sock *sock = ctx;
+    return sock->member == NULL ? 0 : mcq_member_unknown(sock->member);
+}
+
+static bool up_member(void *ctx)
+{
+    const struct mcq_sock *sock = ctx;
+    return sock->member != NULL && !mcq_list_empty(&sock->member->channels);
+}
+
 static void up_await(void *ctx, bool on)
 {
     struct mcq_sock *sock = ctx;
@@ -147,6 +173,10 @@ const struct mcq_psock_up mcq_sock_up = {
     .dropped = up_dropped,
     .slow = up_slow,
     .subscription = up_subscription,
+    .peers = up_peers,
+    .wanted = up_wanted,
+    .unknown = up_unknown,
+    .member = up_member,
     .sweep = up_sweep,
     .await = up_await,
 };
@@ -173,6 +203,8 @@ void mcq_sock_run_writable(struct mcq_shard *sh)
         mcq_list_push_back(&due, n);
     while ((n = mcq_list_pop_front(&due)) != NULL) {
         struct mcq_sock *sock = MCQ_CONTAINER_OF(n, struct mcq_sock, writable_node);
+        if (MCQ_UNLIKELY(sock->member != NULL))
+            mcq_member_writable(sock);
         if (sock->handlers.writable != NULL && !sock->closing)
             sock->handlers.writable(sock->ctx, sock);
     }
@@ -195,6 +227,8 @@ static void tell_drops(struct mcq_sock *sock, struct mcq_drops *drops, struct mc
 static void tell_slow(struct mcq_link *link, struct mcq_event *ev, bool on)
 {
     link->slow_told = on;
+    if (link->channel != NULL) /* nobody's slowness */
+        return;
     ev->kind = on ? MCQ_EVENT_SLOW : MCQ_EVENT_SLOW_END;
     ev->cnt = on ? link->slow_msgs : 0;
     mcq_sock_tell(link->sock, ev);
