@@ -241,9 +241,9 @@ void mcq_bridge_on_open(struct mcq_shard *sh, uint32_t from, const void *body, s
         return;
     }
     b->other = rec->from;
-    mcq_bridge_accept_fn *accept = mcq_bridge_kinds[rec->kind];
-    b->reason = accept == NULL ? MCQ_REASON_INCOMPATIBLE
-                               : accept(b, from, mcq_slice_of(rec->what, rec->len));
+    mcq_bridge_accept_fn *answer = mcq_bridge_kinds[rec->kind];
+    b->reason = answer == NULL ? MCQ_REASON_INCOMPATIBLE
+                               : answer(b, from, mcq_slice_of(rec->what, rec->len));
     if (b->reason != MCQ_REASON_NONE) {
         sh->bridges.stats.refused++;
         b->ops = NULL;

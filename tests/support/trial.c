@@ -105,6 +105,13 @@ static pthread_t peer_start(const struct mcq_trial *trial)
     return thread;
 }
 
+void mcq_trial_watch(const char *name)
+{
+    current = name != NULL ? name : "";
+    signal(SIGALRM, hung);
+    alarm(name != NULL ? WATCHDOG_S : 0);
+}
+
 struct mcq_shard_stats mcq_trial_run(const struct mcq_trial *trial)
 {
     const struct mcq_app app = {.start = on_start, .on_stop = on_stop};

@@ -25,6 +25,9 @@ struct mcq_trial {
 
 /* Runs it; MCQ_OK is expected. Gives the stats at the end of the shard. */
 struct mcq_shard_stats mcq_trial_run(const struct mcq_trial *trial);
+/* For programs that call mcq_run themselves: the watchdog looks at what has that name; NULL: it is
+ * over. */
+void mcq_trial_watch(const char *name);
 /* Small memory, so that a trial starts quickly; block: no spinning. */
 struct mcq_opts mcq_trial_opts(void);
 /* Prints the last line; returns the exit code. */

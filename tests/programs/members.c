@@ -1,0 +1,394 @@
+/* Members of a logical socket: what one publishes reaches the peers of all, filtered before it
+ * crosses; an XPUB's user hears of a topic when all members know of it; a PUSH without peers of its
+ * own uses those of others, and its own first. The peers are sockets of the same app, each joined
+ * to the member of its shard by inproc. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/body.h"
+#include "tests/support/trial.h"
+
+#define SHARDS_MAX 4u
+
+static struct mcq_opts shards_opts(uint32_t shards)
+{
+    struct mcq_opts opts = mcq_trial_opts();
+    opts.shards = shards;
+    return opts;
+}
+
+struct place {
+    struct mcq_shard *shard;
+    struct mcq_sock *member, *peer;
+    char name[32];
+    struct mcq_shard_stats stats;
+};
+
+static struct place places[SHARDS_MAX];
+
+static struct mcq_shard_stats stats_of(const struct place *p)
+{
+    struct mcq_shard_stats stats;
+    mcq_shard_stats(p->shard, &stats);
+    return stats;
+}
+
+/* The member on this shard, bound to a name of its own. */
+static bool open_member(struct mcq_shard *shard, enum mcq_sock_type type,
+                        const struct mcq_sock_opts *opts, const struct mcq_sock_handlers *handlers,
+                        void *ctx)
+{
+    struct place *p = &places[mcq_shard_id(shard)];
+    struct mcq_sock_opts own = *opts;
+    memset(p, 0, sizeof(*p));
+    p->shard = shard;
+    own.logical = "all";
+    snprintf(p->name, sizeof(p->name), "inproc://member-%u", mcq_shard_id(shard));
+    return CHECK(mcq_sock_open(shard, type, &own, handlers, ctx, &p->member, NULL) == MCQ_OK) &&
+           CHECK(mcq_sock_bind(p->member, p->name, NULL) == MCQ_OK);
+}
+
+static bool open_peer(struct mcq_shard *shard, enum mcq_sock_type type,
+                      const struct mcq_sock_handlers *handlers, void *ctx)
+{
+    struct place *p = &places[mcq_shard_id(shard)];
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    return CHECK(mcq_sock_open(shard, type, &opts, handlers, ctx, &p->peer, NULL) == MCQ_OK) &&
+           CHECK(mcq_sock_connect(p->peer, p->name, NULL) == MCQ_OK);
+}
+
+static void post(struct mcq_shard *shard, uint32_t to, mcq_post_fn *fn, void *arg)
+{
+    CHECK(mcq_post(mcq_shard_at(shard, to), fn, arg) == MCQ_OK);
+}
+
+/* --- publishing ------------------------------------------------------------------------------- */
+
+/* Shard 0 publishes "a" and "b" in turns; the peers of shard 1 want both, those of 2 want "b", and
+ * nobody on 3 wants anything. Each hears of its topics in order, and only what is wanted crosses.
+ */
+struct feed {
+    unsigned long total, sent;
+    unsigned long heard[SHARDS_MAX];
+    atomic_ulong done, ready;
+    struct mcq_timer *timer;
+};
+
+static char topic_at(unsigned long nr)
+{
+    return nr % 2 == 0 ? 'a' : 'b';
+}
+
+static void publish(struct mcq_shard *shard, void *arg)
+{
+    struct feed *f = arg;
+    (void)shard;
+    for (; f->sent < f->total; f->sent++) {
+        char text[64] = "";
+        snprintf(text, sizeof(text), "%c%lu", topic_at(f->sent), f->sent);
+        enum mcq_error err = mcq_send_bytes(places[0].member, text, sizeof(text));
+        if (err == MCQ_EAGAIN)
+            return;
+        CHECK(err == MCQ_OK);
+    }
+}
+
+static void on_room(void *ctx, struct mcq_sock *sock)
+{
+    if (sock == places[0].member)
+        publish(mcq_sock_shard(sock), ctx);
+}
+
+static enum mcq_flow on_feed(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                             struct mcq_msg *m)
+{
+    struct feed *f = ctx;
+    uint32_t id = mcq_shard_id(mcq_sock_shard(sock));
+    unsigned long nr = strtoul((const char *)m->data + 1, NULL, 10);
+    (void)from;
+    if (id == 2)
+        CHECK(nr == 2 * f->heard[id] + 1);
+    else
+        CHECK(nr == f->heard[id]);
+    CHECK(id == 1 || id == 2);
+    if (++f->heard[id] == (id == 2 ? f->total / 2 : f->total) && ++f->done == 2)
+        mcq_stop(mcq_sock_shard(sock));
+    return MCQ_CONTINUE;
+}
+
+/* XPUB's word for it: every member knows of the topic. Three topics in all. */
+static void on_wanted(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, bool added,
+                      const void *topic, size_t len)
+{
+    struct feed *f = ctx;
+    (void)peer;
+    (void)topic;
+    if (added && CHECK(len == 1) && ++f->ready == 3)
+        post(mcq_sock_shard(sock), 0, publish, f);
+}
+
+static const struct mcq_sock_handlers feeding = {.writable = on_room, .subscription = on_wanted};
+static const struct mcq_sock_handlers fed = {.message = on_feed};
+
+static int feed_start(struct mcq_shard *shard, void *arg)
+{
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    uint32_t id = mcq_shard_id(shard);
+    opts.slow = MCQ_SLOW_BLOCK;
+    opts.send_hwm_msgs = 50;
+    if (!open_member(shard, MCQ_XPUB, &opts, &feeding, arg))
+        return 1;
+    if (id != 1 && id != 2)
+        return 0;
+    if (!open_peer(shard, MCQ_SUB, &fed, arg))
+        return 1;
+    CHECK(id == 2 || mcq_subscribe(places[id].peer, "a", 1) == MCQ_OK);
+    return mcq_subscribe(places[id].peer, "b", 1) == MCQ_OK ? 0 : 1;
+}
+
+static void feed_stop(struct mcq_shard *shard, void *arg)
+{
+    struct place *p = &places[mcq_shard_id(shard)];
+    (void)arg;
+    p->stats = stats_of(p);
+}
+
+static const struct mcq_trial *running;
+static int start_it(struct mcq_shard *shard, void *arg)
+{
+    return running->start(shard, arg);
+}
+
+/* As mcq_trial_run, with the stats of all shards in places. */
+static void run_all(const struct mcq_trial *trial)
+{
+    const struct mcq_app app = {.start = start_it, .on_stop = feed_stop};
+    struct mcq_detail detail = {.text = ""};
+    running = trial;
+    mcq_trial_watch(trial->name);
+    if (!CHECK(mcq_run(&trial->opts, &app, trial->arg, &detail) == MCQ_OK))
+        printf("  %s: %s\n", trial->name, detail.text);
+    mcq_trial_watch(NULL);
+    for (uint32_t i = 0; i < trial->opts.shards; i++) {
+        CHECK(places[i].stats.pattern.peers_now == 0);
+        CHECK(places[i].stats.bridge.bridges_now == 0 && places[i].stats.bridge.stale == 0);
+    }
+}
+
+static void feeds(void)
+{
+    static struct feed f;
+    f = (struct feed){.total = 4000};
+    const struct mcq_trial trial = {"feeds", shards_opts(4), feed_start, NULL, &f};
+    run_all(&trial);
+    CHECK(f.heard[1] == f.total && f.heard[2] == f.total / 2);
+    CHECK(places[1].stats.bridge.msgs_in == f.total);
+    CHECK(places[2].stats.bridge.msgs_in == f.total / 2);
+    CHECK(places[3].stats.bridge.msgs_in == 0);
+    CHECK(places[0].stats.pattern.again != 0);
+}
+
+/* --- who is told when ------------------------------------------------------------------------- */
+
+/* One topic after the other: as soon as the XPUB of shard 1 hears that it is wanted, shard 0
+ * publishes to it, once. None may be missed. */
+struct rounds {
+    unsigned total, at;
+    bool welcome; /* the peer's first word is the welcome, then the rounds begin */
+    unsigned topic_len;
+};
+
+static void topic_of(const struct rounds *r, unsigned nr, char *text)
+{
+    memset(text, 't', r->topic_len);
+    char tail[16];
+    snprintf(tail, sizeof(tail), "%06u", nr);
+    memcpy(text + r->topic_len - 6, tail, 6);
+}
+
+static void want_next(struct rounds *r)
+{
+    static char text[MCQ_TOPIC_LEN_MAX];
+    topic_of(r, r->at, text);
+    CHECK(mcq_subscribe(places[1].peer, text, r->topic_len) == MCQ_OK);
+}
+
+static void say_once(struct mcq_shard *shard, void *arg)
+{
+    const struct rounds *r = arg;
+    static char text[MCQ_TOPIC_LEN_MAX];
+    (void)shard;
+    topic_of(r, r->at, text);
+    CHECK(mcq_send_bytes(places[0].member, text, r->topic_len) == MCQ_OK);
+}
+
+static void on_known(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, bool added,
+                     const void *topic, size_t len)
+{
+    struct rounds *r = ctx;
+    (void)peer;
+    (void)topic;
+    if (!added || len != r->topic_len)
+        return;
+    CHECK(mcq_shard_id(mcq_sock_shard(sock)) == 1);
+    post(mcq_sock_shard(sock), 0, say_once, r);
+}
+
+static enum mcq_flow on_round(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                              struct mcq_msg *m)
+{
+    struct rounds *r = ctx;
+    (void)from;
+    if (r->welcome) {
+        r->welcome = false;
+        CHECK(m->len == 7 && memcmp(m->data, "welcome", 7) == 0);
+        want_next(r);
+        return MCQ_CONTINUE;
+    }
+    CHECK(m->len == r->topic_len);
+    if (++r->at == r->total)
+        mcq_stop(mcq_sock_shard(sock));
+    else
+        want_next(r);
+    return MCQ_CONTINUE;
+}
+
+static const struct mcq_sock_handlers known = {.subscription = on_known};
+static const struct mcq_sock_handlers round_peer = {.message = on_round};
+
+static int rounds_start(struct mcq_shard *shard, void *arg)
+{
+    struct rounds *r = arg;
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    if (r->welcome) {
+        opts.welcome = "welcome";
+        opts.welcome_len = 7;
+    }
+    if (!open_member(shard, MCQ_XPUB, &opts, &known, arg))
+        return 1;
+    if (mcq_shard_id(shard) != 1)
+        return 0;
+    if (!open_peer(shard, MCQ_SUB, &round_peer, arg))
+        return 1;
+    if (r->welcome)
+        return mcq_subscribe(places[1].peer, "w", 1) == MCQ_OK ? 0 : 1;
+    want_next(r);
+    return 0;
+}
+
+/* Short topics, ones that take more than a record, and more than a summary holds. */
+static void told(unsigned total, unsigned topic_len, bool welcome, uint32_t shards)
+{
+    static struct rounds r;
+    r = (struct rounds){.total = total, .topic_len = topic_len, .welcome = welcome};
+    const struct mcq_trial trial = {"told", shards_opts(shards), rounds_start, NULL, &r};
+    run_all(&trial);
+    CHECK(r.at == r.total);
+}
+
+/* --- sharing work ----------------------------------------------------------------------------- */
+
+/* Shard 0 pushes; at first only the other shards have a peer, then 0 as well. */
+struct work {
+    unsigned long total, sent;
+    atomic_ulong heard[SHARDS_MAX], all;
+    uint32_t shards;
+    bool own; /* shard 0 has opened its peer */
+    unsigned long next[SHARDS_MAX];
+    enum mcq_sock_type type;
+};
+
+static void push(struct work *w)
+{
+    static uint8_t body[200000];
+    while (w->sent < w->total) {
+        size_t len = w->sent % 64 == 0 ? sizeof(body) : 32;
+        memcpy(body, &w->sent, sizeof(w->sent));
+        enum mcq_error err = mcq_send_bytes(places[0].member, body, len);
+        if (err == MCQ_EAGAIN)
+            return;
+        CHECK(err == MCQ_OK);
+        w->sent++;
+    }
+}
+
+static void on_push_room(void *ctx, struct mcq_sock *sock)
+{
+    if (mcq_shard_id(mcq_sock_shard(sock)) == 0)
+        push(ctx);
+}
+
+static enum mcq_flow on_work(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                             struct mcq_msg *m);
+static const struct mcq_sock_handlers working = {.message = on_work};
+
+static void add_own(struct mcq_shard *shard, void *arg)
+{
+    struct work *w = arg;
+    if (!w->own)
+        open_peer(shard, w->type == MCQ_PUSH ? MCQ_PULL : MCQ_DEALER, &working, w);
+    w->own = true;
+}
+
+static enum mcq_flow on_work(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                             struct mcq_msg *m)
+{
+    struct work *w = ctx;
+    struct mcq_shard *shard = mcq_sock_shard(sock);
+    uint32_t id = mcq_shard_id(shard);
+    unsigned long nr;
+    (void)from;
+    memcpy(&nr, m->data, sizeof(nr));
+    CHECK(m->len == (nr % 64 == 0 ? 200000 : 32));
+    CHECK(nr >= w->next[id]); /* in order, as far as it is sent here */
+    w->next[id] = nr + 1;
+    w->heard[id]++;
+    unsigned long all = ++w->all;
+    if (all == w->total / 2)
+        post(shard, 0, add_own, w);
+    if (all == w->total)
+        mcq_stop(shard);
+    return MCQ_CONTINUE;
+}
+
+static const struct mcq_sock_handlers pushing = {.writable = on_push_room};
+
+static int work_start(struct mcq_shard *shard, void *arg)
+{
+    struct work *w = arg;
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    opts.send_hwm_msgs = 20;
+    if (!open_member(shard, w->type, &opts, &pushing, arg))
+        return 1;
+    if (mcq_shard_id(shard) == 0) {
+        uint64_t none = 0;
+        return mcq_send_bytes(places[0].member, &none, 8) == MCQ_EAGAIN ? 0 : 1;
+    }
+    return open_peer(shard, w->type == MCQ_PUSH ? MCQ_PULL : MCQ_DEALER, &working, arg) ? 0 : 1;
+}
+
+static void works(enum mcq_sock_type type, uint32_t shards)
+{
+    static struct work w;
+    w = (struct work){.total = 20000, .shards = shards, .type = type};
+    const struct mcq_trial trial = {"works", shards_opts(shards), work_start, NULL, &w};
+    run_all(&trial);
+    CHECK(w.all == w.total);
+    for (uint32_t i = 0; i < shards; i++)
+        CHECK(w.heard[i] != 0);
+    CHECK(places[0].stats.pattern.again != 0);
+}
+
+int main(void)
+{
+    feeds();
+    told(200, 6, false, 2);
+    told(100, 6, true, 3);
+    told(20, MCQ_TOPIC_LEN_MAX, false, 3);
+    told(1200, 9, false, 2);
+    works(MCQ_PUSH, 2);
+    works(MCQ_PUSH, 4);
+    works(MCQ_DEALER, 3);
+    return mcq_trial_end();
+}
