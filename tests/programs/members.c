@@ -289,12 +289,13 @@ static void told(unsigned total, unsigned topic_len, bool welcome, uint32_t shar
 
 /* --- sharing work ----------------------------------------------------------------------------- */
 
-/* Shard 0 pushes; at first only the other shards have a peer, then 0 as well. */
+/* Shard 0 pushes: the first half while only the other shards have a peer, the second once it has
+ * one of its own. */
 struct work {
     unsigned long total, sent;
     atomic_ulong heard[SHARDS_MAX], all;
     uint32_t shards;
-    bool own; /* shard 0 has opened its peer */
+    bool own; /* shard 0 has a peer that is up */
     unsigned long next[SHARDS_MAX];
     enum mcq_sock_type type;
 };
@@ -302,7 +303,7 @@ struct work {
 static void push(struct work *w)
 {
     static uint8_t body[200000];
-    while (w->sent < w->total) {
+    while (w->sent < (w->own ? w->total : w->total / 2)) {
         size_t len = w->sent % 64 == 0 ? sizeof(body) : 32;
         memcpy(body, &w->sent, sizeof(w->sent));
         enum mcq_error err = mcq_send_bytes(places[0].member, body, len);
@@ -325,10 +326,8 @@ static const struct mcq_sock_handlers working = {.message = on_work};
 
 static void add_own(struct mcq_shard *shard, void *arg)
 {
-    struct work *w = arg;
-    if (!w->own)
-        open_peer(shard, w->type == MCQ_PUSH ? MCQ_PULL : MCQ_DEALER, &working, w);
-    w->own = true;
+    const struct work *w = arg;
+    open_peer(shard, w->type == MCQ_PUSH ? MCQ_PULL : MCQ_DEALER, &working, arg);
 }
 
 static enum mcq_flow on_work(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
@@ -352,7 +351,17 @@ static enum mcq_flow on_work(void *ctx, struct mcq_sock *sock, struct mcq_peer f
     return MCQ_CONTINUE;
 }
 
-static const struct mcq_sock_handlers pushing = {.writable = on_push_room};
+static void on_push_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
+{
+    struct work *w = ctx;
+    CHECK(event->kind != MCQ_EVENT_UP || mcq_sock_peer_cnt(sock) == 1);
+    if (event->kind != MCQ_EVENT_UP || sock != places[0].member)
+        return;
+    w->own = true;
+    push(w);
+}
+
+static const struct mcq_sock_handlers pushing = {.writable = on_push_room, .event = on_push_event};
 
 static int work_start(struct mcq_shard *shard, void *arg)
 {
@@ -375,8 +384,9 @@ static void works(enum mcq_sock_type type, uint32_t shards)
     const struct mcq_trial trial = {"works", shards_opts(shards), work_start, NULL, &w};
     run_all(&trial);
     CHECK(w.all == w.total);
-    for (uint32_t i = 0; i < shards; i++)
-        CHECK(w.heard[i] != 0);
+    CHECK(w.heard[0] == w.total / 2);
+    for (uint32_t i = 1; i < shards; i++)
+        CHECK(w.heard[i] != 0 && w.heard[i] == places[i].stats.bridge.msgs_in);
     CHECK(places[0].stats.pattern.again != 0);
 }
 
