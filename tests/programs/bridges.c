@@ -349,8 +349,429 @@ static void all_talks(void)
             talk(&talks[i], (enum order)order, order % 2 != i % 2, i % 4 == 3 ? 4 : 2);
 }
 
+/* --- what is kept ----------------------------------------------------------------------------- */
+
+#define KEPT 250u
+
+/* Keeps all that comes, some of it more than once: refused, and offered again. */
+struct keeper {
+    struct mcq_shard *shards[2];
+    struct mcq_sock *from, *to;
+    struct mcq_timer *timer;
+    struct mcq_peer peer;
+    struct mcq_bundle bundle;
+    struct mcq_msg kept[KEPT];
+    struct mcq_msg again[KEPT];
+    uint32_t sent, got, again_cnt;
+    bool refuses;
+};
+
+static void keeper_send(void *ctx, struct mcq_sock *sock)
+{
+    struct keeper *k = ctx;
+    for (; sock == k->from && k->sent < KEPT; k->sent++) {
+        struct mcq_msg m = mcq_bundle_of(&k->bundle, k->sent, false);
+        if (mcq_send(sock, &m) != MCQ_OK)
+            return;
+    }
+}
+
+static void close_from(struct mcq_shard *shard, void *arg)
+{
+    struct keeper *k = arg;
+    (void)shard;
+    mcq_sock_close(k->from);
+}
+
+static void keeper_resume(void *ctx, struct mcq_timer *timer)
+{
+    struct keeper *k = ctx;
+    (void)timer;
+    CHECK(mcq_peer_resume(k->to, k->peer) == MCQ_OK);
+}
+
+static size_t keeper_take(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                          struct mcq_msg *msgs, size_t n)
+{
+    struct keeper *k = ctx;
+    struct mcq_shard *shard = k->shards[1];
+    k->peer = from;
+    for (size_t i = 0; i < n; i++) {
+        k->refuses = !k->refuses;
+        if (k->refuses && k->again_cnt < KEPT) {
+            CHECK(mcq_msg_keep(shard, &msgs[i], &k->again[k->again_cnt++]) == MCQ_OK);
+            mcq_timer_arm(k->timer, 0);
+            return i;
+        }
+        CHECK(mcq_msg_keep(shard, &msgs[i], &k->kept[k->got]) == MCQ_OK);
+        if (++k->got == KEPT) {
+            mcq_timer_close(k->timer);
+            mcq_sock_close(sock);
+            CHECK(mcq_post(k->shards[0], close_from, k) == MCQ_OK);
+        }
+    }
+    return n;
+}
+
+/* The sender may be gone, and its blocks with it, but for what was kept: let go in any order. */
+static void keeper_closed(void *ctx, struct mcq_sock *sock)
+{
+    struct keeper *k = ctx;
+    if (sock != k->to)
+        return;
+    for (uint32_t i = 0; i < k->again_cnt; i += 2)
+        mcq_msg_drop(k->shards[1], &k->again[i]);
+    for (uint32_t i = 0; i < KEPT; i++) {
+        uint32_t at = i * 91 % KEPT;
+        if (!CHECK(mcq_bundle_is(&k->kept[at], at, false)))
+            printf("  message %u\n", at);
+        mcq_msg_drop(k->shards[1], &k->kept[at]);
+    }
+    for (uint32_t i = 1; i < k->again_cnt; i += 2) {
+        CHECK(mcq_bundle_is(&k->again[i], i, false));
+        mcq_msg_drop(k->shards[1], &k->again[i]);
+    }
+}
+
+static const struct mcq_sock_handlers keeping = {
+    .messages = keeper_take, .writable = keeper_send, .closed = keeper_closed};
+
+static int keeper_start(struct mcq_shard *shard, void *arg)
+{
+    struct keeper *k = arg;
+    uint32_t id = mcq_shard_id(shard);
+    struct mcq_sock **sock = id == 0 ? &k->from : &k->to;
+    k->shards[id] = shard;
+    CHECK(mcq_sock_open(shard, MCQ_DEALER, NULL, &keeping, k, sock, NULL) == MCQ_OK);
+    if (id == 0)
+        return mcq_sock_connect(*sock, NAME, NULL) == MCQ_OK ? 0 : 1;
+    CHECK(mcq_timer_open(shard, keeper_resume, k, &k->timer) == MCQ_OK);
+    return mcq_sock_bind(*sock, NAME, NULL) == MCQ_OK ? 0 : 1;
+}
+
+static void kept(void)
+{
+    static struct keeper k;
+    struct mcq_trial trial = {"everything kept", shards_opts(2), keeper_start, NULL, &k};
+    trial.opts.arena_bytes = 64u << 20;
+    trial.opts.large_bytes = 64u << 20;
+    mcq_trial_run(&trial);
+    CHECK(k.got == KEPT && k.again_cnt == KEPT);
+}
+
+/* --- one that doesn't read -------------------------------------------------------------------- */
+
+#define WAVE 100u
+
+/* The receiver takes one message and pauses until the sender has had its say: WAVE messages, as far
+ * as there is room. Of a sender that drops what is new, the last one comes once there is. */
+struct slow {
+    enum mcq_slow policy;
+    struct mcq_shard *shards[2];
+    struct mcq_sock *from, *to;
+    struct mcq_diary diary;
+    struct mcq_peer peer;
+    uint32_t sent, got, last, refused, hwm;
+    bool again, was_slow;
+};
+
+static void slow_resume(struct mcq_shard *shard, void *arg)
+{
+    struct slow *w = arg;
+    (void)shard;
+    CHECK(mcq_peer_resume(w->to, w->peer) == MCQ_OK);
+}
+
+static void slow_send(struct mcq_shard *shard, void *arg)
+{
+    struct slow *w = arg;
+    enum mcq_error err = MCQ_OK;
+    (void)shard;
+    uint32_t until = w->policy == MCQ_SLOW_DROP_NEW && !w->again ? WAVE : WAVE + 1;
+    while (w->sent < until && err == MCQ_OK) {
+        uint8_t body[600] = {0};
+        uint32_t nr = w->sent;
+        memcpy(body, &nr, sizeof(nr));
+        err = mcq_send_bytes(w->from, body, w->sent % 2 == 0 ? sizeof(body) : sizeof(nr));
+        CHECK(mcq_flush(w->from) == MCQ_OK);
+        w->sent += err == MCQ_OK ? 1 : 0;
+    }
+    if (err == MCQ_OK)
+        return;
+    CHECK(err == MCQ_EAGAIN && w->policy == MCQ_SLOW_BLOCK);
+    w->refused = w->refused == 0 ? w->sent : w->refused;
+}
+
+static void slow_begin(struct mcq_shard *shard, void *arg)
+{
+    struct slow *w = arg;
+    slow_send(shard, w);
+    CHECK(mcq_post(w->shards[1], slow_resume, w) == MCQ_OK);
+}
+
+static void slow_writable(void *ctx, struct mcq_sock *sock)
+{
+    struct slow *w = ctx;
+    if (sock == w->from && w->sent > 1)
+        slow_send(w->shards[0], w);
+}
+
+static enum mcq_flow slow_take(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                               struct mcq_msg *m)
+{
+    struct slow *w = ctx;
+    uint32_t nr;
+    memcpy(&nr, m->data, sizeof(nr));
+    CHECK(w->got == 0 || nr > w->last);
+    CHECK(m->len == (nr % 2 == 0 ? 600 : 4));
+    w->last = nr;
+    w->peer = from;
+    if (nr == WAVE)
+        mcq_stop(mcq_sock_shard(sock));
+    if (w->got++ != 0)
+        return MCQ_CONTINUE;
+    CHECK(mcq_post(w->shards[0], slow_begin, w) == MCQ_OK);
+    return MCQ_PAUSE;
+}
+
+static void slow_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
+{
+    struct slow *w = ctx;
+    if (sock != w->from)
+        return;
+    mcq_diary_add(&w->diary, event);
+    w->was_slow |= event->kind == MCQ_EVENT_SLOW;
+    if (event->kind == MCQ_EVENT_SLOW_END && w->sent == WAVE) {
+        w->again = true;
+        slow_send(w->shards[0], w);
+    }
+    if (event->kind == MCQ_EVENT_UP) {
+        const uint32_t nr = 0;
+        uint8_t body[600] = {0};
+        memcpy(body, &nr, sizeof(nr));
+        CHECK(mcq_send_bytes(sock, body, sizeof(body)) == MCQ_OK);
+        w->sent = 1;
+    }
+}
+
+static const struct mcq_sock_handlers slow_handlers = {
+    .message = slow_take, .writable = slow_writable, .event = slow_event};
+
+static int slow_start(struct mcq_shard *shard, void *arg)
+{
+    struct slow *w = arg;
+    uint32_t id = mcq_shard_id(shard);
+    struct mcq_sock **sock = id == 0 ? &w->from : &w->to;
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    opts.send_hwm_msgs = w->hwm;
+    opts.slow = w->policy;
+    w->shards[id] = shard;
+    CHECK(mcq_sock_open(shard, MCQ_DEALER, &opts, &slow_handlers, w, sock, NULL) == MCQ_OK);
+    enum mcq_error err =
+        id == 0 ? mcq_sock_connect(*sock, NAME, NULL) : mcq_sock_bind(*sock, NAME, NULL);
+    return err == MCQ_OK ? 0 : 1;
+}
+
+static void one_that_pauses(enum mcq_slow policy, uint32_t hwm)
+{
+    struct slow w = {.policy = policy, .hwm = hwm};
+    struct mcq_trial trial = {"one that pauses", shards_opts(2), slow_start, NULL, &w};
+    mcq_trial_run(&trial);
+    CHECK(w.sent == WAVE + 1 && w.last == WAVE);
+    CHECK(w.got + w.diary.dropped == WAVE + 1);
+    if (policy == MCQ_SLOW_BLOCK) {
+        CHECK(w.diary.dropped == 0 && w.was_slow);
+        CHECK(w.refused >= hwm && w.refused <= hwm + 1); /* the first may not have been told yet */
+    } else {
+        CHECK(w.diary.dropped >= WAVE - hwm - 1);
+        CHECK(policy == MCQ_SLOW_CONFLATE || w.was_slow);
+    }
+}
+
+/* --- ends under load -------------------------------------------------------------------------- */
+
+enum cut { CUT_CONNECT, CUT_BIND, CUT_BOTH, CUT_KILL, CUT_STOP, CUT_CNT };
+
+/* Both send as fast as they can; at some moment something ends. What one says it has sent is what
+ * the other says it has got, and the rest is told as dropped. */
+struct end {
+    struct mcq_shard *shard;
+    struct mcq_sock *sock;
+    struct mcq_diary diary;
+    struct mcq_timer *pump;
+    struct mcq_peer peer;
+    unsigned long sent, got, msgs_in, msgs_out;
+    uint32_t kept_cnt;
+    struct mcq_msg kept[16];
+    bool over;
+};
+
+struct pull {
+    enum cut cut;
+    unsigned long after; /* messages */
+    struct end ends[2];  /* connects; binds */
+    struct mcq_bundle bundles[2];
+};
+
+static struct end *end_of(struct pull *p, const struct mcq_sock *sock)
+{
+    return sock == p->ends[0].sock ? &p->ends[0] : &p->ends[1];
+}
+
+static void pull_send(struct pull *p, struct end *e)
+{
+    struct mcq_bundle *bundle = &p->bundles[e - p->ends];
+    for (unsigned i = 0; i < 50 && !e->over && e->peer.bits != 0; i++) {
+        struct mcq_msg m = mcq_bundle_of(bundle, (uint32_t)e->sent, false);
+        if (mcq_send(e->sock, &m) != MCQ_OK)
+            return;
+        e->sent++;
+    }
+}
+
+static void pull_tick(void *ctx, struct mcq_timer *timer)
+{
+    struct pull *p = ctx;
+    struct end *e = timer == p->ends[0].pump ? &p->ends[0] : &p->ends[1];
+    pull_send(p, e);
+    if (!e->over)
+        mcq_timer_arm(timer, mcq_shard_now(e->shard) + 1000);
+}
+
+static void end_over(struct end *e)
+{
+    if (e->over)
+        return;
+    e->over = true;
+    mcq_timer_close(e->pump);
+    mcq_sock_close_within(e->sock, MCQ_NONE);
+}
+
+static void over_there(struct mcq_shard *shard, void *arg)
+{
+    struct pull *p = arg;
+    end_over(&p->ends[mcq_shard_id(shard) == 0 ? 0 : 1]);
+}
+
+static void cut(struct pull *p, struct end *e)
+{
+    struct mcq_shard *other = across(e->shard);
+    switch (p->cut) {
+    case CUT_CONNECT:
+    case CUT_BIND:
+        if ((e == &p->ends[0]) == (p->cut == CUT_CONNECT))
+            end_over(e);
+        else
+            CHECK(mcq_post(other, over_there, p) == MCQ_OK);
+        break;
+    case CUT_BOTH:
+        end_over(e);
+        CHECK(mcq_post(other, over_there, p) == MCQ_OK);
+        break;
+    case CUT_KILL:
+        CHECK(mcq_peer_kill(e->sock, e->peer) == MCQ_OK);
+        break;
+    case CUT_STOP:
+    case CUT_CNT:
+        mcq_stop(e->shard);
+        break;
+    }
+}
+
+static size_t pull_take(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                        struct mcq_msg *msgs, size_t n)
+{
+    struct pull *p = ctx;
+    struct end *e = end_of(p, sock);
+    (void)from;
+    for (size_t i = 0; i < n; i++) {
+        CHECK(mcq_bundle_is(&msgs[i], (uint32_t)(e->got + i), false));
+        if ((e->got + i) % 16 == 0 && e->kept_cnt < 16)
+            CHECK(mcq_msg_keep(e->shard, &msgs[i], &e->kept[e->kept_cnt++]) == MCQ_OK);
+    }
+    bool now = e == &p->ends[0] && e->got < p->after && e->got + n >= p->after;
+    e->got += n;
+    if (now)
+        cut(p, e);
+    return n;
+}
+
+static void pull_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
+{
+    struct pull *p = ctx;
+    struct end *e = end_of(p, sock);
+    mcq_diary_add(&e->diary, event);
+    if (event->kind == MCQ_EVENT_UP)
+        e->peer = event->peer;
+    if (event->kind != MCQ_EVENT_DISCONNECTED)
+        return;
+    e->peer.bits = 0;
+    e->msgs_in += event->report.msgs_in;
+    e->msgs_out += event->report.msgs_out;
+    end_over(e);
+}
+
+static void pull_closed(void *ctx, struct mcq_sock *sock)
+{
+    struct end *e = end_of(ctx, sock);
+    if (!e->over)
+        mcq_timer_close(e->pump);
+    e->over = true;
+    for (uint32_t i = 0; i < e->kept_cnt; i++) {
+        CHECK(mcq_bundle_is(&e->kept[i], i * 16, false));
+        mcq_msg_drop(e->shard, &e->kept[i]);
+    }
+}
+
+static const struct mcq_sock_handlers pulling = {
+    .messages = pull_take, .event = pull_event, .closed = pull_closed};
+
+static int pull_start(struct mcq_shard *shard, void *arg)
+{
+    struct pull *p = arg;
+    uint32_t id = mcq_shard_id(shard);
+    struct end *e = &p->ends[id];
+    e->shard = shard;
+    CHECK(mcq_sock_open(shard, MCQ_DEALER, NULL, &pulling, p, &e->sock, NULL) == MCQ_OK);
+    CHECK(mcq_timer_open(shard, pull_tick, p, &e->pump) == MCQ_OK);
+    mcq_timer_arm(e->pump, 0);
+    enum mcq_error err =
+        id == 0 ? mcq_sock_connect(e->sock, NAME, NULL) : mcq_sock_bind(e->sock, NAME, NULL);
+    return err == MCQ_OK ? 0 : 1;
+}
+
+static void pulled(enum cut how, unsigned long after)
+{
+    static struct pull p;
+    memset(&p, 0, sizeof(p));
+    p.cut = how;
+    p.after = after;
+    struct mcq_trial trial = {"ends under load", shards_opts(2), pull_start, NULL, &p};
+    trial.opts.large_bytes = 256u << 20;
+    mcq_trial_run(&trial);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct end *a = &p.ends[i], *b = &p.ends[1 - i];
+        mcq_diary_end(&a->diary);
+        CHECK(a->msgs_in == a->got && a->msgs_out == b->got);
+        CHECK(a->sent == a->msgs_out + a->diary.dropped);
+    }
+}
+
+static void all_ends(void)
+{
+    for (unsigned how = 0; how < CUT_CNT; how++)
+        for (unsigned long after = 1; after < 2000; after = after * 3 + 1)
+            pulled((enum cut)how, after);
+}
+
 int main(void)
 {
     all_talks();
+    kept();
+    one_that_pauses(MCQ_SLOW_BLOCK, 10);
+    one_that_pauses(MCQ_SLOW_DROP_NEW, 10);
+    one_that_pauses(MCQ_SLOW_DROP_OLD, 8);
+    one_that_pauses(MCQ_SLOW_CONFLATE, 10);
+    all_ends();
     return mcq_trial_end();
 }
