@@ -42,21 +42,21 @@ static const struct {
     {MCQ_SHARDS_MAX, {(size_t)8 << 10, (size_t)4 << 10}},
 };
 
-static size_t ring_len(uint32_t cnt, unsigned lane)
+static size_t ring_len(const struct mcq_mesh_opts *o, unsigned lane)
 {
     size_t i = 0;
-    while (SIZES[i].cnt_max < cnt)
+    while (SIZES[i].cnt_max < o->cnt)
         i++;
-    return SIZES[i].len[lane];
+    return o->ring_len_max == 0 ? SIZES[i].len[lane] : mcq_min(o->ring_len_max, SIZES[i].len[lane]);
 }
 
 /* --- life ---------------------------------------------------------------------------------- */
 
-static size_t place_footprint(uint32_t cnt)
+static size_t place_footprint(const struct mcq_mesh_opts *o)
 {
     size_t len = sizeof(struct shared) + MCQ_SPSC_APART;
     for (unsigned lane = 0; lane < MCQ_LANE_CNT; lane++)
-        len += cnt * (mcq_spsc_footprint(ring_len(cnt, lane)) + MCQ_SPSC_APART);
+        len += o->cnt * (mcq_spsc_footprint(ring_len(o, lane)) + MCQ_SPSC_APART);
     return len;
 }
 
@@ -89,7 +89,7 @@ static bool place_create(struct mcq_mesh *mesh, uint32_t id, const struct mcq_me
 {
     struct place *p = &mesh->places[id];
     int node = o->nodes == NULL ? MCQ_NODE_ANY : o->nodes[id];
-    if (mcq_arena_init_on(&p->arena, place_footprint(o->cnt), node, o->policy, detail) != MCQ_OK)
+    if (mcq_arena_init_on(&p->arena, place_footprint(o), node, o->policy, detail) != MCQ_OK)
         return false;
     p->shared = mcq_arena_carve(&p->arena, sizeof(*p->shared), MCQ_SPSC_APART);
     p->end = end_create(mesh, id);
@@ -107,16 +107,16 @@ static bool place_create(struct mcq_mesh *mesh, uint32_t id, const struct mcq_me
 
 /* The ring from -> to: its memory is to's, its two sides each end's own. */
 static bool ring_create(struct mcq_mesh *mesh, uint32_t from, uint32_t to, unsigned lane,
-                        uint64_t start)
+                        const struct mcq_mesh_opts *o)
 {
-    size_t len = ring_len(mesh->cnt, lane);
+    size_t len = ring_len(o, lane);
     struct mcq_spsc *ring =
         mcq_arena_carve(&mesh->places[to].arena, mcq_spsc_footprint(len), MCQ_SPSC_APART);
     if (ring == NULL)
         return false;
     struct mcq_mesh_tx *tx = &mesh->places[from].end->tx[to * MCQ_LANE_CNT + lane];
     struct mcq_spsc_rx *rx = &mesh->places[to].end->rx[from * MCQ_LANE_CNT + lane];
-    mcq_spsc_init(ring, len, start, &tx->ring, rx);
+    mcq_spsc_init(ring, len, o->start, &tx->ring, rx);
     return true;
 }
 
@@ -125,7 +125,7 @@ static bool rings_create(struct mcq_mesh *mesh, const struct mcq_mesh_opts *o)
     for (uint32_t to = 0; to < o->cnt; to++)
         for (uint32_t from = 0; from < o->cnt; from++)
             for (unsigned lane = 0; lane < MCQ_LANE_CNT; lane++)
-                if (!ring_create(mesh, from, to, lane, o->start))
+                if (!ring_create(mesh, from, to, lane, o))
                     return false;
     return true;
 }

@@ -118,9 +118,10 @@ struct mcq_mesh_opts {
     uint32_t cnt;     /* shards, 1..MCQ_SHARDS_MAX */
     const int *nodes; /* [cnt] NUMA node of each shard; NULL: MCQ_NODE_ANY for all */
     enum mcq_node_policy policy;
-    bool spins;     /* no shard ever sleeps (all have MCQ_IDLE_SPIN) */
-    bool lock;      /* mlock the rings if that is allowed */
-    uint64_t start; /* first position in every ring, 0 but for tests; a multiple of 8 */
+    bool spins;          /* no shard ever sleeps (all have MCQ_IDLE_SPIN) */
+    bool lock;           /* mlock the rings if that is allowed */
+    uint64_t start;      /* first position in every ring, 0 but for tests; a multiple of 8 */
+    size_t ring_len_max; /* 0, or for tests a power of two from MCQ_SPSC_LEN_MIN up */
 };
 
 /* Maps and faults in all rings. Gives *mesh. Thread: one, before the shards run. Errors:

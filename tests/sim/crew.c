@@ -37,6 +37,8 @@ static void found(void)
     _exit(EXIT_FOUND);
 }
 
+static void (*run)(uint64_t seed, struct mcq_world_result *result); /* of the plan */
+
 static void work(struct desk *desk, uint32_t idx)
 {
     mcq_sim_on_fail = found;
@@ -48,7 +50,7 @@ static void work(struct desk *desk, uint32_t idx)
             break;
         desk->worker[idx].seed = seed;
         alarm(HANG_S);
-        mcq_world_run(seed, &r);
+        run(seed, &r);
         desk->worker[idx].seeds++;
         desk->worker[idx].steps += r.steps;
         desk->worker[idx].sent += r.sent;
@@ -107,6 +109,7 @@ void mcq_crew_run(const struct mcq_crew_plan *plan, struct mcq_crew_sum *sum)
     uint32_t jobs = plan->jobs == 0 ? 1 : plan->jobs > JOBS_MAX ? JOBS_MAX : plan->jobs;
     uint32_t alive = jobs;
     double began = now_s();
+    run = plan->run;
     struct desk *desk =
         mmap(NULL, sizeof(*desk), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (desk == MAP_FAILED)

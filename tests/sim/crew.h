@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct mcq_world_result;
+
 struct mcq_crew_plan {
+    void (*run)(uint64_t seed, struct mcq_world_result *result);
     uint64_t from, cnt; /* seeds */
     uint32_t jobs;
     uint32_t failures_max; /* then it stops; 0: never */

@@ -3,6 +3,8 @@
  *   sim --seed N [--trace]                     one seed, in this process
  *   sim --seeds N [--from N] [--jobs N] [--failures N]
  *   sim --twice N [--from N]                   each seed twice: both must do the same
+ *   ... --shards N                             with an app of N shards (many.h), 0: so many as the
+ *                                              seed draws
  *
  * The last line is `1 passed, 0 failed`, or how many seeds failed; the exit code is 0 if none. */
 #include <stdio.h>
@@ -11,18 +13,31 @@
 #include <unistd.h>
 
 #include "tests/sim/crew.h"
+#include "tests/sim/many.h"
 #include "tests/sim/world.h"
 
 struct choice {
-    uint64_t seed, from, seeds, twice, jobs, failures;
+    uint64_t seed, from, seeds, twice, jobs, failures, shards;
     bool one, trace;
 };
+
+static struct choice choice;
+
+/* The world that was asked for. */
+static void run_seed(uint64_t seed, struct mcq_world_result *r)
+{
+    if (choice.shards == UINT64_MAX)
+        mcq_world_run(seed, r);
+    else
+        mcq_many_run(seed, (uint32_t)choice.shards, r);
+}
 
 static int usage(void)
 {
     fprintf(stderr, "usage: sim --seed N [--trace]\n"
                     "       sim --seeds N [--from N] [--jobs N] [--failures N]\n"
-                    "       sim --twice N [--from N]\n");
+                    "       sim --twice N [--from N]\n"
+                    "       ... --shards N  (of one app, up to 16; 0: drawn)\n");
     return 2;
 }
 
@@ -46,9 +61,12 @@ static bool parse(int argc, char **argv, struct choice *c)
                  !number(argc, argv, &i, "--from", &c->from) &&
                  !number(argc, argv, &i, "--twice", &c->twice) &&
                  !number(argc, argv, &i, "--jobs", &c->jobs) &&
-                 !number(argc, argv, &i, "--failures", &c->failures))
+                 !number(argc, argv, &i, "--failures", &c->failures) &&
+                 !number(argc, argv, &i, "--shards", &c->shards))
             return false;
     }
+    if (c->shards != UINT64_MAX && c->shards > MCQ_TEAM_SHARDS_MAX)
+        return false;
     return c->one || c->seeds != 0 || c->twice != 0;
 }
 
@@ -57,7 +75,7 @@ static int run_one(const struct choice *c)
     struct mcq_world_result r;
     mcq_world_tracing = c->trace;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    mcq_world_run(c->seed, &r);
+    run_seed(c->seed, &r);
     printf("seed %llu: %llu steps, %llu messages sent, %llu taken, %.3f ms of virtual time, digest "
            "%016llx\n1 passed, 0 failed\n",
            (unsigned long long)c->seed, (unsigned long long)r.steps, (unsigned long long)r.sent,
@@ -70,8 +88,8 @@ static int run_twice(const struct choice *c)
     uint64_t failed = 0;
     for (uint64_t seed = c->from; seed < c->from + c->twice; seed++) {
         struct mcq_world_result a, b;
-        mcq_world_run(seed, &a);
-        mcq_world_run(seed, &b);
+        run_seed(seed, &a);
+        run_seed(seed, &b);
         if (a.digest == b.digest && a.steps == b.steps && a.taken == b.taken)
             continue;
         printf("seed %llu: not the same twice\n", (unsigned long long)seed);
@@ -85,7 +103,8 @@ static int run_twice(const struct choice *c)
 
 static int run_many(const struct choice *c)
 {
-    const struct mcq_crew_plan plan = {c->from, c->seeds, (uint32_t)c->jobs, (uint32_t)c->failures};
+    const struct mcq_crew_plan plan = {run_seed, c->from, c->seeds, (uint32_t)c->jobs,
+                                       (uint32_t)c->failures};
     struct mcq_crew_sum sum;
     mcq_crew_run(&plan, &sum);
     printf(
@@ -103,10 +122,14 @@ static int run_many(const struct choice *c)
 
 int main(int argc, char **argv)
 {
-    struct choice c = {.from = 1, .jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN), .failures = 20};
-    if (!parse(argc, argv, &c))
+    struct choice *c = &choice;
+    *c = (struct choice){.from = 1,
+                         .jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN),
+                         .failures = 20,
+                         .shards = UINT64_MAX};
+    if (!parse(argc, argv, c))
         return usage();
-    if (c.one)
-        return run_one(&c);
-    return c.twice != 0 ? run_twice(&c) : run_many(&c);
+    if (c->one)
+        return run_one(c);
+    return c->twice != 0 ? run_twice(c) : run_many(c);
 }
