@@ -36,7 +36,8 @@ struct mcq_sim_file {
     enum mcq_sim_state state;
     int error; /* positive errno, told once */
     bool recv_shut, send_shut;
-    bool bound; /* local was chosen before the connect */
+    bool bound;  /* local was chosen before the connect */
+    bool placed; /* it has a place */
     struct mcq_addr local, peer;
     struct mcq_sim_stream *stream;
     uint32_t side; /* which end of the stream */

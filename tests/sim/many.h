@@ -27,7 +27,7 @@
 #define MCQ_MANY_INPROC 0 /* inproc between shards */
 #define MCQ_MANY_ROUTES 0 /* a member sends to the peers of others */
 #define MCQ_MANY_MOVES  0 /* mcq_peer_move */
-#define MCQ_MANY_JOINS  0 /* members bind to one endpoint */
+#define MCQ_MANY_JOINS  1 /* members bind to one endpoint */
 
 /* Chances in 10,000, each time it could be done. */
 struct mcq_manner {
@@ -51,7 +51,8 @@ struct mcq_part {
 };
 
 struct mcq_circuit {
-    char logical[16];   /* "": the house has one socket */
+    char logical[16]; /* "": the house has one socket */
+    struct mcq_steer_opts steering;
     bool across;        /* inproc, between two shards */
     bool ends;          /* some connection or socket of it has ended, or was killed */
     bool cuts;          /* its options lose messages while all is well */

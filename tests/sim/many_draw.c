@@ -188,6 +188,15 @@ static void draw_identity(struct mcq_part *p, uint32_t circuit, uint32_t number,
                                          twin ? 99 : number);
 }
 
+/* What needs no program in the kernel. */
+static void draw_steering(struct mcq_circuit *c)
+{
+    static const enum mcq_steer_mode modes[] = {MCQ_STEER_HASH, MCQ_STEER_PORT, MCQ_STEER_LEAST};
+    c->steering = (struct mcq_steer_opts)MCQ_STEER_OPTS_INIT;
+    c->steering.mode = modes[mcq_dice_below(MCQ_CNT_OF(modes))];
+    c->steering.rung = mcq_dice_percent(50) ? MCQ_STEER_RUNG_KERNEL : MCQ_STEER_RUNG_HANDOFF;
+}
+
 /* Members on all shards or some of them, and who meets them. */
 static void add_logical(struct mcq_many *m, uint32_t idx)
 {
@@ -200,6 +209,8 @@ static void add_logical(struct mcq_many *m, uint32_t idx)
     bool calm = mcq_dice_percent(40);
     snprintf(c->logical, sizeof(c->logical), "many-%u", idx);
     c->cuts = hub_opts.slow > MCQ_SLOW_BLOCK || spoke_opts.slow > MCQ_SLOW_BLOCK;
+    bool joins = MCQ_MANY_JOINS && mcq_dice_percent(60);
+    draw_steering(c);
     uint32_t missing = mcq_dice_percent(30) ? mcq_dice_below(50) : 0; /* percent of the shards */
     for (uint32_t s = 0; s < house->cnt; s++) {
         if (s != 0 && mcq_dice_percent(missing))
@@ -207,8 +218,10 @@ static void add_logical(struct mcq_many *m, uint32_t idx)
         struct mcq_part *p = part_add(m, idx, MCQ_MANY_HOUSE, s, pair, true, &hub_opts);
         p->member = true;
         draw_manner(p, calm);
-        ends[end_cnt] = endpoint_add(m, false);
-        p->binds[p->bind_cnt++] = ends[end_cnt++];
+        p->opts.steering = &c->steering;
+        if (!joins || end_cnt == 0)
+            ends[end_cnt++] = endpoint_add(m, false);
+        p->binds[p->bind_cnt++] = ends[end_cnt - 1];
     }
     uint32_t spokes = mcq_dice_between(1, 6);
     bool twins = mcq_dice_percent(30);

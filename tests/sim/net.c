@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "tests/sim/machine.h"
 #include "tests/sim/place.h"
@@ -34,26 +35,44 @@ int mcq_net_listen(const struct mcq_addr *addr, const struct mcq_sockopts *so, u
     return err;
 }
 
-/* The members of a logical socket have one listener between them here. */
 int mcq_net_bind(const struct mcq_addr *addr, const struct mcq_sockopts *so, bool shared,
                  struct mcq_addr *bound)
 {
-    (void)addr;
-    (void)so;
-    (void)shared;
-    (void)bound;
-    return -EOPNOTSUPP;
+    struct mcq_sim_file *f = mcq_sim_socket_take(addr->ss.ss_family);
+    f->opts = *so;
+    int fd = open_fd(f);
+    int err = fd < 0 ? 0 : mcq_sim_socket_reserve(f, addr, shared, bound);
+    if (err == 0)
+        return fd;
+    mcq_sim_fd_close(mcq_sim.selected, fd);
+    return err;
 }
 
 int mcq_net_listen_on(int fd, uint32_t backlog)
 {
-    mcq_sim_fail("listen(%d, %u): nothing was bound for it", fd, backlog);
+    struct mcq_sim_file *f = mcq_sim_fd_socket(fd, "listen");
+    if (!f->placed || f->state != MCQ_SIM_FRESH)
+        mcq_sim_fail("process %u: listen on descriptor %d, which isn't bound", mcq_sim.selected,
+                     fd);
+    mcq_sim_socket_begin(f, backlog);
+    return 0;
 }
 
+/* An abstract name that says the address. */
 int mcq_net_claim(const struct mcq_addr *bound)
 {
-    (void)bound;
-    return -EADDRINUSE;
+    struct mcq_addr name = {.len = sizeof(struct sockaddr_un)}, at;
+    struct sockaddr_un *un = (struct sockaddr_un *)&name.ss;
+    const uint8_t *bytes = (const uint8_t *)&bound->ss;
+    un->sun_family = AF_UNIX;
+    memcpy(un->sun_path + 1, bytes, mcq_min(bound->len, sizeof(un->sun_path) - 1));
+    struct mcq_sim_file *f = mcq_sim_socket_take(AF_UNIX);
+    int fd = open_fd(f);
+    int err = fd < 0 ? 0 : mcq_sim_socket_reserve(f, &name, false, &at);
+    if (err == 0)
+        return fd;
+    mcq_sim_fd_close(mcq_sim.selected, fd);
+    return err;
 }
 
 int mcq_net_dup(int fd)

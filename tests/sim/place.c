@@ -14,6 +14,7 @@
 static struct place {
     struct mcq_addr addr;
     struct mcq_sim_file *listener; /* NULL: a stale path */
+    bool shared;
 } places[MCQ_SIM_PLACES_MAX];
 static uint32_t places_cnt;
 static uint32_t next_port;
@@ -98,11 +99,15 @@ static bool conflicts(const struct mcq_addr *a, const struct mcq_addr *b)
     return reaches(a, b) || reaches(b, a);
 }
 
-static struct place *conflict(const struct mcq_addr *addr)
+/* shared: those that share the very same address are none. */
+static struct place *conflict(const struct mcq_addr *addr, bool shared)
 {
-    for (uint32_t i = 0; i < places_cnt; i++)
-        if (conflicts(addr, &places[i].addr))
-            return &places[i];
+    for (uint32_t i = 0; i < places_cnt; i++) {
+        struct place *p = &places[i];
+        bool mates = shared && p->shared && same_host(addr, &p->addr);
+        if (conflicts(addr, &p->addr) && !mates)
+            return p;
+    }
     return NULL;
 }
 
@@ -121,7 +126,7 @@ static uint32_t free_port(const struct mcq_addr *addr)
     for (uint32_t i = PORT_FIRST; i < PORT_END; i++) {
         uint32_t port = take_port();
         set_port(&at, port);
-        if (conflict(&at) == NULL)
+        if (conflict(&at, false) == NULL)
             return port;
     }
     return 0;
@@ -132,7 +137,7 @@ static void drop(struct place *p)
     *p = places[--places_cnt];
 }
 
-int mcq_sim_place_add(const struct mcq_addr *addr, struct mcq_sim_file *listener,
+int mcq_sim_place_add(const struct mcq_addr *addr, struct mcq_sim_file *listener, bool shared,
                       struct mcq_addr *bound)
 {
     *bound = *addr;
@@ -142,14 +147,14 @@ int mcq_sim_place_add(const struct mcq_addr *addr, struct mcq_sim_file *listener
             return -EADDRINUSE;
         set_port(bound, port);
     }
-    struct place *p = conflict(bound);
+    struct place *p = conflict(bound, shared);
     if (p != NULL && p->listener != NULL)
         return -EADDRINUSE;
     if (p != NULL)
         drop(p);
     if (places_cnt == MCQ_SIM_PLACES_MAX)
         mcq_sim_fail("the simulation has more than %u addresses", MCQ_SIM_PLACES_MAX);
-    places[places_cnt++] = (struct place){*bound, listener};
+    places[places_cnt++] = (struct place){*bound, listener, shared};
     return 0;
 }
 
@@ -177,21 +182,28 @@ void mcq_sim_place_unlink(const struct mcq_addr *addr)
 
 /* --- connecting ---------------------------------------------------------------------------- */
 
+/* Which of several is the kernel's hash; here the seed's. */
 struct mcq_sim_file *mcq_sim_place_find(const struct mcq_addr *addr, int *err)
 {
+    struct mcq_sim_file *found = NULL;
+    uint32_t cnt = 0;
     *err = is_path(addr) ? -ENOENT : -ECONNREFUSED;
     for (uint32_t i = 0; i < places_cnt; i++) {
+        struct mcq_sim_file *listener = places[i].listener;
         if (!reaches(addr, &places[i].addr))
             continue;
         *err = -ECONNREFUSED;
-        return places[i].listener;
+        if (listener == NULL || listener->state != MCQ_SIM_LISTENING)
+            continue;
+        if (++cnt == 1 || mcq_sim_below(cnt) == 0)
+            found = listener;
     }
-    return NULL;
+    return found;
 }
 
 bool mcq_sim_place_free(const struct mcq_addr *source)
 {
-    return port_of(source) == 0 || conflict(source) == NULL;
+    return port_of(source) == 0 || conflict(source, false) == NULL;
 }
 
 void mcq_sim_place_source(const struct mcq_addr *addr, bool bound, struct mcq_addr *source)

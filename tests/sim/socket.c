@@ -42,13 +42,27 @@ static bool is_local(const struct mcq_sim_file *f)
 int mcq_sim_socket_listen(struct mcq_sim_file *f, const struct mcq_addr *addr, uint32_t backlog,
                           struct mcq_addr *bound)
 {
-    int err = mcq_sim_place_add(addr, f, bound);
+    int err = mcq_sim_socket_reserve(f, addr, false, bound);
+    if (err == 0)
+        mcq_sim_socket_begin(f, backlog);
+    return err;
+}
+
+int mcq_sim_socket_reserve(struct mcq_sim_file *f, const struct mcq_addr *addr, bool shared,
+                           struct mcq_addr *bound)
+{
+    int err = mcq_sim_place_add(addr, f, shared, bound);
     if (err != 0)
         return err;
-    f->state = MCQ_SIM_LISTENING;
+    f->placed = true;
     f->local = *bound;
-    f->backlog = backlog;
     return 0;
+}
+
+void mcq_sim_socket_begin(struct mcq_sim_file *f, uint32_t backlog)
+{
+    f->state = MCQ_SIM_LISTENING;
+    f->backlog = backlog;
 }
 
 struct mcq_sim_file *mcq_sim_socket_accept(struct mcq_sim_file *f)
@@ -77,7 +91,6 @@ static void queue(struct mcq_sim_file *f, struct mcq_sim_file *child)
 static void end_listener(struct mcq_sim_file *f)
 {
     struct mcq_sim_file *child;
-    mcq_sim_place_leave(f);
     while ((child = mcq_sim_socket_accept(f)) != NULL) {
         mcq_sim_stream_abort(child);
         mcq_sim_file_unref(child);
@@ -208,6 +221,8 @@ bool mcq_sim_socket_shutdown(struct mcq_sim_file *f, bool both)
 
 void mcq_sim_socket_end(struct mcq_sim_file *f)
 {
+    if (f->placed)
+        mcq_sim_place_leave(f);
     if (f->state == MCQ_SIM_LISTENING)
         end_listener(f);
     else if (f->stream != NULL)

@@ -13,6 +13,10 @@ int mcq_sim_socket_bind(struct mcq_sim_file *f, const struct mcq_addr *src);
 /* 0 or -errno; *bound: where really. */
 int mcq_sim_socket_listen(struct mcq_sim_file *f, const struct mcq_addr *addr, uint32_t backlog,
                           struct mcq_addr *bound);
+/* The same in two steps: it has the address, and doesn't listen there yet. shared: see place.h. */
+int mcq_sim_socket_reserve(struct mcq_sim_file *f, const struct mcq_addr *addr, bool shared,
+                           struct mcq_addr *bound);
+void mcq_sim_socket_begin(struct mcq_sim_file *f, uint32_t backlog);
 /* Begins what op asks for; its result is set and it is woken when there is one. */
 void mcq_sim_socket_connect(struct mcq_sim_op *op);
 /* The longest waiting connection, with its reference; NULL. */

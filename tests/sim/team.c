@@ -142,14 +142,16 @@ static void destroy_roster(struct mcq_team *t)
     t->mesh = NULL;
 }
 
+/* What the app has malloc'd goes in its own way, descriptors included: they would go anyway. */
 void mcq_team_kill(struct mcq_team *t)
 {
+    mcq_team_select(t, 0);
+    destroy_roster(t);
     for (uint32_t id = t->cnt; id-- > 0;)
         mcq_sim_kill(t->first + id);
     mcq_shard_here = NULL;
     for (uint32_t id = 0; id < t->cnt; id++)
         mcq_arena_fini(&t->shards[id].shard.arena);
-    destroy_roster(t);
     t->alive = false;
 }
 
@@ -180,6 +182,7 @@ void mcq_team_fini(struct mcq_team *t)
             mcq_sim_fail("team %u: shard %u: at the end %u blocks are not home", t->idx, id,
                          astray);
     }
+    mcq_team_select(t, 0);
     destroy_roster(t);
     for (uint32_t id = 0; id < t->cnt; id++)
         if (mcq_sim_open_fds(t->first + id) != 0)
