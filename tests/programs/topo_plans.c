@@ -150,7 +150,7 @@ static void plan(const char *name, struct mcq_topo_choice *choice)
     struct mcq_detail detail = {.text = ""};
     scene_read(&s, name);
     args_read(&s);
-    enum mcq_error err = mcq_opts_check(&s.opts, &opts, &detail);
+    enum mcq_error err = mcq_opts_effective(&s.opts, &opts, &detail);
     const char *nic = opts.nic; /* looked for in what the edits have left */
     bool early = nic != NULL && strncmp(nic, "node:", 5) != 0;
     if (err == MCQ_OK)
@@ -320,7 +320,7 @@ static void wishes(struct mcq_opts *o)
     given.sqpoll_cpus = lists[dice(7)];
     given.sqpoll_share = dice(6);
     given.nic = chance(50) ? "eth0" : NULL;
-    if (mcq_opts_check(&given, o, NULL) != MCQ_OK)
+    if (mcq_opts_effective(&given, o, NULL) != MCQ_OK)
         broken("wishes", "not legal", "");
 }
 

@@ -42,7 +42,7 @@ static void set_up(struct mcq_team *t, uint32_t id, const struct mcq_team_plan *
         return;
     s->shard.roster = t->roster;
     s->shard.mesh = mcq_mesh_at(t->mesh, id);
-    mcq_mesh_attach(s->shard.mesh, mcq_loop_wake_fd(s->shard.loop), s->shard.loop);
+    mcq_mesh_attach(s->shard.mesh, s->shard.loop);
     mcq_roster_enter(t->roster, &s->shard);
 }
 
