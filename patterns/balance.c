@@ -145,6 +145,12 @@ void mcq_balance_member(struct mcq_psock *s, struct mcq_pipe *p, bool on)
         ring_add(r, p);
     else if (!on)
         ring_remove(r, p);
+}
+
+void mcq_balance_stay(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    if (!mcq_node_linked(&p->balance_node) && !p->ending)
+        ring_add(ring_of(&s->balance, p), p);
     settle(s);
 }
 

@@ -41,6 +41,7 @@ enum mcq_reason mcq_balance_attach(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_balance_detach(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_balance_remove(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_balance_retire(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_balance_stay(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_balance_writable(struct mcq_psock *s, struct mcq_pipe *p);
 
 /* p leads to another member of the logical socket, which has peers that are up, or none any more.

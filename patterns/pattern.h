@@ -121,6 +121,20 @@ struct mcq_pattern {
     bool (*control)(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_control *c);
     /* REQ: no reply in time. NULL: never armed. */
     void (*timeout)(struct mcq_psock *s);
+    /* --- p goes to another member of its logical socket. attach then, with p->arriving set,
+     * welcomes nobody. */
+    /* A reply is due to p, or from it: not yet. NULL: never. */
+    bool (*tied)(const struct mcq_psock *s, const struct mcq_pipe *p);
+    /* It was to go, and therefore retired, but stays. NULL: nothing to do. */
+    void (*stay)(struct mcq_psock *s, struct mcq_pipe *p);
+    /* PUB, XPUB: what giver, p on the shard it comes from, is subscribed to, p is, too: borrowed,
+     * and another shard's. false: more than there is room for. NULL: nothing. */
+    bool (*inherit)(struct mcq_psock *s, struct mcq_pipe *p, const struct mcq_pipe *giver);
+    /* SUB, XSUB: the topics that p was told of and that haven't ended for it, each after its length
+     * in four bytes; w NULL: none is written. Returns their bytes. NULL: there are none. */
+    size_t (*told)(const struct mcq_psock *s, const struct mcq_pipe *p, struct mcq_writer *w);
+    /* Is the socket itself subscribed to that very topic? NULL as told. */
+    bool (*wants)(const struct mcq_psock *s, struct mcq_slice topic);
 };
 
 /* nodes: pools and tables of a shard that patterns share; see patterns/shared.h for footprint and

@@ -38,7 +38,7 @@ static bool spare_take(struct mcq_pipe *p)
     return p->spare != NULL;
 }
 
-size_t mcq_pipe_seg_cost(const struct mcq_seg *seg)
+size_t mcq_pipe_seg_bytes(const struct mcq_seg *seg)
 {
     if (seg->buf->cls >= MCQ_BUF_POOL_CNT)
         return 0;
@@ -56,12 +56,12 @@ void mcq_pipe_seg_append(struct mcq_pipe *p, struct mcq_seg *seg)
     p->queued_bytes += seg->len;
     p->queued_msgs += seg->msg_cnt;
     p->seg_cnt++;
-    p->pool_bytes += mcq_pipe_seg_cost(seg);
+    p->pool_bytes += mcq_pipe_seg_bytes(seg);
 }
 
 void mcq_pipe_seg_free(struct mcq_pipe *p, struct mcq_seg *seg)
 {
-    p->pool_bytes -= mcq_pipe_seg_cost(seg);
+    p->pool_bytes -= mcq_pipe_seg_bytes(seg);
     p->seg_cnt--;
     if (p->probe == seg)
         p->probe = NULL;
@@ -80,7 +80,7 @@ static void seal_as(struct mcq_pipe *p, uint32_t msgs, bool starts, bool ends)
     mcq_buf_ref(p->env->heap, p->block);
     p->block->written = (size_t)(p->cursor - p->block->base);
     *seg = (struct mcq_seg){
-        NULL, p->block, p->open, mcq_pipe_open_len(p), msgs, starts, ends, false,
+        NULL, p->block, p->open, mcq_pipe_open_len(p), msgs, starts, ends, false, 0,
     };
     p->open = p->cursor;
     mcq_pipe_seg_append(p, seg);
@@ -297,7 +297,7 @@ static bool body_append(struct mcq_pipe *p, struct mcq_buf *b, struct mcq_slice 
     if (seg == NULL)
         return false;
     mcq_buf_ref(p->env->heap, b);
-    *seg = (struct mcq_seg){NULL, b, body.ptr, body.len, 0, false, false, true};
+    *seg = (struct mcq_seg){NULL, b, body.ptr, body.len, 0, false, false, true, 0};
     mcq_pipe_seg_append(p, seg);
     return true;
 }

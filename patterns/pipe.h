@@ -63,6 +63,7 @@ struct mcq_seg {
     bool starts_msg;  /* its first byte starts a message */
     bool ends_msg;    /* its last byte ends one */
     bool alone;       /* has the block for itself: a body */
+    uint8_t way;      /* how it goes to another shard, shards/handoff_pack.h */
 };
 
 struct mcq_pipe {
@@ -104,6 +105,7 @@ struct mcq_pipe {
     bool member;            /* leads to another member of the logical socket, not to a peer */
     bool welcomed;          /* has been sent the option `welcome` */
     bool slow;              /* at a high-water mark, and not yet down to half of it */
+    bool arriving;          /* attach welcomes nobody: its peer was up on another shard */
     uint64_t dropped;       /* messages its slowness cost, of this connection */
     uint64_t slow_cnt;      /* times it became slow, of this connection */
     size_t reserved;        /* bytes of tx_reserve and one, 0: none */
@@ -224,5 +226,23 @@ void mcq_pipe_recall(struct mcq_pipe *p);
 /* The connection is gone and nothing is in flight: the message that was cut is whole again.
  * Returns true if there was one. */
 bool mcq_pipe_rewind(struct mcq_pipe *p);
+
+/* --- from one pipe to another ---------------------------------------------------------------- */
+
+/* What waited in a pipe. */
+struct mcq_pipe_queue {
+    struct mcq_seg *head, *tail;
+    uint64_t head_sent; /* as in the pipe */
+    uint64_t bytes, msgs, pool_bytes;
+    uint32_t seg_cnt;
+};
+
+/* The pools' bytes that seg holds. */
+size_t mcq_pipe_seg_bytes(const struct mcq_seg *seg);
+/* Everything leaves p, a cut message included; nothing is in flight. p may be used again. */
+void mcq_pipe_take_out(struct mcq_pipe *p, struct mcq_pipe_queue *q);
+/* q, of p's own segments and bufs, goes before all that p holds, of which the kernel has nothing if
+ * it has some of q. Credit isn't asked for. q is empty then. */
+void mcq_pipe_put_back(struct mcq_pipe *p, struct mcq_pipe_queue *q);
 
 #endif

@@ -29,8 +29,6 @@ void mcq_pipe_tell_shard(struct mcq_pipe *p, bool filled);
 void mcq_pipe_release_sent(struct mcq_pipe *p);
 /* Nothing is queued: nothing is held. */
 void mcq_pipe_idle(struct mcq_pipe *p);
-/* The pool's bytes that seg holds. */
-size_t mcq_pipe_seg_cost(const struct mcq_seg *seg);
 /* May a message of need stored bytes be queued, as far as the marks go? One that is larger than
  * the whole credit fits an empty queue. */
 bool mcq_pipe_has_credit(const struct mcq_pipe *p, uint64_t need);

@@ -14,7 +14,7 @@ bool mcq_pipe_probe(struct mcq_pipe *p)
         return false;
     }
     b->written = (size_t)(mcq_frame_head_put(b->base, 0, 0) - b->base);
-    *seg = (struct mcq_seg){NULL, b, b->base, b->written, 1, true, true, false};
+    *seg = (struct mcq_seg){NULL, b, b->base, b->written, 1, true, true, false, 0};
     struct mcq_seg *head = p->head;
     struct mcq_seg *tail = p->tail;
     p->tail = NULL;

@@ -119,7 +119,7 @@ bool mcq_psock_keeps(const struct mcq_psock *s, const struct mcq_pipe *p)
 
 void mcq_psock_probe(struct mcq_psock *s, struct mcq_pipe *p)
 {
-    if (s->opts->probe && !mcq_pipe_probe(p))
+    if (s->opts->probe && !p->arriving && !mcq_pipe_probe(p))
         mcq_psock_drop(s, p, MCQ_REASON_HWM, 1);
 }
 

@@ -19,4 +19,5 @@ const struct mcq_pattern mcq_pattern_pub = {
     .writable = mcq_psock_writable,
     .subscribed = mcq_fanout_change,
     .sweep = mcq_fanout_sweep,
+    .inherit = mcq_fanout_inherit,
 };

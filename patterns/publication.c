@@ -136,7 +136,7 @@ static enum mcq_slow welcome_slow(enum mcq_slow slow)
 void mcq_publication_welcome(struct mcq_psock *s, struct mcq_pipe *p)
 {
     const struct mcq_psock_opts *o = s->opts;
-    if (o->welcome_len == 0)
+    if (o->welcome_len == 0 || p->arriving)
         return;
     struct mcq_msg m = mcq_msg_of(o->welcome, o->welcome_len);
     if (mcq_psock_put(s, p, welcome_slow(o->slow), MCQ_PSOCK_NO_PREFIX, &m, 0) != MCQ_OK)

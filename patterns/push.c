@@ -11,6 +11,7 @@ const struct mcq_pattern mcq_pattern_push = {
     .detach = mcq_balance_detach,
     .remove = mcq_balance_remove,
     .retire = mcq_balance_retire,
+    .stay = mcq_balance_stay,
     .receive = mcq_psock_discard,
     .send = mcq_balance_send,
     .pick = mcq_balance_pick_slot,

@@ -130,6 +130,11 @@ static enum mcq_error rep_send(struct mcq_psock *s, struct mcq_pipe *to, const s
     return MCQ_OK;
 }
 
+static bool rep_tied(const struct mcq_psock *s, const struct mcq_pipe *p)
+{
+    return s->rep.busy && s->rep.origin == p;
+}
+
 const struct mcq_pattern mcq_pattern_rep = {
     .type = MCQ_REP,
     .peer_mask = MCQ_PEER(MCQ_REQ) | MCQ_PEER(MCQ_DEALER),
@@ -142,4 +147,5 @@ const struct mcq_pattern mcq_pattern_rep = {
     .receive = rep_receive,
     .send = rep_send,
     .writable = mcq_psock_writable,
+    .tied = rep_tied,
 };

@@ -198,6 +198,11 @@ static void req_timeout(struct mcq_psock *s)
         mcq_balance_end(s, p, MCQ_REASON_TIMEOUT);
 }
 
+static bool req_tied(const struct mcq_psock *s, const struct mcq_pipe *p)
+{
+    return s->req.asked == p;
+}
+
 const struct mcq_pattern mcq_pattern_req = {
     .type = MCQ_REQ,
     .peer_mask = MCQ_PEER(MCQ_REP) | MCQ_PEER(MCQ_ROUTER),
@@ -207,8 +212,10 @@ const struct mcq_pattern mcq_pattern_req = {
     .detach = req_detach,
     .remove = req_remove,
     .retire = mcq_balance_retire,
+    .stay = mcq_balance_stay,
     .receive = req_receive,
     .send = req_send,
     .writable = mcq_balance_writable,
     .timeout = req_timeout,
+    .tied = req_tied,
 };

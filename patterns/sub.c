@@ -53,4 +53,6 @@ const struct mcq_pattern mcq_pattern_sub = {
     .writable = mcq_psock_writable,
     .subscribe = mcq_subs_change,
     .control = mcq_subs_next,
+    .told = mcq_subs_told,
+    .wants = mcq_subs_wants,
 };

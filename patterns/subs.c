@@ -170,6 +170,44 @@ bool mcq_subs_next(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_control *
     return true;
 }
 
+/* --- from member to member ------------------------------------------------------------------- */
+
+/* Its beginning was told, its end wasn't. */
+static bool is_told(const struct mcq_own_sub *own, const struct mcq_pipe *p)
+{
+    bool ended = own->cnt == 0;
+    if (own->began.seq > p->control_seq || (ended && own->ended.seq <= p->control_base))
+        return false;
+    return !ended || own->ended.seq > p->control_seq;
+}
+
+static size_t put_topic(struct mcq_slice topic, struct mcq_writer *w)
+{
+    if (w != NULL) {
+        bool ok = mcq_writer_be32(w, (uint32_t)topic.len) && mcq_writer_put(w, topic);
+        MCQ_ASSERT(ok);
+    }
+    return sizeof(uint32_t) + topic.len;
+}
+
+size_t mcq_subs_told(const struct mcq_psock *s, const struct mcq_pipe *p, struct mcq_writer *w)
+{
+    size_t len = 0;
+    for (struct mcq_node *n = mcq_list_first(&s->sub.log); n != NULL;
+         n = mcq_list_next(&s->sub.log, n)) {
+        struct mcq_subs_mark *m = mark_of(n);
+        const struct mcq_own_sub *own = owner_of(m);
+        if (m->add && is_told(own, p))
+            len += put_topic(mcq_prefix_key(&own->prefix), w);
+    }
+    return len;
+}
+
+bool mcq_subs_wants(const struct mcq_psock *s, struct mcq_slice topic)
+{
+    return mcq_prefix_find(&s->sub.topics, topic) != NULL;
+}
+
 /* --- publishers come and go ------------------------------------------------------------------ */
 
 enum mcq_reason mcq_subs_attach(struct mcq_psock *s, struct mcq_pipe *p)

@@ -61,6 +61,10 @@ void mcq_subs_remove(struct mcq_psock *s, struct mcq_pipe *p);
 /* The mark p has to be told next. false: none. */
 bool mcq_subs_next(struct mcq_psock *s, struct mcq_pipe *p, struct mcq_control *c);
 
+/* Slots of the same names: see pattern.h. */
+size_t mcq_subs_told(const struct mcq_psock *s, const struct mcq_pipe *p, struct mcq_writer *w);
+bool mcq_subs_wants(const struct mcq_psock *s, struct mcq_slice topic);
+
 bool mcq_subs_match(const struct mcq_subs *subs, struct mcq_slice topic);
 
 #endif

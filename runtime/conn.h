@@ -202,6 +202,9 @@ void mcq_conn_thaw(struct mcq_loop *loop, struct mcq_conn *c);
  * or lost. */
 int mcq_conn_give(struct mcq_loop *loop, struct mcq_conn *c, struct mcq_conn_parcel *p);
 
+/* What give will fill in, while it stays frozen here: for a taker that may still refuse. */
+void mcq_conn_show(const struct mcq_conn *c, struct mcq_conn_parcel *p);
+
 /* Takes it into this loop: *conn is OPEN, its counters go on, nothing is armed. A parcel is taken
  * once. MCQ_ELIMIT: the table is full, counted; the fd stays the caller's. */
 MCQ_MUST_USE enum mcq_error mcq_conn_take(struct mcq_loop *loop, const struct mcq_conn_parcel *p,

@@ -40,10 +40,9 @@ void mcq_conn_thaw(struct mcq_loop *loop, struct mcq_conn *c)
     c->frozen = false;
 }
 
-int mcq_conn_give(struct mcq_loop *loop, struct mcq_conn *c, struct mcq_conn_parcel *p)
+void mcq_conn_show(const struct mcq_conn *c, struct mcq_conn_parcel *p)
 {
     MCQ_ASSERT(c->frozen && c->state == MCQ_CONN_OPEN && c->inflight == 0);
-    MCQ_DASSERT(!mcq_node_linked(&c->line) && c->into == NULL);
     *p = (struct mcq_conn_parcel){.fd = c->fd,
                                   .eof = c->eof,
                                   .fin_sent = c->fin_sent,
@@ -51,6 +50,12 @@ int mcq_conn_give(struct mcq_loop *loop, struct mcq_conn *c, struct mcq_conn_par
                                   .bytes_in = c->bytes_in,
                                   .bytes_out = c->bytes_out,
                                   .addr = c->addr};
+}
+
+int mcq_conn_give(struct mcq_loop *loop, struct mcq_conn *c, struct mcq_conn_parcel *p)
+{
+    mcq_conn_show(c, p);
+    MCQ_DASSERT(!mcq_node_linked(&c->line) && c->into == NULL);
     c->fd = -1;
     loop->stats->conns_now--;
     mcq_conn_release(loop, c);

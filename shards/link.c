@@ -4,6 +4,7 @@
 
 #include "runtime/net.h"
 #include "runtime/oserr.h"
+#include "shards/placement.h"
 #include "shards/shard.h"
 
 #define HUNGRY_RETRY_NS 10000000u
@@ -48,6 +49,11 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->due_node = (struct mcq_node){NULL, NULL};
     link->proxy_node = (struct mcq_node){NULL, NULL};
     link->alias_node = (struct mcq_node){NULL, NULL};
+    link->move = NULL;
+    link->held = false;
+    link->gen = 0;
+    link->topics = NULL;
+    link->news_node = (struct mcq_node){NULL, NULL};
     link->drops = (struct mcq_drops){{0}};
     mcq_list_push_back(&sock->links, &link->sock_node);
     return link;
@@ -89,7 +95,8 @@ static void link_remove(struct mcq_link *link)
     if (link->target != NULL)
         mcq_link_tell(
             link, &(struct mcq_event){.kind = MCQ_EVENT_UNCONNECTED, .reason = link->close_reason});
-    if (free)
+    link->sock = NULL;
+    if (free && !mcq_node_linked(&link->news_node))
         mcq_link_free(link);
     mcq_sock_check_closed(sock);
 }
@@ -118,10 +125,27 @@ struct mcq_link *mcq_link_of_peer(const struct mcq_sock *sock, struct mcq_peer p
     return link != NULL && link->sock == sock ? link : NULL;
 }
 
+bool mcq_link_is_home(const struct mcq_link *link)
+{
+    uint64_t bits = link->pipe.peer.bits;
+    uint32_t slot = mcq_pool_idx(&link->shard->links, link);
+    return bits >> 56 == link->shard->id && (bits >> 32 & MCQ_OP_SLOT_MAX) == slot;
+}
+
 /* The peer's name is good from UP until DISCONNECTED has been told. */
 static void set_live(struct mcq_link *link, bool on)
 {
-    link->shard->live[mcq_pool_idx(&link->shard->links, link)] = on;
+    if (mcq_link_is_home(link))
+        link->shard->live[mcq_pool_idx(&link->shard->links, link)] = on;
+    else if (!on)
+        mcq_alias_leave(link);
+}
+
+void mcq_link_vanish(struct mcq_link *link)
+{
+    set_live(link, false);
+    link->close_reason = MCQ_REASON_LOCAL;
+    link_remove(link);
 }
 
 const char *mcq_link_endpoint(const struct mcq_link *link, char text[MCQ_ENDPOINT_LEN_MAX])
@@ -199,6 +223,11 @@ static struct mcq_slice peer_identity(const struct mcq_link *link)
 }
 
 bool mcq_link_up(struct mcq_link *link)
+{
+    return mcq_placement_moves(link) || mcq_link_up_here(link);
+}
+
+bool mcq_link_up_here(struct mcq_link *link)
 {
     struct mcq_sock *sock = link->sock;
     struct mcq_slice id = peer_identity(link);
@@ -297,11 +326,15 @@ static void session_closed(struct mcq_link *link)
 {
     struct mcq_report report;
     bool keeps = mcq_psock_keeps(&link->sock->psock, &link->pipe);
+    if (link->session.conn != NULL)
+        mcq_placement_count(link->sock, -1);
     mcq_session_closed(link, &report);
     mcq_sock_tell_due(link);
     if (!keeps || (was_up(link) && !goes_on(link)))
         end_queue(link);
     tell_end(link, &report);
+    mcq_handoff_ended(link);
+    mcq_handoff_drop_topics(link);
     set_live(link, false);
 }
 
@@ -373,6 +406,8 @@ void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
     case MCQ_IO_ACCEPT_FAILED:
     case MCQ_IO_WAKE:
     case MCQ_IO_FROZEN:
+        mcq_handoff_frozen(link);
+        break;
         MCQ_ASSERT(false);
     }
 }
@@ -388,6 +423,7 @@ static bool has_session(const struct mcq_link *link)
  * at once doesn't wait for the peer's end of the stream. */
 static void finish(struct mcq_link *link)
 {
+    mcq_handoff_call_off(link);
     bool late = is_late(link);
     bool at_once = late || link->session.end_due != MCQ_REASON_NONE;
     if (link->state == MCQ_LINK_CONNECTING)
@@ -492,7 +528,7 @@ static void tick_session(struct mcq_link *link, uint64_t now_ns, uint64_t *next_
         mcq_session_deliver(link);
         *next_ns = now_ns + MCQ_SESSION_BODY_RETRY_NS;
     }
-    if (s->ended)
+    if (s->ended || s->moving)
         return;
     if (s->zmtp.state == MCQ_ZMTP_TRAFFIC && !s->conn->recv_armed)
         mcq_zmtp_alive(&s->zmtp, now_ns); /* nobody listens: its silence is ours */
@@ -524,6 +560,8 @@ static void link_tick(struct mcq_timer_node *timer, uint64_t now_ns)
 {
     struct mcq_link *link = MCQ_CONTAINER_OF(timer, struct mcq_link, timer);
     uint64_t next_ns = UINT64_MAX;
+    if (link->held)
+        return; /* whoever ends that looks again */
     if (!tick_closing(link, now_ns, &next_ns))
         return;
     tick_hungry(link);
@@ -544,6 +582,8 @@ static void link_tick(struct mcq_timer_node *timer, uint64_t now_ns)
     case MCQ_LINK_RESOLVING:
         if (link->target->ep.inproc)
             mcq_inproc_connect(link);
+        break;
+    case MCQ_LINK_AWAY:
         break;
     }
     if (link->hungry)

@@ -3,6 +3,7 @@
  *
  *   connect:  WAITING -> RESOLVING -> CONNECTING -> SESSION -> WAITING (backoff) ... -> removed
  *   accepted:                                       SESSION -> removed
+ *   handed over (shards/handoff):                   SESSION <-> AWAY -> removed
  *
  * What becomes of it is told in this order, each once (event.h): a try or an accepted peer, its end
  * or UP, what its pipe did, DISCONNECTED, RETRY or UNCONNECTED. Slowness and drops wait in one slot
@@ -28,7 +29,8 @@ enum mcq_link_state {
     MCQ_LINK_WAITING = 0,
     MCQ_LINK_RESOLVING,
     MCQ_LINK_CONNECTING,
-    MCQ_LINK_SESSION
+    MCQ_LINK_SESSION,
+    MCQ_LINK_AWAY /* the connection is on another shard */
 };
 
 /* Reasons for which messages are dropped one by one while a socket is at work. */
@@ -78,6 +80,18 @@ struct mcq_link {
     struct mcq_node due_node;   /* has slowness or drops to be told */
     struct mcq_node proxy_node; /* in the line of a proxy's held peers */
     struct mcq_node alias_node; /* its name's home is another shard */
+    /* shards/handoff */
+    struct mcq_move *move;         /* NULL: it doesn't leave */
+    bool held;                     /* is on its way, or has just come: nothing happens to it */
+    uint32_t owner;                /* AWAY: which shard has the connection */
+    uint32_t gen;                  /* moves of its peer so far */
+    struct mcq_pipe_queue arrived; /* what came along, until it may go on */
+    struct mcq_buf *topics;        /* SUB: told by the member it came from; NULL: nothing */
+    size_t topics_pos;
+    uint8_t news; /* enum mcq_move_word to be told to all */
+    uint32_t news_next;
+    struct mcq_peer news_peer;
+    struct mcq_node news_node;
 };
 
 /* A link of the socket's, without connection; NULL: the pool is empty, counted. */
@@ -90,6 +104,12 @@ void mcq_link_accept(struct mcq_sock *sock, int fd);
 void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev);
 /* The handshake is done: the pattern may refuse. false: the session has been ended. */
 bool mcq_link_up(struct mcq_link *link);
+/* The same, and it stays on this shard. */
+bool mcq_link_up_here(struct mcq_link *link);
+/* The name of its peer was given here, to this slot. */
+bool mcq_link_is_home(const struct mcq_link *link);
+/* One that has no connection ends, and with it its name on this shard. */
+void mcq_link_vanish(struct mcq_link *link);
 /* The session has begun to end: the pattern takes no more notice of it. */
 void mcq_link_detach(struct mcq_link *link);
 /* Sends what is queued within linger_ns, then removes the link. A pattern that chooses whom to send

@@ -80,3 +80,11 @@ void mcq_logical_leave(struct mcq_logicals *all, uint32_t idx, uint32_t shard)
     all->at[idx].member_cnt--;
     pthread_mutex_unlock(&all->mutex);
 }
+
+bool mcq_logical_has(struct mcq_logicals *all, uint32_t idx, uint32_t shard)
+{
+    pthread_mutex_lock(&all->mutex);
+    bool has = shard < MCQ_SHARDS_MAX && all->at[idx].member[shard];
+    pthread_mutex_unlock(&all->mutex);
+    return has;
+}

@@ -36,6 +36,8 @@ MCQ_MUST_USE enum mcq_error mcq_logical_join(struct mcq_logicals *all, const cha
                                              enum mcq_sock_type type, uint32_t shard, uint32_t *idx,
                                              struct mcq_shard_set *earlier,
                                              struct mcq_detail *detail);
+/* Has that shard a member? */
+bool mcq_logical_has(struct mcq_logicals *all, uint32_t idx, uint32_t shard);
 void mcq_logical_leave(struct mcq_logicals *all, uint32_t idx, uint32_t shard);
 
 #endif

@@ -72,6 +72,8 @@ enum mcq_mesh_kind {
     MCQ_MESH_BRIDGE_HELD,
     MCQ_MESH_BRIDGE_END,
     MCQ_MESH_INPROC_BOUND, /* shards/inproc_far.h */
+    MCQ_MESH_MOVE,         /* shards/handoff.h */
+    MCQ_MESH_LOAD,         /* shards/placement.h */
     MCQ_MESH_KIND_CNT
 };
 

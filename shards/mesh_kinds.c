@@ -1,7 +1,9 @@
 #include "shards/bridge.h"
 #include "shards/group.h"
+#include "shards/handoff.h"
 #include "shards/inproc_far.h"
 #include "shards/mesh.h"
+#include "shards/placement.h"
 #include "shards/post.h"
 #include "shards/remote_ref.h"
 
@@ -29,6 +31,8 @@ const struct mcq_mesh_handlers mcq_mesh_handlers = {
             [MCQ_MESH_BRIDGE_HELD] = mcq_bridge_on_held,
             [MCQ_MESH_BRIDGE_END] = mcq_bridge_on_end,
             [MCQ_MESH_INPROC_BOUND] = mcq_inproc_far_bound,
+            [MCQ_MESH_MOVE] = mcq_handoff_arrived,
+            [MCQ_MESH_LOAD] = mcq_placement_arrived,
         },
     .room = room,
 };

@@ -1,10 +1,21 @@
-/* The public calls about one peer. */
+/* The public calls about one peer. What only its connection's shard can do is asked of it. */
 #include "shards/shard.h"
 
 /* The peer's link for a caller on the right thread, else NULL. */
 static struct mcq_link *live_link(const struct mcq_sock *sock, struct mcq_peer peer)
 {
     return sock->shard == mcq_shard_here ? mcq_link_of_peer(sock, peer) : NULL;
+}
+
+/* Its connection is another shard's, or about to be. */
+static bool is_elsewhere(const struct mcq_sock *sock, struct mcq_peer peer,
+                         const struct mcq_link *link)
+{
+    if (link != NULL)
+        return link->state == MCQ_LINK_AWAY;
+    uint64_t home = peer.bits >> 56;
+    return sock->logical != MCQ_LOGICAL_NONE && sock->shard == mcq_shard_here && peer.bits != 0 &&
+           home != sock->shard->id && home < mcq_shard_cnt(sock->shard);
 }
 
 static enum mcq_error why_not(const struct mcq_sock *sock)
@@ -46,8 +57,10 @@ const char *mcq_peer_endpoint(const struct mcq_sock *sock, struct mcq_peer peer)
 enum mcq_error mcq_peer_resume(struct mcq_sock *sock, struct mcq_peer peer)
 {
     struct mcq_link *link = live_link(sock, peer);
-    if (link == NULL)
+    if (link == NULL || link->state == MCQ_LINK_AWAY)
         return why_not(sock);
+    if (link->held)
+        return MCQ_EAGAIN;
     mcq_session_resume(link);
     return MCQ_OK;
 }
@@ -55,6 +68,8 @@ enum mcq_error mcq_peer_resume(struct mcq_sock *sock, struct mcq_peer peer)
 enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer)
 {
     struct mcq_link *link = live_link(sock, peer);
+    if (is_elsewhere(sock, peer, link))
+        return mcq_handoff_ask(sock->shard, peer, link, MCQ_MOVE_CLOSE, 0);
     if (link == NULL)
         return why_not(sock);
     mcq_link_close(link, MCQ_REASON_LOCAL, sock->opts.linger_ms * 1000000ull);
@@ -64,6 +79,8 @@ enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer)
 enum mcq_error mcq_peer_kill(struct mcq_sock *sock, struct mcq_peer peer)
 {
     struct mcq_link *link = live_link(sock, peer);
+    if (is_elsewhere(sock, peer, link))
+        return mcq_handoff_ask(sock->shard, peer, link, MCQ_MOVE_KILL, 0);
     if (link == NULL)
         return why_not(sock);
     mcq_link_kill(link);
@@ -109,5 +126,36 @@ enum mcq_error mcq_peer_set_user(struct mcq_sock *sock, struct mcq_peer peer, vo
     if (link == NULL)
         return why_not(sock);
     link->pipe.user = user;
+    return MCQ_OK;
+}
+
+enum mcq_error mcq_peer_move(struct mcq_sock *sock, struct mcq_peer peer, uint32_t shard)
+{
+    struct mcq_shard *sh = sock->shard;
+    if (sh != mcq_shard_here)
+        return MCQ_ETHREAD;
+    if (sock->logical == MCQ_LOGICAL_NONE)
+        return MCQ_ENOTSUP;
+    if (!mcq_logical_has(&sh->roster->logicals, sock->logical, shard))
+        return MCQ_EINVAL;
+    struct mcq_link *link = live_link(sock, peer);
+    if (is_elsewhere(sock, peer, link))
+        return mcq_handoff_ask(sh, peer, link, MCQ_MOVE_ASK, shard);
+    if (link == NULL)
+        return MCQ_ESTALE;
+    if (link->inproc.partner != NULL)
+        return MCQ_ENOTSUP;
+    return shard == sh->id && link->move == NULL ? MCQ_OK : mcq_handoff_begin(link, shard);
+}
+
+enum mcq_error mcq_peer_shard(const struct mcq_sock *sock, struct mcq_peer peer, uint32_t *shard)
+{
+    const struct mcq_link *link = live_link(sock, peer);
+    if (is_elsewhere(sock, peer, link))
+        *shard = link != NULL ? link->owner : (uint32_t)(peer.bits >> 56);
+    else if (link == NULL)
+        return why_not(sock);
+    else
+        *shard = sock->shard->id;
     return MCQ_OK;
 }

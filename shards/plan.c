@@ -51,9 +51,10 @@ enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
         .listeners_max = MCQ_PLAN_LISTENERS_MAX,
         .timers_max = MCQ_PLAN_TIMERS_MAX,
         .proxies_max = MCQ_PLAN_PROXIES_MAX,
-        .shards = opts->shards,
+        .shards = opts->shards == 0 ? 1 : opts->shards,
         .remote_refs_max = opts->shards > 1 ? MCQ_PLAN_REMOTE_REFS_MAX : 1,
     };
+    plan->moves_max = opts->shards > 1 ? clamp_cnt(plan->links_max, 1, MCQ_HANDOFF_MOVES_MAX) : 1;
     plan->conns_max = plan->links_max + plan->listeners_max;
     /* a link may have one, and others' links as many to what is here */
     plan->bridges_max = opts->shards > 1 ? 2 * plan->links_max : 1;
@@ -88,6 +89,8 @@ enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
                   mcq_remote_footprint(plan->remote_refs_max) +
                   mcq_bridges_footprint(plan->bridges_max, plan->shards) +
                   mcq_pool_footprint(sizeof(struct mcq_member), plan->members_max) +
-                  mcq_pool_footprint(sizeof(struct mcq_channel), plan->channels_max);
+                  mcq_pool_footprint(sizeof(struct mcq_channel), plan->channels_max) +
+                  mcq_handoff_footprint(plan->moves_max, plan->shards) +
+                  mcq_placement_footprint(plan->shards);
     return MCQ_OK;
 }

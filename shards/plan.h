@@ -20,7 +20,8 @@
 struct mcq_plan {
     uint32_t conns_max; /* connections and listeners */
     uint32_t links_max, socks_max, listeners_max, targets_max, segs_max, timers_max, proxies_max;
-    uint32_t shards, remote_refs_max, bridges_max, members_max, channels_max;
+    uint32_t remote_refs_max, bridges_max, members_max, channels_max, moves_max;
+    uint32_t shards;          /* of the app */
     uint32_t heap_timers_max; /* every timer node there can be */
     struct mcq_buf_plan bufs;
     struct mcq_pattern_plan patterns;

@@ -60,6 +60,35 @@ struct mcq_buf *mcq_remote_hold(struct mcq_shard *sh, uint32_t owner, uint32_t i
     return b;
 }
 
+bool mcq_remote_is_held(const struct mcq_buf *b, uint32_t *owner, uint32_t *idx)
+{
+    if (b->cls != MCQ_BUF_EXTERNAL || b->free_fn != let_go)
+        return false;
+    const struct mcq_remote_ref *ref = b->free_hint;
+    *owner = ref->owner;
+    *idx = ref->idx;
+    return true;
+}
+
+void mcq_remote_forget(struct mcq_shard *sh, struct mcq_buf *b)
+{
+    MCQ_ASSERT(b->free_fn == let_go);
+    mcq_pool_give(&sh->remote.refs, b->free_hint);
+    b->free_fn = NULL;
+    b->free_hint = NULL;
+}
+
+void mcq_remote_went(struct mcq_shard *sh)
+{
+    sh->remote.out++;
+}
+
+void mcq_remote_came(struct mcq_shard *sh)
+{
+    MCQ_ASSERT(sh->remote.out != 0);
+    sh->remote.out--;
+}
+
 static uint32_t cnt_of(const struct mcq_remote_ref *ref, uint32_t max)
 {
     uint32_t cnt = 0;

@@ -53,6 +53,13 @@ struct mcq_buf *mcq_remote_hold(struct mcq_shard *sh, uint32_t owner, uint32_t i
                                 const void *data, size_t len);
 /* Holder: a reference that needs no buf: it is due at once. refs isn't empty. */
 void mcq_remote_give_back(struct mcq_shard *sh, uint32_t owner, uint32_t idx);
+/* Is b such a buf? Then whose block it is, and which. */
+MCQ_MUST_USE bool mcq_remote_is_held(const struct mcq_buf *b, uint32_t *owner, uint32_t *idx);
+/* Holder: b's reference is another's from now on: its end brings nothing home. */
+void mcq_remote_forget(struct mcq_shard *sh, struct mcq_buf *b);
+/* Owner: a reference of the caller's is now one that is out; one that was out is the caller's. */
+void mcq_remote_went(struct mcq_shard *sh);
+void mcq_remote_came(struct mcq_shard *sh);
 /* Sends home what is due, as far as there is room. Once per turn; empty: one load. true: something
  * is left, for which room is waited. */
 bool mcq_remote_run(struct mcq_shard *sh);

@@ -22,6 +22,7 @@ void mcq_session_open(struct mcq_link *link, struct mcq_conn *conn)
                               .msgs_out_base = link->pipe.msgs_out,
                               .msgs_out_counted = link->pipe.msgs_out};
     mcq_zmtp_init(&s->zmtp, &cfg, now);
+    mcq_placement_count(sock, 1);
     link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
     mcq_session_rearm(link);
     mcq_link_touch(link);
@@ -38,10 +39,13 @@ static bool begin_end(struct mcq_link *link, enum mcq_reason reason, int os_errn
     struct mcq_session *s = &link->session;
     if (s->ended || !is_joined(link))
         return false;
+    MCQ_ASSERT(!link->held);
     s->ended = true;
     s->reason = s->end_due != MCQ_REASON_NONE ? s->end_due : reason;
     s->os_errno = os_errno;
     mcq_node_unlink(&s->ready_node);
+    mcq_handoff_call_off(link);
+    s->moving = false;
     mcq_link_detach(link);
     return true;
 }

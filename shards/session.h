@@ -77,6 +77,8 @@ struct mcq_session {
     uint64_t undelivered_bytes;  /* of a window that had to be given up before the end */
     uint64_t msgs_out_base;      /* pipe->msgs_out when this connection came up */
     uint64_t msgs_out_counted;   /* pipe->msgs_out as the shard's stats know it */
+    bool moving;                 /* to another shard: nothing is delivered or sent */
+    uint8_t win_way;             /* of a window that came from another shard: enum mcq_way */
     bool paused;                 /* by the user, until mcq_peer_resume */
     bool refused;                /* by the pattern, until it asks again */
     bool ended;                  /* end was called; waits for CLOSED */
@@ -128,6 +130,8 @@ void mcq_session_end_soon(struct mcq_link *link, enum mcq_reason reason);
 void mcq_session_closed(struct mcq_link *link, struct mcq_report *report);
 /* Holds much memory for a frame that doesn't come on. */
 bool mcq_session_stalls(const struct mcq_session *s, uint64_t now_ns);
+/* It has been handed over, or wasn't in the end: delivers, sends and receives. */
+void mcq_session_go_on(struct mcq_link *link);
 /* Arms receiving if there is credit for it. */
 void mcq_session_rearm(struct mcq_link *link);
 

@@ -34,7 +34,7 @@ static enum taken offer(struct mcq_link *link, struct mcq_msg *msgs, size_t n, s
     if (s->ended)
         return TAKEN_END;
     s->refused = *consumed < n && !s->paused;
-    return s->paused || s->refused ? TAKEN_PAUSE : TAKEN_ALL;
+    return s->paused || s->refused || s->moving ? TAKEN_PAUSE : TAKEN_ALL;
 }
 
 /* Whole single-frame messages, a batch at a time: *n of them. *special: what follows needs `unit`.
@@ -111,7 +111,9 @@ static enum taken unit(struct mcq_link *link, struct mcq_reader *in, uint32_t ow
         *more = false;
         return TAKEN_ALL;
     case MCQ_ZMTP_HANDSHAKE_DONE:
-        return mcq_link_up(link) ? TAKEN_ALL : TAKEN_END;
+        if (!mcq_link_up(link))
+            return TAKEN_END;
+        return s->moving ? TAKEN_PAUSE : TAKEN_ALL;
     case MCQ_ZMTP_MESSAGE:
         return one_message(link, in, owner, &ev);
     case MCQ_ZMTP_SUBSCRIBE:
@@ -153,6 +155,8 @@ static enum taken decode(struct mcq_link *link, struct mcq_reader *in, uint32_t 
 
 static void make_ready(struct mcq_link *link)
 {
+    if (link->session.moving)
+        return; /* it will be, wherever it goes on */
     if (link->inproc.partner != NULL)
         mcq_inproc_due(link->inproc.partner); /* there it waits */
     else if (link->bridge != NULL)
@@ -255,8 +259,8 @@ static void deliver_window(struct mcq_link *link)
 
 bool mcq_session_stalls(const struct mcq_session *s, uint64_t now_ns)
 {
-    if (s->ended || s->paused || s->refused || s->body_wait_ns != 0 || s->win.buf == NULL ||
-        s->win.buf->cap < MCQ_BUF_LARGE_MIN)
+    if (s->ended || s->moving || s->paused || s->refused || s->body_wait_ns != 0 ||
+        s->win.buf == NULL || s->win.buf->cap < MCQ_BUF_LARGE_MIN)
         return false;
     return now_ns - s->zmtp.last_rx_ns >= MCQ_SESSION_SILENT_NS ||
            now_ns - s->win_since_ns >= MCQ_SESSION_OLD_NS;
@@ -264,7 +268,8 @@ bool mcq_session_stalls(const struct mcq_session *s, uint64_t now_ns)
 
 static bool blocked(const struct mcq_session *s)
 {
-    return s->paused || s->refused || s->body_wait_ns != 0 || mcq_node_linked(&s->ready_node);
+    return s->paused || s->refused || s->moving || s->body_wait_ns != 0 ||
+           mcq_node_linked(&s->ready_node);
 }
 
 /* There is no block: somebody's comes back, and until then the large region helps out. */
@@ -349,7 +354,7 @@ static void take_body(struct mcq_link *link, uint32_t len)
     if (s->win.buf->written < s->win.off + s->win.len)
         s->win.buf->written = s->win.off + s->win.len;
     s->body_missing -= mcq_min_u64(s->body_missing, len);
-    if (s->body_missing == 0)
+    if (s->body_missing == 0 && !s->moving)
         deliver_window(link);
 }
 
@@ -359,6 +364,8 @@ static void end_if_over(struct mcq_link *link)
 {
     struct mcq_session *s = &link->session;
     bool waits = s->paused || s->refused || mcq_node_linked(&s->ready_node);
+    if (s->moving)
+        return;
     if ((s->mute && s->paused) || (s->over && (s->win.len == 0 || !waits)))
         mcq_session_end(link, s->over_reason, s->over_errno);
 }
@@ -385,7 +392,7 @@ void mcq_session_input(struct mcq_link *link, const struct mcq_io_event *ev)
 void mcq_session_deliver(struct mcq_link *link)
 {
     struct mcq_session *s = &link->session;
-    if (s->ended || s->conn == NULL || s->end_due != MCQ_REASON_NONE)
+    if (s->ended || s->moving || s->conn == NULL || s->end_due != MCQ_REASON_NONE)
         return;
     if (!s->conn->recv_armed) /* nobody listened: its silence was ours */
         mcq_zmtp_alive(&s->zmtp, mcq_shard_now_ns(link->shard));
@@ -430,6 +437,17 @@ void mcq_session_resume(struct mcq_link *link)
     s->paused = false;
     link->shard->stats.pattern.resumes++;
     make_ready(link);
+}
+
+void mcq_session_go_on(struct mcq_link *link)
+{
+    if (link->session.ended)
+        return;
+    link->session.refused = false; /* it will be again, if that still holds */
+    make_ready(link);
+    mcq_session_rearm(link);
+    link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
+    mcq_link_touch(link);
 }
 
 bool mcq_session_recall(struct mcq_link *link)
@@ -483,7 +501,7 @@ void mcq_session_rearm(struct mcq_link *link)
     struct mcq_session *s = &link->session;
     struct mcq_loop *loop = link->shard->loop;
     struct mcq_conn *c = s->conn;
-    if (c == NULL || s->ended || s->over || c->state != MCQ_CONN_OPEN)
+    if (c == NULL || s->ended || s->over || s->moving || c->state != MCQ_CONN_OPEN)
         return;
     size_t limit = window_max(link);
     uint32_t straight = straight_len(s);

@@ -1,12 +1,27 @@
 /* The way out: control and the pipe's queue -> one gathered send. */
 #include "shards/shard.h"
 
-/* Subscriptions the peer has not been told yet. */
+/* Subscriptions the peer has not been told yet; then the ends of those that only the member knew
+ * from which it came. */
 static bool wants_subscriptions(struct mcq_link *link, struct mcq_control *c)
 {
     struct mcq_psock *ps = &link->sock->psock;
-    return link->attached && ps->pattern->control != NULL &&
-           ps->pattern->control(ps, &link->pipe, c);
+    if (!link->attached || ps->pattern->control == NULL)
+        return false;
+    if (ps->pattern->control(ps, &link->pipe, c))
+        return true;
+    if (MCQ_LIKELY(link->topics == NULL) || !mcq_handoff_next_topic(link, &c->topic))
+        return false;
+    c->add = false;
+    c->seq = link->pipe.control_seq;
+    return true;
+}
+
+static void subscription_told(struct mcq_link *link, const struct mcq_control *c)
+{
+    if (c->seq == link->pipe.control_seq)
+        mcq_handoff_topic_told(link, c->topic);
+    link->pipe.control_seq = c->seq;
 }
 
 static size_t control_need(const struct mcq_control *c)
@@ -31,7 +46,7 @@ static void fill_control(struct mcq_link *link)
     struct mcq_writer w = mcq_writer_of(s->ctl->base, s->ctl->cap);
     mcq_zmtp_drain(&s->zmtp, &w, &sh->stats.proto);
     while (subs && mcq_zmtp_put_subscription(&s->zmtp, &w, c.add, c.topic)) {
-        link->pipe.control_seq = c.seq;
+        subscription_told(link, &c);
         subs = wants_subscriptions(link, &c);
     }
     s->ctl->written = w.len;
@@ -122,7 +137,7 @@ bool mcq_session_flush(struct mcq_link *link)
             mcq_inproc_due(link);
         return false;
     }
-    if (s->ended || s->mute || s->sending || s->end_due != MCQ_REASON_NONE ||
+    if (s->ended || s->moving || s->mute || s->sending || s->end_due != MCQ_REASON_NONE ||
         s->conn->state != MCQ_CONN_OPEN)
         return false;
     bool pipe_ready = link->attached && !mcq_pipe_empty(&link->pipe);

@@ -134,8 +134,8 @@ static bool has_work(const struct mcq_shard *sh)
 
 static bool finished(const struct mcq_shard *sh)
 {
-    return mcq_list_empty(&sh->sock_list) && sh->passes.cnt == 0 &&
-           sh->bridges.pool.in_use == 0 &&
+    return mcq_list_empty(&sh->sock_list) && sh->passes.cnt == 0 && sh->bridges.pool.in_use == 0 &&
+           mcq_handoff_idle(&sh->handoff) &&
            (sh->stopping ||
             (sh->timers_open == 0 && mcq_mailbox_empty(sh->mailbox) &&
              (sh->mesh == NULL || (mcq_mesh_idle(sh->mesh) && sh->remote.due_cnt == 0))));
@@ -200,6 +200,10 @@ static bool turn(struct mcq_shard *sh, bool *busy)
     if (MCQ_UNLIKELY(sh->inproc.tells))
         mcq_inproc_far_tell(sh);
     (void)mcq_bridges_run(sh);
+    if (MCQ_UNLIKELY(sh->mesh != NULL)) {
+        mcq_handoff_run(sh);
+        mcq_placement_run(sh);
+    }
     (void)mcq_remote_run(sh);
     if (MCQ_UNLIKELY(sh->passes.cnt != 0))
         mcq_group_run(sh);
@@ -302,10 +306,13 @@ static bool carve_pools(struct mcq_shard *sh)
            mcq_pool_init(&sh->timers, "timers", a, sizeof(struct mcq_timer), p->timers_max) &&
            mcq_pool_init(&sh->proxies, "proxies", a, sizeof(struct mcq_proxy), p->proxies_max) &&
            mcq_remote_init(&sh->remote, a, p->remote_refs_max) &&
-           mcq_pool_init(&sh->member_pool, "members", a, sizeof(struct mcq_member), p->members_max) &&
+           mcq_pool_init(&sh->member_pool, "members", a, sizeof(struct mcq_member),
+                         p->members_max) &&
            mcq_pool_init(&sh->channels, "channels", a, sizeof(struct mcq_channel),
                          p->channels_max) &&
-           mcq_bridges_init(&sh->bridges, a, p->bridges_max, p->shards);
+           mcq_bridges_init(&sh->bridges, a, p->bridges_max, p->shards) &&
+           mcq_handoff_init(&sh->handoff, a, p->moves_max, p->shards) &&
+           mcq_placement_init(&sh->placement, a, p->shards);
 }
 
 /* The ring's mode. A shard does as the one does whose kernel thread it shares. */

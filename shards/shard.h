@@ -18,9 +18,11 @@
 #include "runtime/loop.h"
 #include "shards/alias.h"
 #include "shards/bridge.h"
+#include "shards/handoff.h"
 #include "shards/log.h"
 #include "shards/mailbox.h"
 #include "shards/mesh.h"
+#include "shards/placement.h"
 #include "shards/plan.h"
 #include "shards/proxy.h"
 #include "shards/remote_ref.h"
@@ -54,6 +56,8 @@ struct mcq_shard {
     struct mcq_mesh_end *mesh; /* NULL: stepped by somebody else, alone */
     struct mcq_remote remote;
     struct mcq_bridges bridges;
+    struct mcq_handoff handoff;
+    struct mcq_placements placement;
     /* cold */
     uint32_t id;
     void *user;

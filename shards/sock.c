@@ -140,6 +140,7 @@ static enum mcq_error sock_open(struct mcq_shard *sh, enum mcq_sock_type type,
     mcq_list_init(&sock->listeners);
     mcq_shard_psock_init(sh, sock, pattern);
     mcq_list_push_back(&sh->sock_list, &sock->shard_node);
+    mcq_placement_open(sock);
     *out = sock;
     if (sock->logical == MCQ_LOGICAL_NONE)
         return MCQ_OK;
@@ -172,6 +173,7 @@ void mcq_sock_check_closed(struct mcq_sock *sock)
     mcq_node_unlink(&sock->writable_node);
     mcq_node_unlink(&sock->shard_node);
     mcq_psock_fini(&sock->psock);
+    mcq_placement_close(sock);
     mcq_member_close(sock);
     leave_logical(sock);
     if (sock->handlers.closed != NULL)

@@ -33,6 +33,8 @@ struct mcq_sock {
     struct mcq_node writable_node;
     struct mcq_node drop_node;
     struct mcq_node sweep_node;
+    struct mcq_node load_node; /* shards/placement */
+    uint32_t load_next;
 };
 
 extern const struct mcq_psock_up mcq_sock_up;

@@ -23,6 +23,7 @@ enum kind { NUMBER, BOOL, NAMED, BYTES, TEXT };
 static const char *const slow_names[] = {"default",  "block",      "drop-new", "drop-old",
                                          "conflate", "disconnect", NULL};
 static const char *const identity_names[] = {"reject", "replace", NULL};
+static const char *const placement_names[] = {"none", "least", "handler", NULL};
 
 /* NUMBER: 0 becomes dflt; of MCQ_NONE and MCQ_UNLIMITED at most `word` has a meaning, and becomes
  * `as`. NAMED: values of an enum. BYTES: a pointer and its length behind it. */
@@ -89,6 +90,7 @@ static const struct option options[] = {
     {AT(welcome), BYTES, PUBLISHERS, 0, MCQ_WELCOME_LEN_MAX, WORDLESS},
     {AT(logical), TEXT, ALL & ~OF(MCQ_PAIR), 0, MCQ_LOGICAL_LEN_MAX, WORDLESS},
     {AT(steer), TEXT, ALL & ~OF(MCQ_PAIR), 0, STEER_LEN_MAX, WORDLESS},
+    {AT(placement), NAMED, ALL & ~OF(MCQ_PAIR), 0, MCQ_PLACEMENT_HANDLER, 0, 0, placement_names},
 };
 
 _Static_assert(offsetof(struct mcq_sock_opts, identity_len) ==

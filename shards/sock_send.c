@@ -173,6 +173,8 @@ static enum mcq_error set_filter_for(struct mcq_sock *sock, struct mcq_peer peer
     struct mcq_link *link = mcq_link_of_peer(sock, peer);
     if (link == NULL || !link->attached)
         return MCQ_ESTALE;
+    if (link->held)
+        return MCQ_EAGAIN;
     return ps->pattern->subscribe_peer(ps, &link->pipe, add, mcq_slice_of(topic, len));
 }
 

@@ -10,8 +10,8 @@ bool mcq_window_reserve(struct mcq_buf_heap *heap, struct mcq_window *w, size_t 
     if (mcq_window_room(w) >= more)
         return true;
     /* Alone in its block and room enough in it: move to the front. */
-    if (w->buf != NULL && w->buf->app_cnt == 1 && w->buf->cap - w->len >= more &&
-        w->off >= w->len) {
+    if (w->buf != NULL && w->buf->app_cnt == 1 && w->buf->cls != MCQ_BUF_EXTERNAL &&
+        w->buf->cap - w->len >= more && w->off >= w->len) {
         mcq_bytes_copy(w->buf->base, w->buf->base + w->off, w->len);
         w->off = 0;
         w->buf->written = w->len;

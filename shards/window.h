@@ -1,6 +1,7 @@
 /* Window: the undelivered bytes of a session as one contiguous stretch in a block of its own.
  * Bytes are appended behind and consumed in front; the block grows by what was received, never by
- * what was announced. A block that the user kept views of is left to them, not written again. */
+ * what was announced. A block that the user kept views of is left to them, not written again; one
+ * that another shard has lent is written behind what is there, and nowhere else. */
 #ifndef MCQ_SHARDS_WINDOW_H
 #define MCQ_SHARDS_WINDOW_H
 

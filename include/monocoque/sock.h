@@ -79,6 +79,14 @@ enum mcq_identity_policy {
     MCQ_IDENTITY_REPLACE     /* the older connection ends: it may be a ghost */
 };
 
+/* On which shard a peer stays that a member of a logical socket has accepted: it is handed over
+ * once its handshake is done, before it is UP. */
+enum mcq_placement {
+    MCQ_PLACEMENT_NONE = 0, /* where it came in: on the shard that steering chose */
+    MCQ_PLACEMENT_LEAST,    /* on the member with the fewest connections */
+    MCQ_PLACEMENT_HANDLER   /* where the handler `place` says */
+};
+
 /* Values of zmtp_min: the lowest version of the protocol a peer may speak. */
 #define MCQ_ZMTP_1_0 10u
 #define MCQ_ZMTP_2_0 20u
@@ -168,6 +176,7 @@ struct mcq_sock_opts {
                             <monocoque/steer.h>; of the member that binds first. Borrowed until
                             `closed`; needs `logical` [mode=hash] */
     const struct mcq_steer_opts *steering; /* the same as a struct; borrowed until `closed` */
+    enum mcq_placement placement; /* of the peers that a logical socket accepts */
 };
 #ifdef __cplusplus
 static inline struct mcq_sock_opts mcq_sock_opts_init(void)
@@ -222,6 +231,14 @@ struct mcq_sock_handlers {
                          const void *topic, size_t len);
     /* REQ: no reply within request_timeout_ms; the socket may send again. */
     void (*timeout)(void *ctx, struct mcq_sock *sock);
+    /* peer's connection has been handed over, by mcq_peer_move or by placement: called on the shard
+     * it left (its name is good for sends there still, and for mcq_peer_move), then on the one it
+     * came to. Its user pointer has come with it. to == from: it couldn't go and has stayed. */
+    void (*moved)(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, uint32_t from,
+                  uint32_t to);
+    /* With MCQ_PLACEMENT_HANDLER: the shard for a peer with that identity (len 0: none announced).
+     * One without a member means this one. */
+    uint32_t (*place)(void *ctx, struct mcq_sock *sock, const void *identity, size_t len);
     /* The last call: all is sent or given up, every peer is gone, sock is invalid after return. */
     void (*closed)(void *ctx, struct mcq_sock *sock);
 };
@@ -375,6 +392,19 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_subscribe(struct mcq_sock *sock, st
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_unsubscribe(struct mcq_sock *sock,
                                                          struct mcq_peer peer, const void *topic,
                                                          size_t len);
+
+/* mcq_peer_move hands the peer's connection over to another shard's member of this logical socket,
+ * at any moment of it and any number of times: no byte is lost or comes out of order, the far end
+ * notices nothing, and the peer's name stays good everywhere. What is queued goes with it. `moved`
+ * tells on both shards. The peer may be on any shard: where it isn't here, its shard is asked.
+ * Thread: owning shard. Cost: cancels what the kernel holds of it, some microseconds.
+ * Errors: MCQ_ESTALE, MCQ_EAGAIN (it is moving, or its connection ends), MCQ_EINVAL (no member on
+ * that shard), MCQ_ENOTSUP (no logical socket, or a peer by inproc), MCQ_ETHREAD. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_move(struct mcq_sock *sock, struct mcq_peer peer,
+                                                  uint32_t shard);
+/* mcq_peer_shard tells where the peer's connection is, as far as this shard knows. */
+MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_shard(const struct mcq_sock *sock,
+                                                   struct mcq_peer peer, uint32_t *shard);
 
 /* What one peer costs and owes, at this moment. Counts are of this connection. */
 struct mcq_peer_stats {

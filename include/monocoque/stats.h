@@ -102,6 +102,13 @@ struct mcq_bridge_stats {
     uint64_t bridges_now, bridges_empty; /* the pool: in use; takes that found none */
 };
 
+/* Connections on their way from shard to shard (mcq_peer_move, placement). */
+struct mcq_move_stats {
+    uint64_t begun, left, stayed; /* of this shard's: on their way, gone, not gone in the end */
+    uint64_t came, refused;       /* of others': taken over; without room here */
+    uint64_t asks_lost; /* other shards' requests: the peer moved already, or the rings were full */
+};
+
 struct mcq_shard_stats {
     struct mcq_loop_stats loop;
     struct mcq_mem_stats mem;
@@ -114,6 +121,7 @@ struct mcq_shard_stats {
     uint64_t disconnects[32];  /* connections that ended after the transport was up, by enum
                                   mcq_reason: DISCONNECTED, HANDSHAKE_FAILED and REFUSED */
     struct mcq_mesh_stats mesh;
+    struct mcq_move_stats moves;
 };
 
 /* mcq_shard_stats copies the counters. Thread: owning shard. Cost: about 1 KB copied. */

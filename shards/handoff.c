@@ -1,0 +1,559 @@
+#include "shards/handoff.h"
+
+#include "shards/shard.h"
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static uint32_t asks_max(uint32_t moves_max, uint32_t shards)
+{
+    return MCQ_HANDOFF_ASKS_MAX + moves_max * (shards - 1);
+}
+
+size_t mcq_handoff_footprint(uint32_t moves_max, uint32_t shards)
+{
+    return mcq_pool_footprint(sizeof(struct mcq_move), moves_max) + MCQ_CACHE_LINE +
+           asks_max(moves_max, shards) * sizeof(struct mcq_handoff_ask);
+}
+
+bool mcq_handoff_init(struct mcq_handoff *h, struct mcq_arena *arena, uint32_t moves_max,
+                      uint32_t shards)
+{
+    *h = (struct mcq_handoff){.ask_max = asks_max(moves_max, shards)};
+    mcq_list_init(&h->due);
+    mcq_list_init(&h->tied);
+    mcq_list_init(&h->news);
+    h->asks = mcq_arena_carve(arena, h->ask_max * sizeof(*h->asks), MCQ_CACHE_LINE);
+    return h->asks != NULL &&
+           mcq_pool_init(&h->moves, "moves", arena, sizeof(struct mcq_move), moves_max);
+}
+
+bool mcq_handoff_idle(const struct mcq_handoff *h)
+{
+    return h->moves.in_use == 0 && mcq_list_empty(&h->due) && mcq_list_empty(&h->news) &&
+           h->ask_cnt == 0;
+}
+
+/* --- words --------------------------------------------------------------------------------- */
+
+static bool send_word(struct mcq_shard *sh, uint32_t to, const struct mcq_move_record *r)
+{
+    return mcq_mesh_send(sh->mesh, to, MCQ_LANE_BULK, MCQ_MESH_MOVE, r, sizeof(*r));
+}
+
+void mcq_handoff_say(struct mcq_shard *sh, struct mcq_move *m, enum mcq_move_word word, uint32_t to)
+{
+    m->say = word;
+    m->say_to = to;
+    mcq_list_push_back(&sh->handoff.due, &m->node);
+}
+
+static void move_free(struct mcq_shard *sh, struct mcq_move *m)
+{
+    if (m->topics != NULL)
+        mcq_buf_unref(sh->heap, m->topics);
+    mcq_pool_give(&sh->handoff.moves, m);
+}
+
+/* --- the giver: asked, freezing ------------------------------------------------------------ */
+
+static bool is_tied(const struct mcq_link *link)
+{
+    const struct mcq_psock *ps = &link->sock->psock;
+    return link->attached && ps->pattern->tied != NULL && ps->pattern->tied(ps, &link->pipe);
+}
+
+static void freeze(struct mcq_move *m)
+{
+    struct mcq_link *link = m->link;
+    struct mcq_psock *ps = &link->sock->psock;
+    if (!mcq_conn_freeze(link->shard->loop, link->session.conn)) {
+        mcq_handoff_call_off(link);
+        return;
+    }
+    m->state = MCQ_MOVE_FREEZING;
+    link->session.moving = true;
+    mcq_node_unlink(&link->session.ready_node);
+    if (link->attached && ps->pattern->retire != NULL)
+        ps->pattern->retire(ps, &link->pipe);
+}
+
+enum mcq_error mcq_handoff_begin(struct mcq_link *link, uint32_t to)
+{
+    struct mcq_shard *sh = link->shard;
+    const struct mcq_session *s = &link->session;
+    if (link->move != NULL || link->held || link->closing || link->state != MCQ_LINK_SESSION ||
+        s->ended || s->conn->state != MCQ_CONN_OPEN || s->mute || s->end_due != MCQ_REASON_NONE ||
+        (mcq_node_linked(&link->news_node) && link->news == MCQ_MOVE_END))
+        return MCQ_EAGAIN;
+    struct mcq_move *m = mcq_pool_take(&sh->handoff.moves);
+    if (m == NULL)
+        return MCQ_EAGAIN;
+    *m = (struct mcq_move){
+        .link = link,
+        .from = sh->id,
+        .to = to,
+        .gen = link->gen + 1,
+        .serial = ++sh->handoff.serial,
+        .logical = link->sock->logical,
+        .up = link->attached,
+        .peer = link->pipe.peer,
+    };
+    link->move = m;
+    sh->stats.moves.begun++;
+    if (is_tied(link))
+        mcq_list_push_back(&sh->handoff.tied, &m->node);
+    else
+        freeze(m);
+    return MCQ_OK;
+}
+
+/* --- the giver: it stays ------------------------------------------------------------------- */
+
+static void tell_moved(struct mcq_link *link, uint32_t from, uint32_t to)
+{
+    struct mcq_sock *sock = link->sock;
+    if (link->attached && sock->handlers.moved != NULL)
+        sock->handlers.moved(sock->ctx, sock, link->pipe.peer, from, to);
+}
+
+/* As if nothing had been. */
+static void stay(struct mcq_link *link)
+{
+    struct mcq_psock *ps = &link->sock->psock;
+    struct mcq_session *s = &link->session;
+    s->moving = false;
+    if (link->attached && !link->closing && ps->pattern->stay != NULL)
+        ps->pattern->stay(ps, &link->pipe);
+    if (!link->attached && !s->ended && !link->added && s->zmtp.state == MCQ_ZMTP_TRAFFIC &&
+        !mcq_link_up_here(link))
+        return;
+    mcq_session_go_on(link);
+}
+
+void mcq_handoff_call_off(struct mcq_link *link)
+{
+    struct mcq_shard *sh = link->shard;
+    struct mcq_move *m = link->move;
+    if (m == NULL || link->held)
+        return;
+    link->move = NULL;
+    mcq_node_unlink(&m->node);
+    if (link->session.conn != NULL)
+        mcq_conn_thaw(sh->loop, link->session.conn);
+    sh->stats.moves.stayed++;
+    bool announced = m->state == MCQ_MOVE_ANNOUNCED;
+    move_free(sh, m);
+    if (announced) {
+        link->gen++;
+        mcq_handoff_news(link, MCQ_MOVE_OWNER);
+    }
+    if (link->session.ended)
+        return;
+    bool was_up = link->attached;
+    stay(link);
+    if (was_up)
+        tell_moved(link, sh->id, sh->id);
+}
+
+/* --- the giver: announced, offered --------------------------------------------------------- */
+
+static struct mcq_move_pipe pipe_state(const struct mcq_link *link)
+{
+    const struct mcq_pipe *p = &link->pipe;
+    return (struct mcq_move_pipe){
+        .msgs_out = p->msgs_out,
+        .dropped = p->dropped,
+        .slow_cnt = p->slow_cnt,
+        .late_cnt = p->late_cnt,
+        .starved = p->starved,
+        .at_mark = p->at_mark,
+        .slow = p->slow,
+        .slow_told = link->slow_told,
+        .user = p->user,
+    };
+}
+
+/* false: no memory for the list of what the publisher was told. */
+static bool take_topics(struct mcq_move *m)
+{
+    struct mcq_link *link = m->link;
+    struct mcq_psock *ps = &link->sock->psock;
+    if (!link->attached || ps->pattern->told == NULL)
+        return true;
+    size_t len = ps->pattern->told(ps, &link->pipe, NULL);
+    if (len == 0)
+        return true;
+    m->topics = mcq_buf_take(link->shard->heap, len);
+    if (m->topics == NULL)
+        return false;
+    struct mcq_writer w = mcq_writer_of(m->topics->base, m->topics->cap);
+    m->topics->written = ps->pattern->told(ps, &link->pipe, &w);
+    return true;
+}
+
+/* Events of before are told before; a handler may have ended it all. */
+static void offer(struct mcq_move *m)
+{
+    struct mcq_link *link = m->link;
+    struct mcq_session *s = &link->session;
+    mcq_sock_tell_due(link);
+    if (link->move != m)
+        return;
+    if (link->closing || s->end_due != MCQ_REASON_NONE || s->mute || s->sending ||
+        !take_topics(m)) {
+        mcq_handoff_call_off(link);
+        return;
+    }
+    m->state = MCQ_MOVE_OFFERED;
+    link->held = true;
+    mcq_conn_show(s->conn, &m->conn);
+    mcq_pipe_take_out(&link->pipe, &m->queue);
+    mcq_pack_choose(&m->queue);
+    m->win_way = mcq_pack_choose_window(s);
+    m->pipe = pipe_state(link);
+    mcq_handoff_say(link->shard, m, MCQ_MOVE_OFFER, m->to);
+}
+
+/* One's own answer isn't waited for. */
+static void answered(struct mcq_shard *sh, struct mcq_move *m)
+{
+    if (m->next == mcq_shard_cnt(sh) && m->held_cnt + 1 == mcq_shard_cnt(sh))
+        offer(m);
+}
+
+/* false: some shard's ring is full. */
+static bool announce(struct mcq_shard *sh, struct mcq_move *m)
+{
+    const struct mcq_move_record r = {.word = MCQ_MOVE_MOVING,
+                                      .shard = m->to,
+                                      .gen = m->gen,
+                                      .serial = m->serial,
+                                      .peer = m->peer,
+                                      .move = m};
+    if (mcq_node_linked(&m->link->news_node))
+        return false; /* that it came is told before that it goes */
+    for (; m->next < mcq_shard_cnt(sh); m->next++)
+        if (m->next != sh->id && !send_word(sh, m->next, &r))
+            return false;
+    answered(sh, m);
+    return true;
+}
+
+void mcq_handoff_frozen(struct mcq_link *link)
+{
+    struct mcq_move *m = link->move;
+    MCQ_ASSERT(m != NULL && m->state == MCQ_MOVE_FREEZING);
+    if (!m->up) { /* nobody knows it yet */
+        offer(m);
+        return;
+    }
+    m->state = MCQ_MOVE_ANNOUNCED;
+    mcq_handoff_say(link->shard, m, MCQ_MOVE_MOVING, 0);
+}
+
+/* --- the giver: answered ------------------------------------------------------------------- */
+
+static void refused(struct mcq_shard *sh, struct mcq_move *m)
+{
+    struct mcq_link *link = m->link;
+    mcq_pipe_put_back(&link->pipe, &m->queue);
+    link->held = false;
+    m->state = m->up ? MCQ_MOVE_ANNOUNCED : MCQ_MOVE_FREEZING;
+    mcq_handoff_call_off(link);
+    (void)sh;
+}
+
+/* The name stays where it was given; elsewhere nothing does. */
+static void leave(struct mcq_link *link, struct mcq_move *m)
+{
+    if (link->target != NULL)
+        mcq_pool_give(&link->shard->targets, link->target);
+    link->target = NULL;
+    link->gen = m->gen;
+    link->owner = m->to;
+    link->move = NULL;
+    link->held = false;
+    if (mcq_link_is_home(link)) {
+        link->state = MCQ_LINK_AWAY;
+        if (link->closing)
+            mcq_link_touch(link);
+    } else {
+        mcq_link_vanish(link);
+    }
+}
+
+static void taken(struct mcq_shard *sh, struct mcq_move *m)
+{
+    struct mcq_link *link = m->link;
+    struct mcq_session *s = &link->session;
+    struct mcq_conn_parcel gone;
+    mcq_pack_settle(sh, &m->queue);
+    mcq_pack_settle_session(sh, s, m->win_way);
+    (void)mcq_conn_give(sh->loop, s->conn, &gone);
+    mcq_placement_count(link->sock, -1);
+    s->conn = NULL;
+    s->ended = true;
+    s->moving = false;
+    mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &link->timer);
+    mcq_sock_tell_due(link);
+    if (s->end_due != MCQ_REASON_NONE || (link->closing && !link->sock->closing))
+        m->wish = s->end_due != MCQ_REASON_NONE ? MCQ_MOVE_KILL : MCQ_MOVE_CLOSE;
+    tell_moved(link, sh->id, m->to);
+    if (link->added)
+        link->sock->psock.pattern->remove(&link->sock->psock, &link->pipe);
+    link->added = false;
+    link->attached = false;
+    mcq_pipe_take_out(&link->pipe, &m->late);
+    mcq_pack_choose(&m->late);
+    m->pipe.user = link->pipe.user;
+    m->state = MCQ_MOVE_LEFT;
+    sh->stats.moves.left++;
+    leave(link, m);
+    mcq_handoff_say(sh, m, MCQ_MOVE_GO, m->to);
+}
+
+/* --- names --------------------------------------------------------------------------------- */
+
+/* Whichever link of this shard has that name, of any socket. */
+static struct mcq_link *link_named(struct mcq_shard *sh, struct mcq_peer peer)
+{
+    uint32_t slot = (uint32_t)(peer.bits >> 32) & MCQ_OP_SLOT_MAX;
+    if (peer.bits >> 56 != sh->id)
+        return mcq_alias_find(&sh->alias, peer);
+    if (peer.bits == 0 || slot >= sh->links.max || sh->epochs[slot] != (uint32_t)peer.bits ||
+        !sh->live[slot])
+        return NULL;
+    return mcq_pool_at(&sh->links, slot);
+}
+
+static void owner_told(struct mcq_shard *sh, const struct mcq_move_record *r)
+{
+    struct mcq_link *link = link_named(sh, r->peer);
+    if (link == NULL || link->state != MCQ_LINK_AWAY || r->gen <= link->gen)
+        return;
+    link->gen = r->gen;
+    link->owner = r->shard;
+}
+
+static void end_told(struct mcq_shard *sh, const struct mcq_move_record *r)
+{
+    struct mcq_link *link = link_named(sh, r->peer);
+    if (link != NULL && link->state == MCQ_LINK_AWAY && r->gen >= link->gen)
+        mcq_link_vanish(link);
+}
+
+void mcq_handoff_news(struct mcq_link *link, enum mcq_move_word word)
+{
+    link->news = (uint8_t)word;
+    link->news_next = 0;
+    link->news_peer = link->pipe.peer;
+    if (!mcq_node_linked(&link->news_node))
+        mcq_list_push_back(&link->shard->handoff.news, &link->news_node);
+}
+
+void mcq_handoff_ended(struct mcq_link *link)
+{
+    if (link->gen != 0)
+        mcq_handoff_news(link, MCQ_MOVE_END);
+}
+
+static bool tell_news(struct mcq_shard *sh, struct mcq_link *link)
+{
+    const struct mcq_move_record r = {
+        .word = link->news, .shard = sh->id, .gen = link->gen, .peer = link->news_peer};
+    for (; link->news_next < mcq_shard_cnt(sh); link->news_next++)
+        if (link->news_next != sh->id && !send_word(sh, link->news_next, &r))
+            return false;
+    if (link->news == MCQ_MOVE_END)
+        link->gen = 0;
+    mcq_node_unlink(&link->news_node);
+    if (link->sock == NULL) /* it waited only for this */
+        mcq_link_free(link);
+    return true;
+}
+
+/* --- requests ------------------------------------------------------------------------------ */
+
+/* Known to be elsewhere, or at least where it came from. */
+static uint32_t whereabouts(struct mcq_peer peer, const struct mcq_link *link)
+{
+    return link != NULL ? link->owner : (uint32_t)(peer.bits >> 56);
+}
+
+enum mcq_error mcq_handoff_ask(struct mcq_shard *sh, struct mcq_peer peer,
+                               const struct mcq_link *link, enum mcq_move_word word, uint32_t to)
+{
+    const struct mcq_move_record r = {.word = (uint16_t)word, .shard = to, .peer = peer};
+    return send_word(sh, whereabouts(peer, link), &r) ? MCQ_OK : MCQ_EAGAIN;
+}
+
+/* A request that has to go on, and can't be refused any more, waits for room. */
+static void ask_on(struct mcq_shard *sh, uint32_t to, const struct mcq_move_record *r)
+{
+    struct mcq_handoff *h = &sh->handoff;
+    if (r->hops >= MCQ_HANDOFF_HOPS_MAX || (h->ask_cnt == 0 && send_word(sh, to, r)))
+        return;
+    if (r->word != MCQ_MOVE_HELD && h->ask_cnt >= MCQ_HANDOFF_ASKS_MAX) {
+        sh->stats.moves.asks_lost++;
+        return;
+    }
+    MCQ_ASSERT(h->ask_cnt < h->ask_max);
+    h->asks[h->ask_cnt++] = (struct mcq_handoff_ask){to, *r};
+}
+
+static void run_asks(struct mcq_shard *sh)
+{
+    struct mcq_handoff *h = &sh->handoff;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < h->ask_cnt; i++)
+        if (!send_word(sh, h->asks[i].to, &h->asks[i].record))
+            h->asks[left++] = h->asks[i];
+    h->ask_cnt = left;
+}
+
+static void comply(struct mcq_link *link, enum mcq_move_word word, uint32_t to)
+{
+    if (word == MCQ_MOVE_CLOSE)
+        mcq_link_close(link, MCQ_REASON_LOCAL, link->sock->opts.linger_ms * 1000000ull);
+    else if (word == MCQ_MOVE_KILL)
+        mcq_link_kill(link);
+    else if (to != link->shard->id && mcq_handoff_begin(link, to) != MCQ_OK)
+        link->shard->stats.moves.asks_lost++; /* it ends, or goes where it was sent first */
+}
+
+static void asked(struct mcq_shard *sh, const struct mcq_move_record *r)
+{
+    struct mcq_link *link = link_named(sh, r->peer);
+    struct mcq_move_record on = *r;
+    on.hops++;
+    if (link == NULL && r->peer.bits >> 56 != sh->id)
+        ask_on(sh, (uint32_t)(r->peer.bits >> 56), &on);
+    else if (link != NULL && link->state == MCQ_LINK_AWAY)
+        ask_on(sh, link->owner, &on);
+    else if (link != NULL)
+        comply(link, (enum mcq_move_word)r->word, r->shard);
+}
+
+/* --- the turn ------------------------------------------------------------------------------ */
+
+/* m is another's as soon as the word is said. false: no room. */
+static bool say(struct mcq_shard *sh, struct mcq_move *m)
+{
+    enum mcq_move_word word = m->say;
+    if (word == MCQ_MOVE_MOVING)
+        return announce(sh, m);
+    if (word == MCQ_MOVE_DONE && !mcq_handoff_go(sh, m))
+        return false;
+    m->say = MCQ_MOVE_SILENT;
+    const struct mcq_move_record r = {.word = (uint16_t)word, .peer = m->peer, .move = m};
+    if (send_word(sh, m->say_to, &r))
+        return true;
+    m->say = word;
+    return false;
+}
+
+static void run_due(struct mcq_shard *sh)
+{
+    struct mcq_list later;
+    struct mcq_node *n;
+    mcq_list_init(&later);
+    while ((n = mcq_list_pop_front(&sh->handoff.due)) != NULL)
+        if (!say(sh, MCQ_CONTAINER_OF(n, struct mcq_move, node)))
+            mcq_list_push_back(&later, n);
+    while ((n = mcq_list_pop_front(&later)) != NULL)
+        mcq_list_push_back(&sh->handoff.due, n);
+}
+
+static void run_tied(struct mcq_shard *sh)
+{
+    struct mcq_node *next;
+    for (struct mcq_node *n = mcq_list_first(&sh->handoff.tied); n != NULL; n = next) {
+        struct mcq_move *m = MCQ_CONTAINER_OF(n, struct mcq_move, node);
+        next = mcq_list_next(&sh->handoff.tied, n);
+        if (is_tied(m->link))
+            continue;
+        mcq_node_unlink(n);
+        freeze(m);
+    }
+}
+
+static void run_news(struct mcq_shard *sh)
+{
+    struct mcq_node *next;
+    for (struct mcq_node *n = mcq_list_first(&sh->handoff.news); n != NULL; n = next) {
+        next = mcq_list_next(&sh->handoff.news, n);
+        (void)tell_news(sh, MCQ_CONTAINER_OF(n, struct mcq_link, news_node));
+    }
+}
+
+void mcq_handoff_run(struct mcq_shard *sh)
+{
+    if (!mcq_list_empty(&sh->handoff.tied))
+        run_tied(sh);
+    run_news(sh);
+    run_due(sh);
+    run_news(sh);
+    if (sh->handoff.ask_cnt != 0)
+        run_asks(sh);
+}
+
+static void moving_told(struct mcq_shard *sh, uint32_t from, const struct mcq_move_record *r)
+{
+    struct mcq_move_record held = *r;
+    held.word = MCQ_MOVE_HELD;
+    held.hops = 0;
+    ask_on(sh, from, &held);
+}
+
+static void held_told(struct mcq_shard *sh, const struct mcq_move_record *r)
+{
+    struct mcq_move *m = r->move;
+    if (m->serial != r->serial || m->state != MCQ_MOVE_ANNOUNCED || m->link->move != m)
+        return;
+    m->held_cnt++;
+    answered(sh, m);
+}
+
+void mcq_handoff_arrived(struct mcq_shard *sh, uint32_t from, const void *body, size_t len)
+{
+    const struct mcq_move_record *r = body;
+    MCQ_ASSERT(len == sizeof(*r));
+    switch ((enum mcq_move_word)r->word) {
+    case MCQ_MOVE_SILENT:
+        break;
+    case MCQ_MOVE_MOVING:
+        moving_told(sh, from, r);
+        break;
+    case MCQ_MOVE_HELD:
+        held_told(sh, r);
+        break;
+    case MCQ_MOVE_OFFER:
+        mcq_handoff_say(sh, r->move,
+                        mcq_handoff_take(sh, r->move) ? MCQ_MOVE_TAKEN : MCQ_MOVE_REFUSED, from);
+        break;
+    case MCQ_MOVE_TAKEN:
+        taken(sh, r->move);
+        break;
+    case MCQ_MOVE_REFUSED:
+        refused(sh, r->move);
+        break;
+    case MCQ_MOVE_GO:
+        mcq_handoff_say(sh, r->move, MCQ_MOVE_DONE, from);
+        break;
+    case MCQ_MOVE_DONE:
+        mcq_pack_settle(sh, &r->move->late);
+        move_free(sh, r->move);
+        break;
+    case MCQ_MOVE_OWNER:
+        owner_told(sh, r);
+        break;
+    case MCQ_MOVE_END:
+        end_told(sh, r);
+        break;
+    case MCQ_MOVE_ASK:
+    case MCQ_MOVE_CLOSE:
+    case MCQ_MOVE_KILL:
+        asked(sh, r);
+        break;
+    }
+}

@@ -1,0 +1,227 @@
+/* The taker's part of a hand-off. */
+#include "shards/handoff.h"
+#include "shards/shard.h"
+
+/* A connect's far end and its tries come along. */
+static bool take_target(struct mcq_link *link, const struct mcq_link *giver)
+{
+    struct mcq_shard *sh = link->shard;
+    if (giver->target == NULL)
+        return true;
+    struct mcq_target *t = mcq_pool_take(&sh->targets);
+    if (t == NULL)
+        return false;
+    *t = *giver->target;
+    t->link = link;
+    t->query = (struct mcq_query){.mailbox = NULL};
+    link->target = t;
+    link->pipe.connecting = true;
+    return true;
+}
+
+static void drop_target(struct mcq_link *link)
+{
+    if (link->target != NULL)
+        mcq_pool_give(&link->shard->targets, link->target);
+    link->target = NULL;
+    link->pipe.connecting = false;
+}
+
+/* What the publisher was told over there, to be taken back as far as nobody wants it here. */
+static bool take_topics(struct mcq_link *link, const struct mcq_move *m)
+{
+    struct mcq_shard *sh = link->shard;
+    if (m->topics == NULL)
+        return true;
+    struct mcq_buf *b = mcq_buf_take(sh->heap, m->topics->written);
+    if (b == NULL)
+        return false;
+    mcq_bytes_copy(b->base, m->topics->base, m->topics->written);
+    b->written = m->topics->written;
+    link->topics = b;
+    link->topics_pos = 0;
+    return true;
+}
+
+static void restore_pipe(struct mcq_link *link, const struct mcq_move *m)
+{
+    struct mcq_pipe *p = &link->pipe;
+    const struct mcq_move_pipe *was = &m->pipe;
+    p->dropped = was->dropped;
+    p->slow_cnt = was->slow_cnt;
+    p->late_cnt = was->late_cnt;
+    p->at_mark = was->at_mark || p->at_mark;
+    p->slow = was->slow;
+    p->starved = was->starved || was->slow || p->starved; /* room is told, and ends the slowness */
+    link->slow_now = was->slow;
+    link->slow_told = was->slow_told;
+}
+
+/* The pattern takes the peer up, with all it had. */
+static bool attach(struct mcq_link *link, const struct mcq_move *m)
+{
+    struct mcq_psock *ps = &link->sock->psock;
+    struct mcq_pipe *p = &link->pipe;
+    const struct mcq_pipe *was = &m->link->pipe;
+    p->peer = m->peer;
+    mcq_bytes_copy(p->identity, was->identity, was->identity_len);
+    p->identity_len = was->identity_len;
+    p->user = m->pipe.user;
+    p->arriving = true;
+    ps->pattern->add(ps, p);
+    enum mcq_reason reason = ps->pattern->attach(ps, p);
+    p->arriving = false;
+    if (reason == MCQ_REASON_NONE &&
+        (ps->pattern->inherit == NULL || ps->pattern->inherit(ps, p, was))) {
+        restore_pipe(link, m);
+        return true;
+    }
+    ps->pattern->remove(ps, p);
+    return false;
+}
+
+static void detach(struct mcq_link *link)
+{
+    link->sock->psock.pattern->remove(&link->sock->psock, &link->pipe);
+}
+
+static bool take_parts(struct mcq_link *link, struct mcq_move *m)
+{
+    struct mcq_shard *sh = link->shard;
+    const struct mcq_link *giver = m->link;
+    struct mcq_session *s = &link->session;
+    struct mcq_conn *conn = NULL;
+    link->arrived = (struct mcq_pipe_queue){.head = NULL};
+    if (!mcq_pack_take_session(sh, m->from, &giver->session, m->win_way, s)) {
+        s->ended = true;
+        s->moving = false;
+        return false;
+    }
+    if (mcq_pack_take(sh, m->from, &m->queue, &link->arrived) && take_target(link, giver) &&
+        take_topics(link, m) && (!m->up || attach(link, m))) {
+        if (mcq_conn_take(sh->loop, &m->conn, link, &conn) == MCQ_OK) {
+            s->conn = conn;
+            return true;
+        }
+        if (m->up)
+            detach(link);
+    }
+    mcq_handoff_drop_topics(link);
+    drop_target(link);
+    mcq_pack_undo(sh, &link->arrived);
+    mcq_pack_undo_session(sh, s);
+    s->ended = true;
+    s->moving = false;
+    return false;
+}
+
+/* The name's home has a link for it already, and so has a shard that sends to it. NULL: none. */
+static struct mcq_link *stand_in(struct mcq_sock *sock, const struct mcq_move *m)
+{
+    struct mcq_link *link = m->up ? mcq_link_of_peer(sock, m->peer) : NULL;
+    return link != NULL && link->state == MCQ_LINK_AWAY ? link : NULL;
+}
+
+bool mcq_handoff_take(struct mcq_shard *sh, struct mcq_move *m)
+{
+    struct mcq_sock *sock = sh->members[m->logical];
+    sh->stats.moves.refused++;
+    if (sock == NULL || sock->closing)
+        return false;
+    struct mcq_link *known = stand_in(sock, m);
+    struct mcq_link *link = known != NULL ? known : mcq_link_create(sock);
+    if (link == NULL || link->closing || mcq_node_linked(&link->news_node))
+        return false;
+    if (!take_parts(link, m)) {
+        if (known == NULL) {
+            mcq_node_unlink(&link->sock_node);
+            mcq_link_free(link);
+        }
+        return false;
+    }
+    link->held = true;
+    link->state = MCQ_LINK_SESSION;
+    link->gen = m->gen;
+    link->pipe.msgs_out = m->pipe.msgs_out;
+    link->added = m->up;
+    link->attached = m->up;
+    link->addressable = m->up;
+    if (m->up && known == NULL)
+        mcq_alias_enter(&sh->alias, link);
+    m->taken = link;
+    mcq_placement_count(sock, 1);
+    sh->stats.moves.refused--;
+    sh->stats.moves.came++;
+    return true;
+}
+
+static void comply(struct mcq_link *link, enum mcq_move_word wish)
+{
+    if (wish == MCQ_MOVE_CLOSE)
+        mcq_link_close(link, MCQ_REASON_LOCAL, link->sock->opts.linger_ms * 1000000ull);
+    else if (wish == MCQ_MOVE_KILL)
+        mcq_link_kill(link);
+}
+
+bool mcq_handoff_go(struct mcq_shard *sh, struct mcq_move *m)
+{
+    struct mcq_link *link = m->taken;
+    struct mcq_pipe_queue late;
+    if (link == NULL) /* done; only the word is missing */
+        return true;
+    if (!mcq_pack_take(sh, m->from, &m->late, &late))
+        return false;
+    mcq_pipe_put_back(&link->pipe, &late);
+    mcq_pipe_put_back(&link->pipe, &link->arrived);
+    m->taken = NULL;
+    link->held = false;
+    link->session.moving = false;
+    link->pipe.user = m->pipe.user;
+    mcq_link_touch(link);
+    if (!m->up) {
+        if (mcq_link_up_here(link))
+            mcq_session_go_on(link);
+        return true;
+    }
+    mcq_handoff_news(link, MCQ_MOVE_OWNER);
+    struct mcq_sock *sock = link->sock;
+    if (sock->handlers.moved != NULL)
+        sock->handlers.moved(sock->ctx, sock, link->pipe.peer, m->from, sh->id);
+    comply(link, m->wish);
+    mcq_session_go_on(link);
+    return true;
+}
+
+/* --- subscriptions of the member it came from ----------------------------------------------- */
+
+void mcq_handoff_drop_topics(struct mcq_link *link)
+{
+    if (link->topics != NULL)
+        mcq_buf_unref(link->shard->heap, link->topics);
+    link->topics = NULL;
+}
+
+bool mcq_handoff_next_topic(struct mcq_link *link, struct mcq_slice *topic)
+{
+    struct mcq_psock *ps = &link->sock->psock;
+    while (link->topics != NULL) {
+        struct mcq_reader r = mcq_reader_of(mcq_slice_of(link->topics->base + link->topics_pos,
+                                                         link->topics->written - link->topics_pos));
+        uint32_t len;
+        if (mcq_reader_left(&r) == 0) {
+            mcq_handoff_drop_topics(link);
+            return false;
+        }
+        bool ok = mcq_reader_be32(&r, &len) && mcq_reader_take(&r, len, topic);
+        MCQ_ASSERT(ok);
+        if (!ps->pattern->wants(ps, *topic))
+            return true;
+        link->topics_pos += r.pos;
+    }
+    return false;
+}
+
+void mcq_handoff_topic_told(struct mcq_link *link, struct mcq_slice topic)
+{
+    link->topics_pos += sizeof(uint32_t) + topic.len;
+}
