@@ -69,6 +69,8 @@ void mcq_link_free(struct mcq_link *link)
     mcq_group_weigh(sh);
 }
 
+static void set_live(struct mcq_link *link, bool on);
+
 static void link_remove(struct mcq_link *link)
 {
     struct mcq_sock *sock = link->sock;
@@ -90,7 +92,7 @@ static void link_remove(struct mcq_link *link)
     mcq_node_unlink(&link->sock_node);
     mcq_node_unlink(&link->inproc.node);
     mcq_node_unlink(&link->proxy_node);
-    mcq_alias_leave(link);
+    set_live(link, false);
     bool free = link->target == NULL || mcq_target_leave(link);
     if (link->target != NULL)
         mcq_link_tell(
@@ -143,7 +145,6 @@ static void set_live(struct mcq_link *link, bool on)
 
 void mcq_link_vanish(struct mcq_link *link)
 {
-    set_live(link, false);
     link->close_reason = MCQ_REASON_LOCAL;
     link_remove(link);
 }
