@@ -237,6 +237,8 @@ struct mcq_pipe_queue {
     uint32_t seg_cnt;
 };
 
+/* What is in flight isn't any more, and nothing of it has been sent: all of it may leave. */
+void mcq_pipe_land(struct mcq_pipe *p);
 /* The pools' bytes that seg holds. */
 size_t mcq_pipe_seg_bytes(const struct mcq_seg *seg);
 /* Everything leaves p, a cut message included; nothing is in flight. p may be used again. */

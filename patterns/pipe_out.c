@@ -90,7 +90,7 @@ void mcq_pipe_release_sent(struct mcq_pipe *p)
     }
 }
 
-static void land(struct mcq_pipe *p)
+void mcq_pipe_land(struct mcq_pipe *p)
 {
     struct mcq_seg *seg = p->flight;
     for (uint32_t i = 0; i < p->flight_cnt; i++, seg = seg->next)
@@ -120,7 +120,7 @@ static void count_sent(struct mcq_pipe *p, size_t len)
 
 bool mcq_pipe_sent(struct mcq_pipe *p, size_t len)
 {
-    land(p);
+    mcq_pipe_land(p);
     count_sent(p, len);
     return settle(p);
 }
@@ -166,7 +166,7 @@ bool mcq_pipe_taken(struct mcq_pipe *p, size_t len)
 
 void mcq_pipe_recall(struct mcq_pipe *p)
 {
-    land(p);
+    mcq_pipe_land(p);
 }
 
 /* Drops the messages at the front of a segment of whole messages that ended within `sent`. */
@@ -191,7 +191,7 @@ static bool skip_whole(struct mcq_pipe *p, struct mcq_seg *seg, uint64_t sent)
 
 bool mcq_pipe_rewind(struct mcq_pipe *p)
 {
-    land(p);
+    mcq_pipe_land(p);
     mcq_pipe_shut(p); /* the bytes that come back count again */
     uint64_t sent = p->head_sent;
     p->head_sent = 0;

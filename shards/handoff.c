@@ -100,7 +100,8 @@ enum mcq_error mcq_handoff_begin(struct mcq_link *link, uint32_t to)
     };
     link->move = m;
     sh->stats.moves.begun++;
-    if (is_tied(link))
+    m->turn = sh->handoff.turn;
+    if (is_tied(link) || mcq_node_linked(&s->ready_node))
         mcq_list_push_back(&sh->handoff.tied, &m->node);
     else
         freeze(m);
@@ -207,6 +208,7 @@ static void offer(struct mcq_move *m)
     m->state = MCQ_MOVE_OFFERED;
     link->held = true;
     mcq_conn_show(s->conn, &m->conn);
+    mcq_session_land(link);
     mcq_pipe_take_out(&link->pipe, &m->queue);
     mcq_pack_choose(&m->queue);
     m->win_way = mcq_pack_choose_window(s);
@@ -257,6 +259,7 @@ static void refused(struct mcq_shard *sh, struct mcq_move *m)
 {
     struct mcq_link *link = m->link;
     mcq_pipe_put_back(&link->pipe, &m->queue);
+    mcq_session_take_off(link);
     link->held = false;
     m->state = m->up ? MCQ_MOVE_ANNOUNCED : MCQ_MOVE_FREEZING;
     mcq_handoff_call_off(link);
@@ -470,7 +473,7 @@ static void run_tied(struct mcq_shard *sh)
     for (struct mcq_node *n = mcq_list_first(&sh->handoff.tied); n != NULL; n = next) {
         struct mcq_move *m = MCQ_CONTAINER_OF(n, struct mcq_move, node);
         next = mcq_list_next(&sh->handoff.tied, n);
-        if (is_tied(m->link))
+        if (is_tied(m->link) || m->turn == sh->handoff.turn)
             continue;
         mcq_node_unlink(n);
         freeze(m);
@@ -490,6 +493,7 @@ void mcq_handoff_run(struct mcq_shard *sh)
 {
     if (!mcq_list_empty(&sh->handoff.tied))
         run_tied(sh);
+    sh->handoff.turn++;
     run_news(sh);
     run_due(sh);
     run_news(sh);

@@ -27,7 +27,9 @@
  * with an older one is of yesterday. Requests for a peer that is not here (move, close, kill) go to
  * its home, and on to the owner.
  *
- * Tied: a REP whose reply is due to the peer, a REQ whose reply is due from it. The move waits.
+ * Tied: a REP whose reply is due to the peer, a REQ whose reply is due from it. The move waits. It
+ * also waits for one delivery of what is there, and one flush and one receive come before it: so
+ * however often somebody moves a peer on, its messages get through.
  *
  * Thread: the shard's. Cost: O(what waits), large bodies by reference.
  */
@@ -95,6 +97,7 @@ struct mcq_move {
     enum mcq_move_word say; /* to say_to: still to be said */
     uint32_t say_to;
     uint32_t next, held_cnt; /* MOVING: shards told, shards that answered */
+    uint64_t turn;           /* it was asked for in */
     enum mcq_move_word wish; /* what was asked for meanwhile: CLOSE, KILL */
     bool up;                 /* the peer has a name */
     enum mcq_way win_way;
@@ -110,6 +113,7 @@ struct mcq_handoff {
     struct mcq_list due;  /* moves with a word to be said */
     struct mcq_list tied; /* ... that wait for a reply */
     struct mcq_list news; /* links with something to be told to all */
+    uint64_t turn;
     uint32_t serial;
     uint32_t ask_cnt, ask_max;
     struct mcq_handoff_ask {

@@ -173,6 +173,7 @@ bool mcq_handoff_go(struct mcq_shard *sh, struct mcq_move *m)
         return false;
     mcq_pipe_put_back(&link->pipe, &late);
     mcq_pipe_put_back(&link->pipe, &link->arrived);
+    mcq_session_take_off(link);
     m->taken = NULL;
     link->held = false;
     link->session.moving = false;
@@ -184,11 +185,12 @@ bool mcq_handoff_go(struct mcq_shard *sh, struct mcq_move *m)
         return true;
     }
     mcq_handoff_news(link, MCQ_MOVE_OWNER);
+    mcq_session_go_on(link);
+    (void)mcq_session_flush(link);
     struct mcq_sock *sock = link->sock;
     if (sock->handlers.moved != NULL)
         sock->handlers.moved(sock->ctx, sock, link->pipe.peer, m->from, sh->id);
     comply(link, m->wish);
-    mcq_session_go_on(link);
     return true;
 }
 

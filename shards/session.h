@@ -130,6 +130,10 @@ void mcq_session_end_soon(struct mcq_link *link, enum mcq_reason reason);
 void mcq_session_closed(struct mcq_link *link, struct mcq_report *report);
 /* Holds much memory for a frame that doesn't come on. */
 bool mcq_session_stalls(const struct mcq_session *s, uint64_t now_ns);
+/* A queue that is about to leave, or has come: of what a converted block stands for, nothing is in
+ * flight meanwhile. */
+void mcq_session_land(struct mcq_link *link);
+void mcq_session_take_off(struct mcq_link *link);
 /* It has been handed over, or wasn't in the end: delivers, sends and receives. */
 void mcq_session_go_on(struct mcq_link *link);
 /* Arms receiving if there is credit for it. */

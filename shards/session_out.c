@@ -116,6 +116,24 @@ static bool fill_v1(struct mcq_link *link)
     return true;
 }
 
+void mcq_session_land(struct mcq_link *link)
+{
+    if (link->session.v1.buf != NULL)
+        mcq_pipe_land(&link->pipe);
+}
+
+/* The same segments as when the block was filled, for they are as many and as long. */
+void mcq_session_take_off(struct mcq_link *link)
+{
+    struct mcq_slice out[MCQ_CONN_IOV_MAX];
+    uint32_t cnt;
+    const struct mcq_session_v1 *v1 = &link->session.v1;
+    if (v1->buf == NULL)
+        return;
+    size_t len = mcq_pipe_gather(&link->pipe, out, MCQ_CONN_IOV_MAX, v1->stored_len, &cnt);
+    MCQ_ASSERT(len >= v1->stored_len);
+}
+
 static uint32_t gather_v1(struct mcq_link *link, struct iovec *iov)
 {
     struct mcq_session_v1 *v1 = &link->session.v1;

@@ -679,6 +679,122 @@ static void ending(void)
     CHECK(atomic_load(&w.up) == atomic_load(&w.down));
 }
 
+/* --- large bodies, both ways, half received and half sent at most times -------------------------
+ */
+
+#define LARGE_LEN (2u << 20)
+#define LARGE_CNT 24u
+
+static void large_make(uint8_t *body, unsigned nr)
+{
+    for (size_t i = 0; i < LARGE_LEN; i += 4)
+        memcpy(body + i, &(uint32_t){(uint32_t)(i * 2654435761u + nr)}, 4);
+}
+
+static void *large_peer(void *arg)
+{
+    static uint8_t body[LARGE_LEN], back[LARGE_LEN];
+    (void)arg;
+    CHECK(mcq_trial_wait(&w.listening, 1));
+    void *ctx = zmq_ctx_new();
+    void *dealer = zmq_socket(ctx, ZMQ_DEALER);
+    int wait_ms = 5000;
+    zmq_setsockopt(dealer, ZMQ_RCVTIMEO, &wait_ms, sizeof(wait_ms));
+    CHECK(zmq_connect(dealer, w.endpoint) == 0);
+    for (unsigned i = 0; i < LARGE_CNT + 2; i++) {
+        large_make(body, i);
+        if (i < LARGE_CNT)
+            CHECK(zmq_send(dealer, body, LARGE_LEN, 0) == (int)LARGE_LEN);
+        if (i < 2)
+            continue;
+        large_make(body, i - 2);
+        if (!CHECK(zmq_recv(dealer, back, LARGE_LEN, 0) == (int)LARGE_LEN) ||
+            !CHECK(memcmp(body, back, LARGE_LEN) == 0))
+            break;
+    }
+    printf("# %lu moves during %u bodies of 2 MiB each way\n", atomic_load(&w.came), LARGE_CNT);
+    CHECK(atomic_load(&w.came) > LARGE_CNT);
+    zmq_close(dealer);
+    zmq_ctx_term(ctx);
+    CHECK(mcq_trial_wait(&w.down, 1));
+    stop();
+    return NULL;
+}
+
+static void large(void)
+{
+    reset(MCQ_ROUTER);
+    handlers.message = on_echo;
+    handlers.moved = on_moved_on;
+    handlers.event = on_up_move;
+    run("large", large_peer);
+}
+
+/* --- ZMTP 1.0, whose frames are converted on their way out --------------------------------------
+ */
+
+#define OLD_CNT 300u
+
+static void do_queue_old(struct mcq_shard *shard, void *arg)
+{
+    uint8_t body[3000];
+    (void)arg;
+    for (unsigned i = 0; i < OLD_CNT; i++) {
+        memset(body, (int)i, sizeof(body));
+        struct mcq_msg m = mcq_msg_of(body, 10 * i);
+        CHECK(mcq_send_to(sock_of(shard), the_peer(), &m) == MCQ_OK);
+    }
+    atomic_fetch_add(&w.posted, 1);
+}
+
+/* One frame of 1.0: its length and one, a byte of flags, the body. */
+static bool next_old(int fd, uint8_t *body, size_t *len)
+{
+    uint8_t head[9];
+    if (!mcq_raw_read(fd, head, 1))
+        return false;
+    *len = head[0];
+    if (head[0] == 0xff) {
+        *len = 0;
+        if (!mcq_raw_read(fd, head, 8))
+            return false;
+        for (unsigned i = 0; i < 8; i++)
+            *len = *len << 8 | head[i];
+    }
+    *len -= 1;
+    return mcq_raw_read(fd, head, 1) && mcq_raw_read(fd, body, *len);
+}
+
+static void *old_peer(void *arg)
+{
+    static const uint8_t hello[] = {1, 0};
+    uint8_t body[4096];
+    size_t len;
+    (void)arg;
+    CHECK(mcq_trial_wait(&w.listening, 1));
+    int fd = mcq_raw_connect(w.endpoint, 4096);
+    CHECK(mcq_raw_write(fd, hello, sizeof(hello)));
+    CHECK(mcq_trial_wait(&w.up, 1));
+    post(here(), do_queue_old);
+    CHECK(next_old(fd, body, &len) && len == 0); /* our identity */
+    for (unsigned i = 0; i < OLD_CNT; i++) {
+        move_once();
+        if (!CHECK(next_old(fd, body, &len) && len == 10 * i))
+            break;
+        CHECK(len == 0 || (body[0] == (uint8_t)i && body[len - 1] == (uint8_t)i));
+    }
+    hang_up(fd);
+    return NULL;
+}
+
+static void old(void)
+{
+    reset(MCQ_ROUTER);
+    sock_opts.zmtp_min = MCQ_ZMTP_1_0;
+    sock_opts.send_buffer_bytes = 4096;
+    run("of 1.0", old_peer);
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -691,6 +807,8 @@ int main(void)
     full();
     placed(MCQ_PLACEMENT_LEAST);
     placed(MCQ_PLACEMENT_HANDLER);
+    large();
+    old();
     for (unsigned i = 0; i < 10; i++)
         ending();
     return mcq_trial_end();
