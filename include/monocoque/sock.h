@@ -396,7 +396,11 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_unsubscribe(struct mcq_sock *sock,
 /* mcq_peer_move hands the peer's connection over to another shard's member of this logical socket,
  * at any moment of it and any number of times: no byte is lost or comes out of order, the far end
  * notices nothing, and the peer's name stays good everywhere. What is queued goes with it. `moved`
- * tells on both shards. The peer may be on any shard: where it isn't here, its shard is asked.
+ * tells on both shards. The peer may be on any shard: where it isn't here, its shard is asked; where
+ * it is there already, nothing happens. A REP whose reply is due to it, and a REQ that awaits one
+ * from it, keep it until then. While it is on its way mcq_peer_resume and mcq_peer_subscribe say
+ * MCQ_EAGAIN; the user pointer goes with it as it is when `moved` returns on the shard it leaves.
+ * A SUB's publisher is told what the new member subscribes to, a PUB's subscriber keeps what it has.
  * Thread: owning shard. Cost: cancels what the kernel holds of it, some microseconds.
  * Errors: MCQ_ESTALE, MCQ_EAGAIN (it is moving, or its connection ends), MCQ_EINVAL (no member on
  * that shard), MCQ_ENOTSUP (no logical socket, or a peer by inproc), MCQ_ETHREAD. */
