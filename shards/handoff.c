@@ -230,8 +230,7 @@ static bool announce(struct mcq_shard *sh, struct mcq_move *m)
                                       .shard = m->to,
                                       .gen = m->gen,
                                       .serial = m->serial,
-                                      .peer = m->peer,
-                                      .move = m};
+                                      .peer = m->peer};
     if (mcq_node_linked(&m->link->news_node))
         return false; /* that it came is told before that it goes */
     for (; m->next < mcq_shard_cnt(sh); m->next++)
@@ -509,10 +508,12 @@ static void moving_told(struct mcq_shard *sh, uint32_t from, const struct mcq_mo
     ask_on(sh, from, &held);
 }
 
+/* The move may have been called off meanwhile, and another one begun. */
 static void held_told(struct mcq_shard *sh, const struct mcq_move_record *r)
 {
-    struct mcq_move *m = r->move;
-    if (m->serial != r->serial || m->state != MCQ_MOVE_ANNOUNCED || m->link->move != m)
+    const struct mcq_link *link = link_named(sh, r->peer);
+    struct mcq_move *m = link == NULL ? NULL : link->move;
+    if (m == NULL || m->serial != r->serial || m->state != MCQ_MOVE_ANNOUNCED)
         return;
     m->held_cnt++;
     answered(sh, m);

@@ -642,8 +642,10 @@ static void on_moved_on(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, 
 static void on_up_move(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
 {
     on_event(ctx, sock, event);
-    if (event->kind == MCQ_EVENT_UP)
-        CHECK(mcq_peer_move(sock, event->peer, 1) == MCQ_OK);
+    if (event->kind != MCQ_EVENT_UP)
+        return;
+    enum mcq_error err = mcq_peer_move(sock, event->peer, 1);
+    CHECK(err == MCQ_OK || err == MCQ_EAGAIN); /* it may be closing already */
 }
 
 static void *ending_peer(void *arg)
