@@ -8,6 +8,7 @@
 #include <monocoque/error.h>
 #include <monocoque/event.h>
 #include <monocoque/msg.h>
+#include <monocoque/port.h>
 #include <monocoque/proxy.h>
 #include <monocoque/shard.h>
 #include <monocoque/sock.h>

@@ -137,7 +137,7 @@ static bool finished(const struct mcq_shard *sh)
     return mcq_list_empty(&sh->sock_list) && sh->passes.cnt == 0 && sh->bridges.pool.in_use == 0 &&
            mcq_handoff_idle(&sh->handoff) &&
            (sh->stopping ||
-            (sh->timers_open == 0 && mcq_mailbox_empty(sh->mailbox) &&
+            (sh->timers_open == 0 && mcq_mailbox_empty(sh->mailbox) && mcq_ports_none(&sh->ports) &&
              (sh->mesh == NULL || (mcq_mesh_idle(sh->mesh) && sh->remote.due_cnt == 0))));
 }
 
@@ -162,7 +162,7 @@ static bool rest(struct mcq_shard *sh)
 static bool awake(struct mcq_shard *sh)
 {
     if (mcq_mailbox_empty(sh->mailbox) && !mcq_mailbox_stopped(sh->mailbox) &&
-        (sh->mesh == NULL || mcq_mesh_empty(sh->mesh)))
+        (sh->mesh == NULL || mcq_mesh_empty(sh->mesh)) && mcq_ports_none(&sh->ports))
         return false;
     sh->idle = false;
     mcq_roster_busy(sh->roster, sh->id);
@@ -186,6 +186,7 @@ static bool turn(struct mcq_shard *sh, bool *busy)
     mcq_mesh_publish(sh->mesh);
     work += mcq_mesh_run(sh->mesh, sh);
     work += mcq_mailbox_run(sh->mailbox, sh);
+    work += mcq_ports_run(sh, &sh->ports);
     if (MCQ_UNLIKELY(mcq_mailbox_stopped(sh->mailbox)) && !sh->stopping)
         stop(sh);
     if (MCQ_UNLIKELY(!mcq_list_empty(&sh->sweeps)))
@@ -208,6 +209,8 @@ static bool turn(struct mcq_shard *sh, bool *busy)
     if (MCQ_UNLIKELY(sh->passes.cnt != 0))
         mcq_group_run(sh);
     mcq_mesh_publish(sh->mesh);
+    if (MCQ_UNLIKELY(!mcq_list_empty(&sh->ports.open)))
+        mcq_ports_publish(sh);
     if (MCQ_UNLIKELY(finished(sh)) && !rest(sh)) {
         sh->stopping = true; /* on_stop opens nothing any more */
         return false;
@@ -284,7 +287,8 @@ static bool on_sleep(void *ctx, bool sleeping)
         (void)mcq_mailbox_sleep(sh->mailbox, false);
         return false;
     }
-    if (!sleeps || !sleeping || sh->roster == NULL || !mcq_roster_over(sh->roster))
+    bool over = sh->roster != NULL && mcq_roster_over(sh->roster);
+    if (!sleeps || !sleeping || (!over && mcq_ports_empty(&sh->ports)))
         return sleeps;
     (void)on_sleep(ctx, false);
     return false;
@@ -472,6 +476,7 @@ enum mcq_error mcq_shard_init_at(struct mcq_shard *sh, uint32_t id, const struct
     mcq_list_init(&sh->sweeps);
     mcq_list_init(&sh->sock_list);
     mcq_inproc_init(&sh->inproc);
+    mcq_ports_init(&sh->ports);
     enum mcq_error err = mcq_plan_make(opts, &sh->plan, detail);
     if (err == MCQ_OK)
         err = map_arena(sh, opts, place->seat, detail);
@@ -504,6 +509,7 @@ uint32_t mcq_shard_fini(struct mcq_shard *sh)
     uint32_t astray = mcq_buf_heap_in_use(sh->heap);
     mcq_shard_here = NULL;
     mcq_arena_fini(&sh->arena);
+    mcq_ports_fini(&sh->ports);
     return astray;
 }
 

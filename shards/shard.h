@@ -24,6 +24,7 @@
 #include "shards/mesh.h"
 #include "shards/placement.h"
 #include "shards/plan.h"
+#include "shards/port.h"
 #include "shards/proxy.h"
 #include "shards/remote_ref.h"
 #include "shards/roster.h"
@@ -58,6 +59,7 @@ struct mcq_shard {
     struct mcq_bridges bridges;
     struct mcq_handoff handoff;
     struct mcq_placements placement;
+    struct mcq_ports ports;
     /* cold */
     uint32_t id;
     void *user;

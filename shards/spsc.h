@@ -1,5 +1,5 @@
 /* RAW: atomics and byte-addressed records between two threads; sound because of the two rules
- * below; shards/mesh.c and its tests call.
+ * below; shards/mesh.c, shards/port.c and their tests call.
  *
  * Spsc: a ring of byte records from one thread to one other. A record is a header of 8 bytes
  * {u16 len, u16 kind, u32 tag} and len bytes of body, aligned to 8, contiguous: what doesn't fit

@@ -142,6 +142,8 @@ bool mcq_thread_enter(struct mcq_thread *t)
 
 void mcq_thread_end(struct mcq_thread *t)
 {
+    if (t->up)
+        mcq_ports_end(&t->shard);
     if (t->started && t->app->on_stop != NULL)
         t->app->on_stop(&t->shard, t->arg);
     signal_fd(t->done_fd);

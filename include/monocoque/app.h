@@ -4,6 +4,7 @@
 
 #include <monocoque/base.h>
 #include <monocoque/error.h>
+#include <monocoque/port.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -121,6 +122,8 @@ struct mcq_app {
                     const void *data, size_t len);
     /* A post to shard `to` got MCQ_EAGAIN, and half of its ring is free again. */
     void (*on_post_room)(struct mcq_shard *shard, void *arg, uint32_t to);
+    /* What threads attach to (monocoque/port.h); borrowed until mcq_run returns; may be NULL. */
+    const struct mcq_port_handlers *ports;
 };
 
 /* mcq_run starts the shards, runs until mcq_stop, a signal, or until no socket, timer and post is

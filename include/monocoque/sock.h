@@ -176,7 +176,7 @@ struct mcq_sock_opts {
                             <monocoque/steer.h>; of the member that binds first. Borrowed until
                             `closed`; needs `logical` [mode=hash] */
     const struct mcq_steer_opts *steering; /* the same as a struct; borrowed until `closed` */
-    enum mcq_placement placement; /* of the peers that a logical socket accepts */
+    enum mcq_placement placement;          /* of the peers that a logical socket accepts */
 };
 #ifdef __cplusplus
 static inline struct mcq_sock_opts mcq_sock_opts_init(void)
@@ -266,10 +266,10 @@ MCQ_API void mcq_sock_close_within(struct mcq_sock *sock, uint32_t linger_ms);
  * of a path that nobody serves any more is replaced. A program that was killed with SIGKILL keeps
  * its addresses for some milliseconds, until the kernel has taken its ring apart: MCQ_EADDRINUSE.
  * A member of a logical socket binds as all of its members do, with the same text: the first gets
- * the address, the others join it and have the same actual endpoint; they listen from the first turn
- * on. Nobody else may listen there, no other process either: MCQ_EADDRINUSE.
- * Errors: MCQ_EADDR, MCQ_EADDRINUSE, MCQ_EACCESS, MCQ_ELIMIT, MCQ_ENOMEM, MCQ_ENOTSUP, MCQ_EOS,
- * MCQ_ESTATE (the socket is closing), MCQ_ETHREAD. */
+ * the address, the others join it and have the same actual endpoint; they listen from the first
+ * turn on. Nobody else may listen there, no other process either: MCQ_EADDRINUSE. Errors:
+ * MCQ_EADDR, MCQ_EADDRINUSE, MCQ_EACCESS, MCQ_ELIMIT, MCQ_ENOMEM, MCQ_ENOTSUP, MCQ_EOS, MCQ_ESTATE
+ * (the socket is closing), MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint,
                                                   struct mcq_detail *detail);
 
@@ -396,12 +396,12 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_unsubscribe(struct mcq_sock *sock,
 /* mcq_peer_move hands the peer's connection over to another shard's member of this logical socket,
  * at any moment of it and any number of times: no byte is lost or comes out of order, the far end
  * notices nothing, and the peer's name stays good everywhere. What is queued goes with it. `moved`
- * tells on both shards. The peer may be on any shard: where it isn't here, its shard is asked; where
- * it is there already, nothing happens. A REP whose reply is due to it, and a REQ that awaits one
- * from it, keep it until then. While it is on its way mcq_peer_resume and mcq_peer_subscribe say
- * MCQ_EAGAIN; the user pointer goes with it as it is when `moved` returns on the shard it leaves.
- * A SUB's publisher is told what the new member subscribes to, a PUB's subscriber keeps what it has.
- * Thread: owning shard. Cost: cancels what the kernel holds of it, some microseconds.
+ * tells on both shards. The peer may be on any shard: where it isn't here, its shard is asked;
+ * where it is there already, nothing happens. A REP whose reply is due to it, and a REQ that awaits
+ * one from it, keep it until then. While it is on its way mcq_peer_resume and mcq_peer_subscribe
+ * say MCQ_EAGAIN; the user pointer goes with it as it is when `moved` returns on the shard it
+ * leaves. A SUB's publisher is told what the new member subscribes to, a PUB's subscriber keeps
+ * what it has. Thread: owning shard. Cost: cancels what the kernel holds of it, some microseconds.
  * Errors: MCQ_ESTALE, MCQ_EAGAIN (it is moving, or its connection ends), MCQ_EINVAL (no member on
  * that shard), MCQ_ENOTSUP (no logical socket, or a peer by inproc), MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_move(struct mcq_sock *sock, struct mcq_peer peer,
