@@ -90,7 +90,8 @@ struct mcq_shard *mcq_roster_shard(const struct mcq_roster *r, uint32_t id)
 
 void mcq_roster_stop(struct mcq_roster *r)
 {
-    for (uint32_t i = 0; i < r->cnt; i++)
+    const uint32_t cnt = r->cnt; /* once the last has been told, r may be gone */
+    for (uint32_t i = 0; i < cnt; i++)
         if (mcq_roster_shard(r, i) != NULL)
             mcq_mailbox_stop(mcq_roster_shard(r, i)->mailbox);
 }

@@ -112,11 +112,11 @@ MCQ_STEER_INLINE const uint32_t *mcq_steer_find_cpu(const struct mcq_steer_table
     return bpf_map_lookup_elem(&cpus, &idx);
 }
 
-MCQ_STEER_INLINE const struct mcq_steer_load *mcq_steer_find_load(
-    const struct mcq_steer_tables *tables, uint32_t idx)
+MCQ_STEER_INLINE uint32_t mcq_steer_read_load(const struct mcq_steer_tables *tables, uint32_t idx)
 {
+    const struct mcq_steer_load *of = bpf_map_lookup_elem(&load, &idx);
     (void)tables;
-    return bpf_map_lookup_elem(&load, &idx);
+    return of ? of->conns : 0;
 }
 
 #endif

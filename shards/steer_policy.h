@@ -8,8 +8,8 @@
  * `least` looks at a random number, which is part of the input.
  *
  * The including file defines the lookups that are declared here, over whatever holds its tables.
- * Each may return NULL: it has no such entry. No loop, no division but by what was checked not to
- * be zero, every index masked: the kernel's verifier reads this, too.
+ * Each find may return NULL: it has no such entry. No loop, no division but by what was checked not
+ * to be zero, every index masked: the kernel's verifier reads this, too.
  */
 #ifndef MCQ_SHARDS_STEER_POLICY_H
 #define MCQ_SHARDS_STEER_POLICY_H
@@ -32,8 +32,8 @@ MCQ_STEER_INLINE const uint32_t *mcq_steer_find_slot(const struct mcq_steer_tabl
                                                      uint32_t idx);
 MCQ_STEER_INLINE const uint32_t *mcq_steer_find_cpu(const struct mcq_steer_tables *tables,
                                                     uint32_t idx);
-MCQ_STEER_INLINE const struct mcq_steer_load *mcq_steer_find_load(
-    const struct mcq_steer_tables *tables, uint32_t idx);
+/* The shard's connections; 0: not to be told. */
+MCQ_STEER_INLINE uint32_t mcq_steer_read_load(const struct mcq_steer_tables *tables, uint32_t idx);
 
 /* Every bit of h depends on every bit that went in (the finalizer of MurmurHash3). */
 MCQ_STEER_INLINE uint32_t mcq_steer_mix(uint32_t h)
@@ -75,9 +75,7 @@ MCQ_STEER_INLINE uint32_t mcq_steer_least(const struct mcq_steer_tables *tables,
     uint32_t j = cnt < 2 ? i : (i + 1 + (random >> 16) % (cnt - 1)) % cnt;
     uint32_t a = conf->live[i & (MCQ_STEER_SHARD_CNT - 1)];
     uint32_t b = conf->live[j & (MCQ_STEER_SHARD_CNT - 1)];
-    const struct mcq_steer_load *of_a = mcq_steer_find_load(tables, a & (MCQ_STEER_SHARD_CNT - 1));
-    const struct mcq_steer_load *of_b = mcq_steer_find_load(tables, b & (MCQ_STEER_SHARD_CNT - 1));
-    return of_a && of_b && of_b->conns < of_a->conns ? b : a;
+    return mcq_steer_read_load(tables, b) < mcq_steer_read_load(tables, a) ? b : a;
 }
 
 MCQ_STEER_INLINE uint32_t mcq_steer_by_mode(const struct mcq_steer_tables *tables,

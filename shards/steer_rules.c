@@ -1,3 +1,5 @@
+/* RAW: one number of each shard that the shard itself may be writing, read atomically; sound
+ * because any of its values will do; called by group, group_pass, steer_ctl and tests. */
 #include "shards/steer_rules.h"
 
 #include <string.h>
@@ -355,10 +357,9 @@ MCQ_STEER_INLINE const uint32_t *mcq_steer_find_cpu(const struct mcq_steer_table
     return &tables->cpus[idx];
 }
 
-MCQ_STEER_INLINE const struct mcq_steer_load *mcq_steer_find_load(
-    const struct mcq_steer_tables *tables, uint32_t idx)
+MCQ_STEER_INLINE uint32_t mcq_steer_read_load(const struct mcq_steer_tables *tables, uint32_t idx)
 {
-    return tables->load == NULL ? NULL : &tables->load[idx];
+    return tables->load == NULL ? 0 : __atomic_load_n(&tables->load[idx].conns, __ATOMIC_RELAXED);
 }
 
 bool mcq_steer_tables_decide(const struct mcq_steer_tables *t, const struct mcq_steer_input *in,

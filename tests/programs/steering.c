@@ -45,6 +45,7 @@ struct world {
     atomic_uint by_shard[SHARDS];
     sem_t held, go;
     int pipe;
+    pid_t rival;
     bool ebpf; /* it was to be had */
 };
 
@@ -593,34 +594,50 @@ static int refuse_start(struct mcq_shard *shard, void *arg)
     return 0;
 }
 
-static bool second_process_refused(struct world *w)
+/* The second process: begun before there are threads, it binds what it is told. */
+static pid_t rival_begin(int pipe_fd)
 {
+    static struct world w;
     struct mcq_opts opts = mcq_trial_opts();
     const struct mcq_app app = {.start = refuse_start};
-    int status = 1;
+    fflush(stdout);
     pid_t pid = fork();
-    if (pid == 0) {
-        atomic_store(&refused, false);
-        opts.cpus = "none";
-        opts.shards = 2;
-        enum mcq_error err = mcq_run(&opts, &app, w, NULL);
-        fflush(stdout);
-        _exit(err == MCQ_OK && atomic_load(&refused) ? 0 : 1);
-    }
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (pid != 0)
+        return pid;
+    if (read(pipe_fd, w.endpoint, sizeof(w.endpoint)) != sizeof(w.endpoint))
+        _exit(1);
+    opts.cpus = "none";
+    opts.shards = 2;
+    enum mcq_error err = mcq_run(&opts, &app, &w, NULL);
+    fflush(stdout);
+    _exit(err == MCQ_OK && atomic_load(&refused) ? 0 : 1);
 }
 
 static void *owner_peer(void *arg)
 {
     struct world *w = arg;
+    int status = 1;
     if (started(w)) {
-        CHECK(second_process_refused(w));
+        CHECK(write(w->pipe, w->endpoint, sizeof(w->endpoint)) == sizeof(w->endpoint));
+        waitpid(w->rival, &status, 0);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
         for (int i = 0; i < 20; i++)
             CHECK(lands_on(w, "127.1.0.1") == 0);
     }
     done(w);
     return NULL;
+}
+
+static void second_process(void)
+{
+    struct world *w = world_new(RULES);
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    w->pipe = ends[1];
+    w->rival = rival_begin(ends[0]);
+    run("a second process", w, owner_peer);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 /* A listener that would share: SO_REUSEPORT alone would let us steal its clients. */
@@ -952,7 +969,7 @@ int main(void)
     drains_on(MCQ_STEER_RUNG_CBPF, RULES ",rung=cbpf");
     drains_on(MCQ_STEER_RUNG_KERNEL, RULES ",rung=kernel");
     drains_on(MCQ_STEER_RUNG_HANDOFF, RULES ",rung=handoff");
-    run("a second process", world_new(RULES), owner_peer);
+    second_process();
     foreign_listener();
     ipc();
     return mcq_trial_end();

@@ -80,7 +80,8 @@ static int on_start(struct mcq_shard *shard, void *arg)
 static void on_stop(struct mcq_shard *shard, void *arg)
 {
     (void)arg;
-    mcq_shard_stats(shard, &last_stats);
+    if (mcq_shard_id(shard) == 0)
+        mcq_shard_stats(shard, &last_stats);
 }
 
 static unsigned long ms_since(const struct timespec *began)
