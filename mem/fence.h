@@ -1,10 +1,10 @@
-/* RAW: one atomic operation; sound anywhere, as it touches nothing of others; who shares memory with
- * another thread, or the kernel, without a lock calls it.
+/* RAW: one atomic operation; sound anywhere, as it touches nothing of others; who shares memory
+ * with another thread, or the kernel, without a lock calls it.
  *
  * Fence: stores before it are seen by others before loads after it are made. Release and acquire
  * don't order these two; nor does x86. ThreadSanitizer knows no fences (and gcc refuses them then):
- * there it is an atomic read-modify-write of a place of its own, which on x86 is one and ties no two
- * threads together that the code doesn't. */
+ * there it is an atomic read-modify-write of a place of its own, which on x86 is one and ties no
+ * two threads together that the code doesn't. */
 #ifndef MCQ_MEM_FENCE_H
 #define MCQ_MEM_FENCE_H
 

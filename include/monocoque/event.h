@@ -3,8 +3,9 @@
  * Those of one listener, connect or accepted peer come in this order; none is lost, none comes
  * twice, and what is told costs no memory:
  *
- *      bind        LISTENING, any number of LISTEN_FAILED, UNBOUND; of a logical socket LISTENING
- * is told once, by the member that bound first connect     each try: CONNECTING, and then
+ *      bind        LISTENING, any number of LISTEN_FAILED, UNBOUND; LISTENING of a logical
+ *                  socket is told once, by the member that bound first
+ *      connect     each try: CONNECTING, and then
  *                      HANDSHAKE_FAILED                         the transport didn't come up
  *                      CONNECTED, HANDSHAKE_FAILED or REFUSED   it did, the handshake didn't
  *                      CONNECTED, UP, (a), DISCONNECTED

@@ -267,9 +267,9 @@ MCQ_API void mcq_sock_close_within(struct mcq_sock *sock, uint32_t linger_ms);
  * its addresses for some milliseconds, until the kernel has taken its ring apart: MCQ_EADDRINUSE.
  * A member of a logical socket binds as all of its members do, with the same text: the first gets
  * the address, the others join it and have the same actual endpoint; they listen from the first
- * turn on. Nobody else may listen there, no other process either: MCQ_EADDRINUSE. Errors:
- * MCQ_EADDR, MCQ_EADDRINUSE, MCQ_EACCESS, MCQ_ELIMIT, MCQ_ENOMEM, MCQ_ENOTSUP, MCQ_EOS, MCQ_ESTATE
- * (the socket is closing), MCQ_ETHREAD. */
+ * turn on. Nobody else may listen there, no other process either: MCQ_EADDRINUSE.
+ * Errors: MCQ_EADDR, MCQ_EADDRINUSE, MCQ_EACCESS, MCQ_ELIMIT, MCQ_ENOMEM, MCQ_ENOTSUP, MCQ_EOS,
+ * MCQ_ESTATE (the socket is closing), MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint,
                                                   struct mcq_detail *detail);
 
