@@ -2,9 +2,8 @@
  * the two rules of spsc.h; shard.c and the owners of the kinds call. */
 #include "shards/mesh.h"
 
-#include <string.h>
-
 #include "mem/fence.h"
+#include "mem/slice.h"
 #include "runtime/loop.h"
 #include "runtime/net.h"
 #include "shards/mesh_private.h"
@@ -158,7 +157,7 @@ bool mcq_mesh_send(struct mcq_mesh_end *e, uint32_t to, enum mcq_lane lane, enum
     void *at = mcq_mesh_reserve(e, to, lane, kind, len);
     if (at == NULL)
         return false;
-    memcpy(at, body, len);
+    mcq_bytes_copy(at, body, len);
     mcq_mesh_commit(e, to, lane);
     return true;
 }

@@ -14,7 +14,7 @@ struct rig {
 static struct rig rig_new(size_t len, uint64_t start)
 {
     struct rig r;
-    r.ring = aligned_alloc(MCQ_SPSC_APART, mcq_spsc_footprint(len));
+    r.ring = aligned_alloc(MCQ_SPSC_APART, mcq_align_up(mcq_spsc_footprint(len), MCQ_SPSC_APART));
     cr_assert_not_null(r.ring);
     memset(r.ring, 0, mcq_spsc_footprint(len));
     mcq_spsc_init(r.ring, len, start, &r.tx, &r.rx);
