@@ -32,7 +32,7 @@ bool mcq_bridges_init(struct mcq_bridges *all, struct mcq_arena *arena, uint32_t
 {
     const size_t refusals_len =
         (size_t)shards * MCQ_BRIDGE_OPENS_MAX * sizeof(struct mcq_bridge_refusal);
-    *all = (struct mcq_bridges){.hungry = {.fn = hungry}};
+    *all = (struct mcq_bridges){.kinds = mcq_bridge_kinds, .hungry = {.fn = hungry}};
     mcq_list_init(&all->due);
     mcq_list_init(&all->full);
     mcq_list_init(&all->openings);
@@ -241,7 +241,7 @@ void mcq_bridge_on_open(struct mcq_shard *sh, uint32_t from, const void *body, s
         return;
     }
     b->other = rec->from;
-    mcq_bridge_accept_fn *answer = mcq_bridge_kinds[rec->kind];
+    mcq_bridge_accept_fn *answer = sh->bridges.kinds[rec->kind];
     b->reason = answer == NULL ? MCQ_REASON_INCOMPATIBLE
                                : answer(b, from, mcq_slice_of(rec->what, rec->len));
     if (b->reason != MCQ_REASON_NONE) {
@@ -449,7 +449,7 @@ static void open_again(struct mcq_bridge *b)
     b->got = 0;
     b->told = 0;
     all->stats.opened++;
-    mcq_bridge_make_due(b, MCQ_BRIDGE_DUE_OPEN);
+    mcq_bridge_make_due(b, MCQ_BRIDGE_DUE_OPEN | (b->holding ? MCQ_BRIDGE_DUE_HOLD : 0));
 }
 
 static void closed(struct mcq_bridge *b)

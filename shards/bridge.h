@@ -152,6 +152,13 @@ struct mcq_bridge {
     char text[MCQ_ENDPOINT_LEN_MAX]; /* free for the owner */
 };
 
+/* Answers an open, b->state OPENING: sets b->ops, ctx, limits and, to send as well, calls
+ * mcq_bridge_join. Returns MCQ_REASON_NONE, or why not: then b is gone after return, without any
+ * further call, and the opener hears of that reason. The user's handlers may run in here, and end
+ * it: what is sent to the opener leaves after the answer. */
+typedef enum mcq_reason mcq_bridge_accept_fn(struct mcq_bridge *b, uint32_t from,
+                                             struct mcq_slice what);
+
 /* Who couldn't even be given an end to refuse it with. */
 struct mcq_bridge_refusal {
     struct mcq_bridge_ref to;
@@ -160,12 +167,13 @@ struct mcq_bridge_refusal {
 
 /* A shard's bridges. */
 struct mcq_bridges {
-    struct mcq_pool pool;     /* of struct mcq_bridge */
-    uint32_t *epochs;         /* per slot; odd: in use */
-    struct mcq_list due;      /* ends with something due */
-    struct mcq_list full;     /* ... that wait for room in a lane, */
-    struct mcq_list openings; /* ... for others to be opened, */
-    struct mcq_list starved;  /* ... for memory */
+    mcq_bridge_accept_fn *const *kinds; /* who answers an open, by kind */
+    struct mcq_pool pool;               /* of struct mcq_bridge */
+    uint32_t *epochs;                   /* per slot; odd: in use */
+    struct mcq_list due;                /* ends with something due */
+    struct mcq_list full;               /* ... that wait for room in a lane, */
+    struct mcq_list openings;           /* ... for others to be opened, */
+    struct mcq_list starved;            /* ... for memory */
     struct mcq_timer_node hungry;
     uint32_t opens; /* without an answer */
     uint32_t refusal_cnt;
@@ -181,12 +189,6 @@ struct mcq_bridges {
 struct mcq_bridge *mcq_bridge_open(struct mcq_shard *sh, struct mcq_link *link, uint32_t to,
                                    enum mcq_bridge_kind kind, const struct mcq_bridge_ops *ops,
                                    void *ctx);
-/* Answers an open, b->state OPENING: sets b->ops, ctx, limits and, to send as well, calls
- * mcq_bridge_join. Returns MCQ_REASON_NONE, or why not: then b is gone after return, without any
- * further call, and the opener hears of that reason. The user's handlers may run in here, and end
- * it: what is sent to the opener leaves after the answer. */
-typedef enum mcq_reason mcq_bridge_accept_fn(struct mcq_bridge *b, uint32_t from,
-                                             struct mcq_slice what);
 /* By kind, in bridge_kinds.c; NULL: INCOMPATIBLE. */
 extern mcq_bridge_accept_fn *const mcq_bridge_kinds[MCQ_BRIDGE_KIND_CNT];
 /* link's pipe is what it sends. */
