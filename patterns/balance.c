@@ -145,6 +145,7 @@ void mcq_balance_member(struct mcq_psock *s, struct mcq_pipe *p, bool on)
         ring_add(r, p);
     else if (!on)
         ring_remove(r, p);
+    settle(s);
 }
 
 void mcq_balance_stay(struct mcq_psock *s, struct mcq_pipe *p)

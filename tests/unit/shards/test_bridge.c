@@ -249,7 +249,7 @@ static struct mcq_shard *shard_create(uint32_t id, struct mcq_arena *arena)
                                     .mark = ignore,
                                     .pressed = ignore};
     sh->mesh = mcq_mesh_at(duo->mesh, id);
-    mcq_mesh_attach(sh->mesh, -1, NULL);
+    mcq_mesh_attach_fd(sh->mesh, -1);
     return sh;
 }
 
@@ -292,7 +292,6 @@ static void turn(uint32_t id)
     handlers.post = rubbish;
     struct mcq_shard *sh = duo->sh[id];
     mcq_shard_here = sh;
-    (void)mcq_mesh_take_urgent(sh->mesh, sh, &handlers);
     (void)mcq_mesh_take(sh->mesh, sh, &handlers);
     (void)mcq_bridges_run(sh);
     (void)mcq_remote_run(sh);
