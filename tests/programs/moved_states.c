@@ -645,7 +645,8 @@ static void on_up_move(void *ctx, struct mcq_sock *sock, const struct mcq_event 
     if (event->kind != MCQ_EVENT_UP)
         return;
     enum mcq_error err = mcq_peer_move(sock, event->peer, 1);
-    CHECK(err == MCQ_OK || err == MCQ_EAGAIN); /* it may be closing already */
+    /* the app may be ending already, and the other member gone */
+    CHECK(err == MCQ_OK || err == MCQ_EAGAIN || err == MCQ_EINVAL);
 }
 
 static void *ending_peer(void *arg)
