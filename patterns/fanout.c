@@ -504,7 +504,7 @@ bool mcq_fanout_member_change(struct mcq_psock *s, struct mcq_pipe *p, bool add,
 enum mcq_reason mcq_fanout_attach(struct mcq_psock *s, struct mcq_pipe *p)
 {
     enum mcq_reason reason = mcq_psock_attach(s, p);
-    p->welcomed = false;
+    p->welcomed = p->arriving; /* it was, where it comes from */
     if (s->up->member == NULL || !s->up->member(s->up_ctx))
         welcome(s, p);
     return reason;

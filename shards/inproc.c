@@ -50,7 +50,7 @@ enum mcq_error mcq_inproc_bind(struct mcq_listener *l, const char *name, struct 
             "another name",
             l->text);
     if (names != NULL)
-        err = mcq_inproc_names_enter(names, l->text, sh->id, detail);
+        err = mcq_inproc_names_enter(names, l->text, sh->id, l->sock->logical, detail);
     if (err == MCQ_OK)
         mcq_list_push_back(&in->names, &l->name_node);
     return err;
@@ -77,7 +77,7 @@ void mcq_inproc_bound(struct mcq_listener *l)
     mcq_inproc_look_again(sh, l->text);
     if (names == NULL)
         return;
-    mcq_inproc_names_announce(names, l->text, &sh->inproc.tell);
+    mcq_inproc_names_announce(names, l->text, sh->id, &sh->inproc.tell);
     sh->inproc.tells = true;
 }
 
@@ -85,7 +85,7 @@ void mcq_inproc_unbind(struct mcq_listener *l)
 {
     struct mcq_inproc_names *names = app_names(l->sock->shard);
     if (names != NULL && mcq_node_linked(&l->name_node))
-        mcq_inproc_names_leave(names, l->text);
+        mcq_inproc_names_leave(names, l->text, l->sock->shard->id);
     mcq_node_unlink(&l->name_node);
 }
 

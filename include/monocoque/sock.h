@@ -262,14 +262,14 @@ MCQ_API void mcq_sock_close_within(struct mcq_sock *sock, uint32_t linger_ms);
 
 /* mcq_sock_bind listens at endpoint: tcp://ADDR:PORT, tcp://[V6]:PORT, ADDR * for all, port 0 or *
  * for an ephemeral one, an interface's name for its first address; ipc://PATH, ipc://@ABSTRACT;
- * inproc://NAME, for sockets of the same shard. Borrows endpoint. At once, no name lookup. The file
- * of a path that nobody serves any more is replaced. A program that was killed with SIGKILL keeps
- * its addresses for some milliseconds, until the kernel has taken its ring apart: MCQ_EADDRINUSE.
- * A member of a logical socket binds as all of its members do, with the same text: the first gets
- * the address, the others join it and have the same actual endpoint; they listen from the first
- * turn on. Nobody else may listen there, no other process either: MCQ_EADDRINUSE.
- * Errors: MCQ_EADDR, MCQ_EADDRINUSE, MCQ_EACCESS, MCQ_ELIMIT, MCQ_ENOMEM, MCQ_ENOTSUP, MCQ_EOS,
- * MCQ_ESTATE (the socket is closing), MCQ_ETHREAD. */
+ * inproc://NAME, for sockets of the same app, on any shard. Borrows endpoint. At once, no name
+ * lookup. The file of a path that nobody serves any more is replaced. A program that was killed
+ * with SIGKILL keeps its addresses for some milliseconds, until the kernel has taken its ring
+ * apart: MCQ_EADDRINUSE. A member of a logical socket binds as all of its members do, with the same
+ * text: the first gets the address, the others join it and have the same actual endpoint; they
+ * listen from the first turn on. Nobody else may listen there, no other process either:
+ * MCQ_EADDRINUSE. Errors: MCQ_EADDR, MCQ_EADDRINUSE, MCQ_EACCESS, MCQ_ELIMIT, MCQ_ENOMEM,
+ * MCQ_ENOTSUP, MCQ_EOS, MCQ_ESTATE (the socket is closing), MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_sock_bind(struct mcq_sock *sock, const char *endpoint,
                                                   struct mcq_detail *detail);
 
@@ -341,9 +341,21 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_tx_commit(struct mcq_sock *sock, size_t 
 
 /* mcq_flush hands what is queued on this socket to the kernel now: up to 256 KiB per peer, and
  * nothing for a peer whose last send is still on its way (the rest follows by itself). A peer by
- * inproc gets its messages once the handlers that run have returned, flushed or not. Cost: a system
+ * inproc on this shard gets its messages once the handlers that run have returned, flushed or not;
+ * one on another shard, at once. Cost: a system
  * call, if there is anything. Errors: MCQ_ETHREAD. */
 MCQ_API enum mcq_error mcq_flush(struct mcq_sock *sock);
+
+/* --- Members of a logical socket ---------------------------------------------------------------
+ * What one member sends is the logical socket's, as far as the type allows:
+ *   PUB, XPUB     to the subscribers of all members. An XPUB's user hears of what the peers of his
+ *                 own member subscribe to, once every other member knows of it; only from then on a
+ *                 peer gets it, and its welcome, which then takes a subscription, comes before.
+ *   PUSH, DEALER  to the peers of this member; while it has none that are up, to members that have,
+ *                 in turn. What waits for such a member when its last peer goes, waits for its
+ * next. What waits for another member counts as for a peer: by the same marks, with `slow` (where
+ * disconnect is drop-new), and what is dropped is told with peer zero. PULL, SUB, XSUB, REQ and REP
+ * have no such dealings: each member has its own peers, and a request is answered where it came. */
 
 /* --- SUB, XSUB ------------------------------------------------------------------------------
  * Subscriptions are prefixes of the first frame, counted: n subscribes need n unsubscribes. Sent
