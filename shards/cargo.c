@@ -154,14 +154,15 @@ static void let_go(struct mcq_cargo *c, const struct mcq_cargo_job *job, const s
     bool held = c->held != NULL;
     if (!foreign(job))
         return;
-    for (const struct mcq_seg *seg = c->seg; left != 0; seg = seg->next) {
-        if (!seg->alone)
+    struct mcq_cargo at = *c;
+    for (; left != 0; step(&at)) {
+        if (!at.seg->alone)
             continue;
         left--;
-        if (held && seg->buf->idx == c->held_idx)
+        if (held && at.seg->buf->idx == c->held_idx)
             held = false;
         else
-            mcq_remote_give_back(sh, job->owner, seg->buf->idx);
+            mcq_remote_give_back(sh, job->owner, at.seg->buf->idx);
     }
     if (c->held == NULL)
         return;

@@ -409,7 +409,7 @@ static void check_flight(struct world *w)
                 msg++, at = 0;
         }
     }
-    want(w, !w->in_flight || len == w->flight_len);
+    want(w, !w->in_flight || w->p.lends || len == w->flight_len);
 }
 
 void world_gather(struct world *w)
@@ -444,6 +444,84 @@ void world_sent(struct world *w)
     bool low = mcq_pipe_queued_bytes(p) <= p->hwm_bytes / 2 &&
                (p->hwm_msgs == MCQ_UNLIMITED || mcq_pipe_queued_msgs(p) <= p->hwm_msgs / 2);
     want(w, room == (starved && low) && p->starved == (starved && !low));
+}
+
+/* Bytes of the first cnt messages. */
+static size_t first_of(const struct model *m, size_t cnt)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < cnt; i++)
+        len += model_at(m, i)->len;
+    return len;
+}
+
+/* The bytes from `at` on, which may go over several messages. */
+static bool model_has(const struct model *m, size_t at, struct mcq_slice s)
+{
+    size_t i = 0;
+    for (; i < m->cnt && at >= model_at(m, i)->len; i++)
+        at -= model_at(m, i)->len;
+    for (; s.len != 0 && i < m->cnt; i++, at = 0) {
+        const struct bytes *b = model_at(m, i);
+        size_t n = mcq_min(s.len, b->len - at);
+        if (memcmp(s.ptr, b->ptr + at, n) != 0)
+            return false;
+        s = mcq_slice_of(s.ptr + n, s.len - n);
+    }
+    return s.len == 0;
+}
+
+static void set_lent(struct world *w, size_t len)
+{
+    w->flight_len = len;
+    w->flight_cnt = 0;
+    w->in_flight = len != 0;
+}
+
+/* What is lent is the next of what the reference says, whole messages. */
+static void check_run(struct world *w, const struct mcq_pipe_run *run)
+{
+    const struct mcq_seg *seg = run->seg;
+    size_t before = w->in_flight ? w->flight_len : 0;
+    size_t off = run->off, len = 0, at = before;
+    size_t msgs = model_free(&w->m, before + run->bytes);
+    for (uint32_t i = 0; i < run->cnt; i++, seg = seg->next) {
+        want(w, model_has(&w->m, at, mcq_slice_of(seg->ptr + off, seg->len - off)));
+        at += seg->len - off;
+        len += seg->len - off;
+        off = 0;
+        want(w, i + 1 < run->cnt || seg->ends_msg);
+    }
+    want(w, len == run->bytes && first_of(&w->m, msgs) == before + run->bytes);
+}
+
+void world_lend(struct world *w)
+{
+    struct mcq_pipe_run run;
+    uint32_t max = 1 + world_below(w, 8);
+    w->p.marked = false;
+    size_t before = w->in_flight ? w->flight_len : 0;
+    mcq_pipe_lend(&w->p, max, &run);
+    want(w, (run.cnt != 0) == (before != w->m.bytes));
+    check_run(w, &run);
+    set_lent(w, before + run.bytes);
+}
+
+/* Some of the messages from the front. */
+void world_taken(struct world *w)
+{
+    size_t cnt = model_free(&w->m, w->flight_len);
+    size_t len = first_of(&w->m, world_below(w, (uint32_t)cnt + 1));
+    (void)mcq_pipe_taken(&w->p, len);
+    model_take(&w->m, len);
+    set_lent(w, w->flight_len - len);
+    want(w, (w->p.flight_cnt != 0) == w->in_flight);
+}
+
+void world_recall(struct world *w)
+{
+    mcq_pipe_recall(&w->p);
+    set_lent(w, 0);
 }
 
 void world_rewind(struct world *w)

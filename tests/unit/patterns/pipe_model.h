@@ -84,6 +84,10 @@ void world_reserve(struct world *w);
 void world_gather(struct world *w);
 void world_sent(struct world *w);
 void world_rewind(struct world *w);
+/* Another shard's, of a pipe that is whole: more is lent, some is taken, nothing is lent. */
+void world_lend(struct world *w);
+void world_taken(struct world *w);
+void world_recall(struct world *w);
 /* A new connection: an empty message goes first. */
 void world_probe(struct world *w);
 /* Sends all there is. */

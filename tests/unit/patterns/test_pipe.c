@@ -9,7 +9,7 @@
 
 struct plan {
     uint32_t seeds, steps;
-    bool small, sheds, conflates;
+    bool small, sheds, conflates, lends;
     uint32_t hwm_msgs;
     uint64_t hwm_bytes;
 };
@@ -29,8 +29,21 @@ static void put_newest(struct world *w)
     world_put_bytes(w);
 }
 
+/* Flights of a pipe that drops what is old go one by one. */
+static void step_lent(struct world *w)
+{
+    if (world_below(w, 30) == 0)
+        world_recall(w);
+    else if (w->in_flight && (world_below(w, 2) == 0 || w->p.sheds || w->p.conflates))
+        world_taken(w);
+    else
+        world_lend(w);
+}
+
 static void end_connection(struct world *w)
 {
+    if (w->p.lends)
+        world_recall(w);
     world_rewind(w);
     if (world_below(w, 3) == 0)
         world_fini(w);
@@ -70,7 +83,9 @@ static void step(struct world *w)
                        world_below(w, 8) == 0 ? SIZE_MAX : world_below(w, w->small ? 300 : 40000));
         break;
     default:
-        if (w->in_flight)
+        if (w->p.lends)
+            step_lent(w);
+        else if (w->in_flight)
             world_sent(w);
         else
             world_gather(w);
@@ -87,9 +102,13 @@ static void run(const struct plan *plan, uint64_t seed)
     w->small = plan->small;
     w->p.sheds = plan->sheds;
     w->p.conflates = plan->conflates;
+    w->p.whole = plan->lends;
+    w->p.lends = plan->lends;
     for (uint32_t i = 0; i < plan->steps; i++)
         step(w);
     want(w, w->dropped > plan->steps / 1000 && w->m.out > plan->steps / 1000);
+    if (plan->lends)
+        world_recall(w);
     if ((seed & 1) != 0)
         world_drain(w);
     else if (w->in_flight)
@@ -131,6 +150,15 @@ Test(pipe, random_with_few_bytes)
 {
     runs((struct plan){LARGE, NO_MSGS});
     runs((struct plan){SMALL, NO_MSGS});
+}
+
+Test(pipe, random_lent)
+{
+    runs((struct plan){LARGE, NO_MSGS, NO_BYTES, .lends = true});
+    runs((struct plan){SMALL, NO_MSGS, NO_BYTES, .lends = true});
+    runs((struct plan){SMALL, .lends = true});
+    runs((struct plan){SMALL, .lends = true, .sheds = true});
+    runs((struct plan){SMALL, NO_MSGS, NO_BYTES, .lends = true, .conflates = true});
 }
 
 Test(pipe, random_dropping_the_oldest)
