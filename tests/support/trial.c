@@ -79,9 +79,13 @@ static int on_start(struct mcq_shard *shard, void *arg)
 
 static void on_stop(struct mcq_shard *shard, void *arg)
 {
+    struct mcq_shard_stats stats;
     (void)arg;
+    mcq_shard_stats(shard, &stats);
+    CHECK(stats.pattern.peers_now == 0);
+    CHECK(stats.mem.large_now == 0);
     if (mcq_shard_id(shard) == 0)
-        mcq_shard_stats(shard, &last_stats);
+        last_stats = stats;
 }
 
 static unsigned long ms_since(const struct timespec *began)
@@ -135,8 +139,6 @@ struct mcq_shard_stats mcq_trial_run(const struct mcq_trial *trial)
     alarm(0);
     if (getenv("MCQ_TRIAL_TIMES") != NULL)
         printf("# %5lu ms %s\n", ms_since(&began), trial->name);
-    CHECK(last_stats.pattern.peers_now == 0);
-    CHECK(last_stats.mem.large_now == 0);
     return last_stats;
 }
 

@@ -23,7 +23,7 @@ struct mcq_trial {
     void *arg;
 };
 
-/* Runs it; MCQ_OK is expected. Gives the stats at the end of shard 0. */
+/* Runs it; MCQ_OK is expected. Gives the stats at the end of the shard, of several the first's. */
 struct mcq_shard_stats mcq_trial_run(const struct mcq_trial *trial);
 /* For programs that call mcq_run themselves: the watchdog looks at what has that name; NULL: it is
  * over. */
