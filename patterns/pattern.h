@@ -58,6 +58,9 @@ struct mcq_psock_up {
     bool (*member)(void *ctx);
     /* pattern->sweep shall be called once a turn until it returns false. */
     void (*sweep)(void *ctx);
+    /* The pipe to a peer of that identity on another shard. NULL: *err is why not, MCQ_ENOENT or
+     * MCQ_ELIMIT. The slot may be NULL: there are none. */
+    struct mcq_pipe *(*find_far)(void *ctx, struct mcq_slice identity, enum mcq_error *err);
     /* REQ: arms (true) or disarms the request timeout. */
     void (*await)(void *ctx, bool on);
 };
@@ -78,6 +81,9 @@ struct mcq_pattern {
     /* After every pipe was removed: gives back pool objects. NULL: nothing to do. */
     void (*close)(struct mcq_psock *s);
     void (*add)(struct mcq_psock *s, struct mcq_pipe *p);
+    /* Gives p an identity that no other peer of the socket has, and each time another one; before
+     * attach, which does it else. NULL: peers of this type need none. */
+    void (*name)(struct mcq_psock *s, struct mcq_pipe *p);
     /* MCQ_REASON_NONE: welcome, p->up is set; else the peer is refused with that reason (PAIR:
      * LIMIT; ROUTER: IDENTITY), counted, and stays as it was. p->peer and p->identity are set, and
      * nothing is in flight; ROUTER generates an identity if there is none. */

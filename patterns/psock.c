@@ -82,6 +82,36 @@ enum mcq_reason mcq_psock_refuse(struct mcq_psock *s, enum mcq_reason reason)
     return reason;
 }
 
+void mcq_psock_add_far(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    mcq_psock_add(s, p);
+    p->up = true;
+    p->dropped = 0;
+    p->slow_cnt = 0;
+}
+
+void mcq_psock_enter_far(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    mcq_registry_put(&s->shared->registry, p);
+}
+
+/* A sender may wait for this very peer: its next send has another answer. */
+void mcq_psock_leave_far(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    mcq_registry_remove(p);
+    if (p->starved)
+        mcq_psock_wake(s);
+}
+
+void mcq_psock_remove_far(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    mcq_psock_leave_far(s, p);
+    p->up = false;
+    p->ending = false;
+    mcq_psock_relieved(s, p);
+    mcq_node_unlink(&p->peers_node);
+}
+
 void mcq_psock_drop(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason reason, uint64_t cnt)
 {
     if (reason == MCQ_REASON_HWM || reason == MCQ_REASON_SLOW)

@@ -48,6 +48,8 @@ struct mcq_psock_opts {
     enum mcq_identity_policy identity_policy;
     bool probe;
     bool verbose, verboser, manual, invert_matching;
+    bool member;       /* of several sockets whose generated identities are to differ */
+    uint8_t member_id; /* ... by this byte */
     uint32_t welcome_len;
     uint8_t welcome[MCQ_WELCOME_LEN_MAX];
 };
@@ -97,6 +99,13 @@ struct mcq_pipe *mcq_psock_find(const struct mcq_psock *s, struct mcq_slice iden
 /* Ends p's connection: nobody finds it by its identity any more; detach follows, not in here.
  * Harmless if p isn't up. */
 void mcq_psock_end(struct mcq_psock *s, struct mcq_pipe *p, enum mcq_reason reason);
+
+/* p stands for a peer of another shard's socket: it is sent to, and found by its identity from
+ * enter_far to leave_far, and is none of this socket's peers. remove_far leaves by itself. */
+void mcq_psock_add_far(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_psock_enter_far(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_psock_leave_far(struct mcq_psock *s, struct mcq_pipe *p);
+void mcq_psock_remove_far(struct mcq_psock *s, struct mcq_pipe *p);
 
 /* --- for patterns alone --------------------------------------------------------------------- */
 

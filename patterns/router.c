@@ -16,15 +16,22 @@ static void router_open(struct mcq_psock *s)
     s->router.next_id = (uint32_t)s->random(s->random_ctx);
 }
 
+/* Of several members each has numbers of its own. */
+static uint32_t next_id(struct mcq_psock *s)
+{
+    uint32_t id = s->router.next_id++;
+    return s->opts->member ? (uint32_t)s->opts->member_id << 24 | (id & 0xffffff) : id;
+}
+
 /* A peer may have announced a name of that form, against the RFC; then the next number is tried.
  * Ends: there are more numbers than connections. */
-static void generate_identity(struct mcq_psock *s, struct mcq_pipe *p)
+static void router_name(struct mcq_psock *s, struct mcq_pipe *p)
 {
     p->identity_len = ROUTER_GENERATED_LEN;
     do {
         struct mcq_writer w = mcq_writer_of(p->identity, ROUTER_GENERATED_LEN);
         (void)mcq_writer_u8(&w, 0);
-        (void)mcq_writer_be32(&w, s->router.next_id++);
+        (void)mcq_writer_be32(&w, next_id(s));
     } while (mcq_psock_find(s, mcq_slice_of(p->identity, p->identity_len)) != NULL);
 }
 
@@ -44,7 +51,7 @@ static bool claim_identity(struct mcq_psock *s, struct mcq_pipe *p)
 static enum mcq_reason router_attach(struct mcq_psock *s, struct mcq_pipe *p)
 {
     if (p->identity_len == 0)
-        generate_identity(s, p);
+        router_name(s, p);
     else if (!claim_identity(s, p))
         return mcq_psock_refuse(s, MCQ_REASON_IDENTITY);
     mcq_psock_probe(s, p);
@@ -64,11 +71,14 @@ static enum mcq_error send_by_identity(struct mcq_psock *s, const struct mcq_msg
 {
     if (m->frame_cnt < 2)
         return MCQ_EINVAL;
+    enum mcq_error err = MCQ_ENOENT;
     struct mcq_pipe *p = mcq_psock_find(s, mcq_slice_of(m->data, m->len));
+    if (p == NULL && s->up->find_far != NULL)
+        p = s->up->find_far(s->up_ctx, mcq_slice_of(m->data, m->len), &err);
     if (p != NULL)
         return mcq_psock_put(s, p, s->opts->slow, MCQ_PSOCK_NO_PREFIX, m, 1);
-    if (s->opts->router_mandatory)
-        return MCQ_ENOENT;
+    if (err != MCQ_ENOENT || s->opts->router_mandatory)
+        return err;
     mcq_psock_drop(s, NULL, MCQ_REASON_NO_PEER, 1);
     return MCQ_OK;
 }
@@ -83,6 +93,7 @@ const struct mcq_pattern mcq_pattern_router = {
     .peer_mask = MCQ_PEER(MCQ_REQ) | MCQ_PEER(MCQ_DEALER) | MCQ_PEER(MCQ_ROUTER),
     .open = router_open,
     .add = mcq_psock_add,
+    .name = router_name,
     .attach = router_attach,
     .detach = router_detach,
     .remove = mcq_psock_remove,

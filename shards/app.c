@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "mem/detail.h"
+#include "runtime/random.h"
 #include "shards/options.h"
 #include "shards/process.h"
 
@@ -149,6 +150,9 @@ static enum mcq_error set_up(struct mcq_process *a, struct mcq_detail *detail)
     err = mesh_create(a, detail);
     if (err != MCQ_OK)
         return err;
+    struct mcq_random random;
+    mcq_random_init(&random);
+    a->roster->seed = mcq_random_next(&random);
     return mcq_resolver_create(&a->resolver, detail);
 }
 

@@ -150,6 +150,7 @@ struct mcq_bridge {
     bool again; /* opens anew then, to next_to */
     uint32_t next_to;
     char text[MCQ_ENDPOINT_LEN_MAX]; /* free for the owner */
+    struct mcq_node owner_node;      /* likewise */
 };
 
 /* Answers an open, b->state OPENING: sets b->ops, ctx, limits and, to send as well, calls

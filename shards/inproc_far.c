@@ -46,12 +46,11 @@ static void far_oversized(struct mcq_bridge *b)
 static void far_taken(struct mcq_bridge *b, uint64_t bytes, bool room)
 {
     struct mcq_link *link = b->ctx;
-    struct mcq_psock *ps = &link->sock->psock;
     link->inproc.bytes_out += bytes;
     link->shard->stats.proto.bytes_out += bytes;
     mcq_session_count_out(link);
     if (room && link->added)
-        ps->pattern->writable(ps, &link->pipe);
+        mcq_link_room(link);
     end_if_due(link);
     if (!link->session.ended && mcq_pipe_empty(&link->pipe))
         mcq_link_drained(link);

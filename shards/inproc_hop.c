@@ -55,12 +55,11 @@ static void end_if_due(struct mcq_link *link)
 static void settle(struct hop *h, const struct mcq_cargo_job *job, bool starved)
 {
     struct mcq_pipe *p = &h->from->pipe;
-    struct mcq_psock *ps = &h->from->sock->psock;
     bool room = mcq_pipe_sent(p, (size_t)job->bytes);
     (void)mcq_session_settle(h->from);
     count(h, job);
     if (room)
-        ps->pattern->writable(ps, p);
+        mcq_link_room(h->from);
     end_if_due(h->from);
     end_if_due(h->to);
     if (over(h))

@@ -4,7 +4,9 @@
 
 #include "runtime/net.h"
 #include "runtime/oserr.h"
+#include "shards/claim.h"
 #include "shards/placement.h"
+#include "shards/remote_peer.h"
 #include "shards/shard.h"
 
 #define HUNGRY_RETRY_NS 10000000u
@@ -49,6 +51,10 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->due_node = (struct mcq_node){NULL, NULL};
     link->proxy_node = (struct mcq_node){NULL, NULL};
     link->alias_node = (struct mcq_node){NULL, NULL};
+    mcq_list_init(&link->feeders);
+    link->remote = false;
+    link->ends_peer = false;
+    link->claim = NULL;
     link->move = NULL;
     link->held = false;
     link->gen = 0;
@@ -75,6 +81,7 @@ static void link_remove(struct mcq_link *link)
 {
     struct mcq_sock *sock = link->sock;
     struct mcq_shard *sh = link->shard;
+    MCQ_ASSERT(link->claim == NULL);
     link->closing = true; /* handlers below may close the socket: this link is beyond that */
     mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &link->timer);
     if (link->added)
@@ -105,8 +112,7 @@ static void link_remove(struct mcq_link *link)
 
 /* --- names --------------------------------------------------------------------------------- */
 
-/* A new name for the link's next peer: no name is used twice. */
-static struct mcq_peer peer_name(struct mcq_link *link)
+struct mcq_peer mcq_link_name(struct mcq_link *link)
 {
     struct mcq_shard *sh = link->shard;
     uint32_t slot = mcq_pool_idx(&sh->links, link);
@@ -119,11 +125,11 @@ struct mcq_link *mcq_link_of_peer(const struct mcq_sock *sock, struct mcq_peer p
     const struct mcq_shard *sh = sock->shard;
     uint32_t slot = (uint32_t)(peer.bits >> 32) & MCQ_OP_SLOT_MAX;
     struct mcq_link *link = NULL;
-    if (MCQ_UNLIKELY(peer.bits >> 56 != sh->id))
-        link = mcq_alias_find(&sh->alias, peer);
-    else if (peer.bits != 0 && slot < sh->links.max && sh->epochs[slot] == (uint32_t)peer.bits &&
-             sh->live[slot])
+    if (peer.bits >> 56 == sh->id && peer.bits != 0 && slot < sh->links.max &&
+        sh->epochs[slot] == (uint32_t)peer.bits && sh->live[slot])
         link = mcq_pool_at(&sh->links, slot);
+    else if (MCQ_UNLIKELY(peer.bits != 0))
+        link = mcq_alias_find(&sh->alias, peer);
     return link != NULL && link->sock == sock ? link : NULL;
 }
 
@@ -235,11 +241,17 @@ bool mcq_link_up_here(struct mcq_link *link)
     if (id.ptr != link->pipe.identity)
         mcq_bytes_copy(link->pipe.identity, id.ptr, id.len);
     link->pipe.identity_len = (uint8_t)id.len;
-    link->pipe.peer = peer_name(link);
-    link->pipe.user = NULL;
     if (!link->added)
         sock->psock.pattern->add(&sock->psock, &link->pipe);
     link->added = true;
+    return sock->claims ? mcq_claim_begin(link) : mcq_link_granted(link, mcq_link_name(link));
+}
+
+bool mcq_link_granted(struct mcq_link *link, struct mcq_peer name)
+{
+    struct mcq_sock *sock = link->sock;
+    link->pipe.peer = name;
+    link->pipe.user = NULL;
     enum mcq_reason reason = sock->psock.pattern->attach(&sock->psock, &link->pipe);
     if (reason != MCQ_REASON_NONE) {
         link->refused = true;
@@ -249,6 +261,8 @@ bool mcq_link_up_here(struct mcq_link *link)
     link->attached = true;
     link->addressable = true;
     set_live(link, true);
+    if (link->claim != NULL)
+        mcq_claim_up(link);
     if (link->target != NULL)
         mcq_target_up(link);
     link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
@@ -261,14 +275,20 @@ bool mcq_link_up_here(struct mcq_link *link)
 
 void mcq_link_detach(struct mcq_link *link)
 {
-    if (!link->attached)
-        return;
-    link->attached = false;
-    link->addressable = false;
-    if (link->channel != NULL)
-        mcq_channel_detach(link->channel);
-    else
-        link->sock->psock.pattern->detach(&link->sock->psock, &link->pipe);
+    struct mcq_psock *ps = &link->sock->psock;
+    if (link->attached) {
+        link->attached = false;
+        link->addressable = false;
+        if (link->channel != NULL)
+            mcq_channel_detach(link->channel);
+        else if (link->remote)
+            mcq_psock_remove_far(ps, &link->pipe);
+        else
+            ps->pattern->detach(ps, &link->pipe);
+    }
+    if (link->claim != NULL)
+        mcq_claim_end(link);
+    mcq_remote_peer_leave(link);
 }
 
 static bool was_up(const struct mcq_link *link)
@@ -278,6 +298,8 @@ static bool was_up(const struct mcq_link *link)
 
 static void tell_end(struct mcq_link *link, const struct mcq_report *report)
 {
+    if (link->remote)
+        return; /* it is told where its connection is */
     const struct mcq_session *s = &link->session;
     struct mcq_event ev = {
         .kind = was_up(link)    ? MCQ_EVENT_DISCONNECTED
@@ -497,16 +519,22 @@ void mcq_link_hungry(struct mcq_link *link)
     tick_by(link, mcq_shard_now_ns(link->shard) + HUNGRY_RETRY_NS);
 }
 
-static void tick_hungry(struct mcq_link *link)
+void mcq_link_room(struct mcq_link *link)
 {
     struct mcq_psock *ps = &link->sock->psock;
+    ps->pattern->writable(ps, &link->pipe);
+    mcq_remote_peer_room(link);
+}
+
+static void tick_hungry(struct mcq_link *link)
+{
     if (!link->hungry)
         return;
     link->hungry = false;
     link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
     if (link->pipe.starved && mcq_pipe_empty(&link->pipe)) {
         link->pipe.starved = false;
-        ps->pattern->writable(ps, &link->pipe);
+        mcq_link_room(link);
     }
 }
 
@@ -525,6 +553,8 @@ static void tick_session(struct mcq_link *link, uint64_t now_ns, uint64_t *next_
     struct mcq_session *s = &link->session;
     if (s->end_due != MCQ_REASON_NONE)
         mcq_session_end(link, s->end_due, 0);
+    if (link->claim != NULL && !link->attached && due(link->claim_deadline_ns, now_ns, next_ns))
+        mcq_claim_late(link);
     if (s->body_wait_ns != 0) {
         mcq_session_deliver(link);
         *next_ns = now_ns + MCQ_SESSION_BODY_RETRY_NS;

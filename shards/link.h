@@ -80,6 +80,9 @@ struct mcq_link {
     struct mcq_node due_node;   /* has slowness or drops to be told */
     struct mcq_node proxy_node; /* in the line of a proxy's held peers */
     struct mcq_node alias_node; /* its name's home is another shard */
+    struct mcq_list feeders;    /* ends of bridges of other shards that send to its peer, too */
+    bool remote;                /* its peer is on another shard, shards/remote_peer.h */
+    bool ends_peer;             /* ... and ends with it */
     /* shards/handoff */
     struct mcq_move *move;         /* NULL: it doesn't leave */
     bool held;                     /* is on its way, or has just come: nothing happens to it */
@@ -92,6 +95,9 @@ struct mcq_link {
     uint32_t news_next;
     struct mcq_peer news_peer;
     struct mcq_node news_node;
+    struct mcq_claim *claim;    /* to its peer's identity, shards/claim.h; NULL: none */
+    uint64_t claim_deadline_ns; /* of its grant */
+    bool nameless;              /* its peer announced no identity: one is made up */
 };
 
 /* A link of the socket's, without connection; NULL: the pool is empty, counted. */
@@ -102,7 +108,8 @@ void mcq_link_free(struct mcq_link *link);
 void mcq_link_accept(struct mcq_sock *sock, int fd);
 /* The loop's event about its connection. */
 void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev);
-/* The handshake is done: the pattern may refuse. false: the session has been ended. */
+/* The handshake is done: the pattern may refuse. false: the session has been ended. true: up, or
+ * its identity is claimed first (session.refused: nothing is delivered meanwhile). */
 bool mcq_link_up(struct mcq_link *link);
 /* The same, and it stays on this shard. */
 bool mcq_link_up_here(struct mcq_link *link);
@@ -110,6 +117,10 @@ bool mcq_link_up_here(struct mcq_link *link);
 bool mcq_link_is_home(const struct mcq_link *link);
 /* One that has no connection ends, and with it its name on this shard. */
 void mcq_link_vanish(struct mcq_link *link);
+/* The same once the claim is granted, under the name it was made with. */
+bool mcq_link_granted(struct mcq_link *link, struct mcq_peer name);
+/* A new name for its next peer: no name is used twice. */
+struct mcq_peer mcq_link_name(struct mcq_link *link);
 /* The session has begun to end: the pattern takes no more notice of it. */
 void mcq_link_detach(struct mcq_link *link);
 /* Sends what is queued within linger_ns, then removes the link. A pattern that chooses whom to send
@@ -121,6 +132,8 @@ void mcq_link_kill(struct mcq_link *link);
 void mcq_link_touch(struct mcq_link *link);
 /* A block was missing, and nothing is in flight that would tell of room: tries again soon. */
 void mcq_link_hungry(struct mcq_link *link);
+/* A starved pipe has room again: tells its pattern, and senders on other shards. */
+void mcq_link_room(struct mcq_link *link);
 /* The queue has drained: a closing link goes on. */
 void mcq_link_drained(struct mcq_link *link);
 /* Tells the event handler, with the far end's endpoint. */

@@ -29,8 +29,8 @@ static struct mcq_logical *place(struct mcq_logicals *all, const char *name)
     return vacant;
 }
 
-static enum mcq_error join(struct mcq_logical *l, const char *name, enum mcq_sock_type type,
-                           uint32_t shard, struct mcq_detail *detail)
+static enum mcq_error join(struct mcq_logicals *all, struct mcq_logical *l, const char *name,
+                           enum mcq_sock_type type, uint32_t shard, struct mcq_detail *detail)
 {
     if (l == NULL)
         return mcq_detail_set(detail, MCQ_ELIMIT, 0,
@@ -43,6 +43,8 @@ static enum mcq_error join(struct mcq_logical *l, const char *name, enum mcq_soc
         return mcq_detail_set(detail, MCQ_EINVAL, 0,
                               "logical '%s': shard %u has a member already, one is all it can have",
                               name, shard);
+    if (l->member_cnt == 0)
+        l->life = ++all->lives;
     strcpy(l->name, name);
     l->type = type;
     l->member[shard] = true;
@@ -60,15 +62,17 @@ static struct mcq_shard_set members(const struct mcq_logical *l)
 }
 
 enum mcq_error mcq_logical_join(struct mcq_logicals *all, const char *name, enum mcq_sock_type type,
-                                uint32_t shard, uint32_t *idx, struct mcq_shard_set *earlier,
-                                struct mcq_detail *detail)
+                                uint32_t shard, uint32_t *idx, uint32_t *life,
+                                struct mcq_shard_set *earlier, struct mcq_detail *detail)
 {
     pthread_mutex_lock(&all->mutex);
     struct mcq_logical *l = place(all, name);
     *earlier = members(l);
-    enum mcq_error err = join(l, name, type, shard, detail);
-    if (err == MCQ_OK)
+    enum mcq_error err = join(all, l, name, type, shard, detail);
+    if (err == MCQ_OK) {
         *idx = (uint32_t)(l - all->at);
+        *life = l->life;
+    }
     pthread_mutex_unlock(&all->mutex);
     return err;
 }

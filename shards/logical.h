@@ -18,6 +18,7 @@
 
 struct mcq_logical {
     char name[MCQ_LOGICAL_LEN_MAX + 1]; /* "": free */
+    uint32_t life; /* a number that no other logical socket of the app has ever had */
     enum mcq_sock_type type;
     uint32_t member_cnt;
     bool member[MCQ_SHARDS_MAX];
@@ -25,16 +26,17 @@ struct mcq_logical {
 
 struct mcq_logicals {
     pthread_mutex_t mutex;
+    uint32_t lives;
     struct mcq_logical at[MCQ_LOGICALS_MAX];
 };
 
 void mcq_logicals_init(struct mcq_logicals *all);
 void mcq_logicals_fini(struct mcq_logicals *all);
-/* The shard has a member now; gives the shards that had one before. Errors: MCQ_EINVAL (another
- * type, or a second member of a shard), MCQ_ELIMIT. */
+/* The shard has a member now, of the logical socket with that index and life; gives the shards that
+ * had one before. Errors: MCQ_EINVAL (another type, or a second member of a shard), MCQ_ELIMIT. */
 MCQ_MUST_USE enum mcq_error mcq_logical_join(struct mcq_logicals *all, const char *name,
                                              enum mcq_sock_type type, uint32_t shard, uint32_t *idx,
-                                             struct mcq_shard_set *earlier,
+                                             uint32_t *life, struct mcq_shard_set *earlier,
                                              struct mcq_detail *detail);
 /* Has that shard a member? */
 bool mcq_logical_has(struct mcq_logicals *all, uint32_t idx, uint32_t shard);

@@ -74,6 +74,7 @@ enum mcq_mesh_kind {
     MCQ_MESH_INPROC_BOUND, /* shards/inproc_far.h */
     MCQ_MESH_MOVE,         /* shards/handoff.h */
     MCQ_MESH_LOAD,         /* shards/placement.h */
+    MCQ_MESH_DIRECTORY,    /* shards/directory.h */
     MCQ_MESH_KIND_CNT
 };
 
@@ -133,6 +134,8 @@ MCQ_MUST_USE enum mcq_error mcq_mesh_create(const struct mcq_mesh_opts *opts,
 /* After the last shard has joined. NULL is nothing. */
 void mcq_mesh_destroy(struct mcq_mesh *mesh);
 uint32_t mcq_mesh_cnt(const struct mcq_mesh *mesh);
+/* Bytes of a ring between two of cnt shards, at most. */
+size_t mcq_mesh_ring_len(uint32_t cnt, enum mcq_lane lane);
 /* The memory of a shard's inbound rings, for reports: bytes, pages, node. */
 const struct mcq_arena *mcq_mesh_arena(const struct mcq_mesh *mesh, uint32_t id);
 /* The end of shard id in [0, cnt): what becomes sh->mesh. */

@@ -18,12 +18,18 @@ static const struct {
     {MCQ_SHARDS_MAX, {(size_t)8 << 10, (size_t)4 << 10}},
 };
 
-static size_t ring_len(const struct mcq_mesh_opts *o, unsigned lane)
+size_t mcq_mesh_ring_len(uint32_t cnt, enum mcq_lane lane)
 {
     size_t i = 0;
-    while (SIZES[i].cnt_max < o->cnt)
+    while (SIZES[i].cnt_max < cnt)
         i++;
-    return o->ring_len_max == 0 ? SIZES[i].len[lane] : mcq_min(o->ring_len_max, SIZES[i].len[lane]);
+    return SIZES[i].len[lane];
+}
+
+static size_t ring_len(const struct mcq_mesh_opts *o, enum mcq_lane lane)
+{
+    size_t len = mcq_mesh_ring_len(o->cnt, lane);
+    return o->ring_len_max == 0 ? len : mcq_min(o->ring_len_max, len);
 }
 
 static size_t place_footprint(const struct mcq_mesh_opts *o)

@@ -1,4 +1,5 @@
 #include "shards/bridge.h"
+#include "shards/claim.h"
 #include "shards/group.h"
 #include "shards/handoff.h"
 #include "shards/inproc_far.h"
@@ -33,6 +34,7 @@ const struct mcq_mesh_handlers mcq_mesh_handlers = {
             [MCQ_MESH_INPROC_BOUND] = mcq_inproc_far_bound,
             [MCQ_MESH_MOVE] = mcq_handoff_arrived,
             [MCQ_MESH_LOAD] = mcq_placement_arrived,
+            [MCQ_MESH_DIRECTORY] = mcq_claim_arrived,
         },
     .room = room,
 };

@@ -1,4 +1,5 @@
 /* The public calls about one peer. What only its connection's shard can do is asked of it. */
+#include "shards/remote_peer.h"
 #include "shards/shard.h"
 
 /* The peer's link for a caller on the right thread, else NULL. */
@@ -14,8 +15,26 @@ static bool is_elsewhere(const struct mcq_sock *sock, struct mcq_peer peer,
     if (link != NULL)
         return link->state == MCQ_LINK_AWAY;
     uint64_t home = peer.bits >> 56;
-    return sock->logical != MCQ_LOGICAL_NONE && sock->shard == mcq_shard_here && peer.bits != 0 &&
-           home != sock->shard->id && home < mcq_shard_cnt(sock->shard);
+    return sock->logical != MCQ_LOGICAL_NONE && !sock->claims && sock->shard == mcq_shard_here &&
+           peer.bits != 0 && home != sock->shard->id && home < mcq_shard_cnt(sock->shard);
+}
+
+/* What is known of a peer of another shard, for a caller on the right thread. */
+static const struct mcq_record *known_record(const struct mcq_sock *sock, struct mcq_peer peer)
+{
+    const struct mcq_record *r =
+        sock->shard == mcq_shard_here ? mcq_directory_name(&sock->shard->directory, peer) : NULL;
+    return r != NULL && r->key.life == sock->life ? r : NULL;
+}
+
+/* The peer's link; a known one of another shard gets it now. */
+static struct mcq_link *any_link(struct mcq_sock *sock, struct mcq_peer peer)
+{
+    enum mcq_error err = MCQ_OK;
+    struct mcq_link *link = live_link(sock, peer);
+    if (link != NULL || sock->closing || known_record(sock, peer) == NULL)
+        return link;
+    return mcq_remote_peer_reach(sock, peer, &err);
 }
 
 static enum mcq_error why_not(const struct mcq_sock *sock)
@@ -31,9 +50,15 @@ enum mcq_error mcq_peer_find(const struct mcq_sock *sock, const void *identity, 
     if (len == 0 || len > MCQ_IDENTITY_LEN_MAX)
         return MCQ_EINVAL;
     const struct mcq_pipe *p = mcq_psock_find(&sock->psock, mcq_slice_of(identity, len));
-    if (p == NULL)
+    if (p != NULL) {
+        *peer = p->peer;
+        return MCQ_OK;
+    }
+    const struct mcq_record *r =
+        mcq_directory_find(&sock->shard->directory, sock->life, mcq_slice_of(identity, len));
+    if (r == NULL)
         return MCQ_ENOENT;
-    *peer = p->peer;
+    *peer = (struct mcq_peer){r->bits};
     return MCQ_OK;
 }
 
@@ -41,10 +66,17 @@ enum mcq_error mcq_peer_identity(const struct mcq_sock *sock, struct mcq_peer pe
                                  struct mcq_frame *id)
 {
     struct mcq_link *link = live_link(sock, peer);
-    if (link == NULL)
+    if (link != NULL && (!link->remote || link->pipe.identity_len != 0)) {
+        id->data = link->pipe.identity;
+        id->len = link->pipe.identity_len;
+        return MCQ_OK;
+    }
+    const struct mcq_record *r = known_record(sock, peer);
+    if (r == NULL)
         return why_not(sock);
-    id->data = link->pipe.identity;
-    id->len = link->pipe.identity_len;
+    struct mcq_slice known = mcq_directory_identity(&r->key);
+    id->data = known.ptr;
+    id->len = known.len;
     return MCQ_OK;
 }
 
@@ -61,24 +93,27 @@ enum mcq_error mcq_peer_resume(struct mcq_sock *sock, struct mcq_peer peer)
         return why_not(sock);
     if (link->held)
         return MCQ_EAGAIN;
+    if (link->remote)
+        return MCQ_ENOTSUP;
     mcq_session_resume(link);
     return MCQ_OK;
 }
 
 enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer)
 {
-    struct mcq_link *link = live_link(sock, peer);
+    struct mcq_link *link = any_link(sock, peer);
     if (is_elsewhere(sock, peer, link))
         return mcq_handoff_ask(sock->shard, peer, link, MCQ_MOVE_CLOSE, 0);
     if (link == NULL)
         return why_not(sock);
+    link->ends_peer = true;
     mcq_link_close(link, MCQ_REASON_LOCAL, sock->opts.linger_ms * 1000000ull);
     return MCQ_OK;
 }
 
 enum mcq_error mcq_peer_kill(struct mcq_sock *sock, struct mcq_peer peer)
 {
-    struct mcq_link *link = live_link(sock, peer);
+    struct mcq_link *link = any_link(sock, peer);
     if (is_elsewhere(sock, peer, link))
         return mcq_handoff_ask(sock->shard, peer, link, MCQ_MOVE_KILL, 0);
     if (link == NULL)
@@ -91,6 +126,10 @@ enum mcq_error mcq_peer_stats(const struct mcq_sock *sock, struct mcq_peer peer,
                               struct mcq_peer_stats *stats)
 {
     const struct mcq_link *link = live_link(sock, peer);
+    if (link == NULL && known_record(sock, peer) != NULL) {
+        *stats = (struct mcq_peer_stats){.msgs_in = 0}; /* nothing was sent to it from here */
+        return MCQ_OK;
+    }
     if (link == NULL)
         return why_not(sock);
     const struct mcq_pipe *p = &link->pipe;
@@ -122,7 +161,7 @@ void *mcq_peer_user(const struct mcq_sock *sock, struct mcq_peer peer)
 
 enum mcq_error mcq_peer_set_user(struct mcq_sock *sock, struct mcq_peer peer, void *user)
 {
-    struct mcq_link *link = live_link(sock, peer);
+    struct mcq_link *link = any_link(sock, peer);
     if (link == NULL)
         return why_not(sock);
     link->pipe.user = user;

@@ -35,6 +35,16 @@ static void plan_bufs(const struct mcq_opts *opts, size_t rest, struct mcq_plan 
         (uint32_t)(plan->bufs.large_bytes / MCQ_BUF_GRANULE_LEN) + 2 * plan->links_max + 4096;
 }
 
+/* An eighth of the arena, beside it: identities of this shard's peers, and of all others'. What is
+ * on its way between two shards is at most a ring of messages with identities of one byte. */
+static void plan_directory(const struct mcq_opts *opts, struct mcq_plan *plan)
+{
+    size_t ring_len = mcq_mesh_ring_len(opts->shards, MCQ_LANE_URGENT);
+    size_t each = mcq_align_up(MCQ_SPSC_HDR_LEN + MCQ_DIRECTORY_MSG_LEN_MIN, MCQ_SPSC_HDR_LEN);
+    plan->directory = mcq_directory_plan(opts->shards, plan->links_max, (uint32_t)(ring_len / each),
+                                         opts->arena_bytes / 8);
+}
+
 enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
                              struct mcq_detail *detail)
 {
@@ -67,6 +77,7 @@ enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
         plan->links_max + plan->socks_max + plan->listeners_max + plan->timers_max;
     /* two per message that waits in parts; small messages share one per block */
     plan->segs_max = clamp_cnt(opts->arena_bytes / 4096, 4096, 262144) + plan->links_max;
+    plan_directory(opts, plan);
     plan_bufs(opts, opts->arena_bytes - plan->links_max * conn_cost(), plan);
     plan->patterns.connections_max = plan->links_max;
     /* an eighth of the arena for what peers subscribe to, about 354 bytes each with their topic */
@@ -75,22 +86,23 @@ enum mcq_error mcq_plan_make(const struct mcq_opts *opts, struct mcq_plan *plan,
     plan->patterns.long_topics_max = clamp_cnt(plan->bufs.cnt[MCQ_BUF_512] / 4, 64, 65536);
     const struct mcq_loop_opts lo = {.conns_max = plan->conns_max,
                                      .timers_max = plan->heap_timers_max};
-    plan->total = SLACK + mcq_buf_heap_footprint(&plan->bufs) + mcq_loop_footprint(&lo) +
-                  mcq_mailbox_footprint() + mcq_pattern_shared_footprint(&plan->patterns) +
-                  plan->links_max * (sizeof(uint32_t) + sizeof(bool)) +
-                  mcq_alias_footprint(plan->links_max) +
-                  mcq_pool_footprint(sizeof(struct mcq_link), plan->links_max) +
-                  mcq_pool_footprint(sizeof(struct mcq_sock), plan->socks_max) +
-                  mcq_pool_footprint(sizeof(struct mcq_listener), plan->listeners_max) +
-                  mcq_pool_footprint(sizeof(struct mcq_target), plan->targets_max) +
-                  mcq_pool_footprint(sizeof(struct mcq_seg), plan->segs_max) +
-                  mcq_pool_footprint(sizeof(struct mcq_timer), plan->timers_max) +
-                  mcq_pool_footprint(sizeof(struct mcq_proxy), plan->proxies_max) +
-                  mcq_remote_footprint(plan->remote_refs_max) +
-                  mcq_bridges_footprint(plan->bridges_max, plan->shards) +
-                  mcq_pool_footprint(sizeof(struct mcq_member), plan->members_max) +
-                  mcq_pool_footprint(sizeof(struct mcq_channel), plan->channels_max) +
-                  mcq_handoff_footprint(plan->moves_max, plan->shards) +
-                  mcq_placement_footprint(plan->shards);
+    plan->total =
+        SLACK + mcq_buf_heap_footprint(&plan->bufs) + mcq_loop_footprint(&lo) +
+        mcq_mailbox_footprint() + mcq_pattern_shared_footprint(&plan->patterns) +
+        plan->links_max * (sizeof(uint32_t) + sizeof(bool)) + mcq_alias_footprint(plan->links_max) +
+        mcq_pool_footprint(sizeof(struct mcq_link), plan->links_max) +
+        mcq_pool_footprint(sizeof(struct mcq_sock), plan->socks_max) +
+        mcq_pool_footprint(sizeof(struct mcq_listener), plan->listeners_max) +
+        mcq_pool_footprint(sizeof(struct mcq_target), plan->targets_max) +
+        mcq_pool_footprint(sizeof(struct mcq_seg), plan->segs_max) +
+        mcq_pool_footprint(sizeof(struct mcq_timer), plan->timers_max) +
+        mcq_pool_footprint(sizeof(struct mcq_proxy), plan->proxies_max) +
+        mcq_remote_footprint(plan->remote_refs_max) +
+        mcq_bridges_footprint(plan->bridges_max, plan->shards) +
+        mcq_pool_footprint(sizeof(struct mcq_member), plan->members_max) +
+        mcq_pool_footprint(sizeof(struct mcq_channel), plan->channels_max) +
+        mcq_handoff_footprint(plan->moves_max, plan->shards) +
+        mcq_placement_footprint(plan->shards) + mcq_directory_footprint(&plan->directory) +
+        mcq_remote_dead_footprint(plan->shards);
     return MCQ_OK;
 }

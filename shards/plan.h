@@ -8,6 +8,7 @@
 #include "mem/buf.h"
 #include "patterns/shared.h"
 #include "runtime/loop.h"
+#include "shards/directory.h"
 
 #define MCQ_PLAN_SOCKS_MAX       256u
 #define MCQ_PLAN_LISTENERS_MAX   256u
@@ -21,8 +22,9 @@ struct mcq_plan {
     uint32_t conns_max; /* connections and listeners */
     uint32_t links_max, socks_max, listeners_max, targets_max, segs_max, timers_max, proxies_max;
     uint32_t remote_refs_max, bridges_max, members_max, channels_max, moves_max;
-    uint32_t shards;          /* of the app */
-    uint32_t heap_timers_max; /* every timer node there can be */
+    uint32_t shards;                     /* of the app */
+    uint32_t heap_timers_max;            /* every timer node there can be */
+    struct mcq_directory_plan directory; /* with more shards than one */
     struct mcq_buf_plan bufs;
     struct mcq_pattern_plan patterns;
     size_t total; /* bytes to map */

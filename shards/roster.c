@@ -88,6 +88,7 @@ struct mcq_shard *mcq_roster_shard(const struct mcq_roster *r, uint32_t id)
 
 /* --- the end ------------------------------------------------------------------------------- */
 
+/* Once the last has been asked the app may end, and the roster with it. */
 void mcq_roster_stop(struct mcq_roster *r)
 {
     const uint32_t cnt = r->cnt; /* once the last has been told, r may be gone */

@@ -45,6 +45,7 @@ struct mcq_roster {
     uint32_t ended_cnt;
     bool failed; /* to start */
     bool over;
+    uint64_t seed;         /* for what all shards hash alike; secret */
     struct mcq_mesh *mesh; /* between them; borrowed. NULL: there is none */
     struct mcq_gate inits, starts, leave;
     struct mcq_logicals logicals;

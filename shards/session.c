@@ -53,7 +53,8 @@ static bool begin_end(struct mcq_link *link, enum mcq_reason reason, int os_errn
 static void end_inproc(struct mcq_link *link)
 {
     if (link->bridge != NULL)
-        mcq_bridge_end(link->bridge, mcq_inproc_echo(link), 0);
+        mcq_bridge_end(link->bridge,
+                       link->remote ? mcq_remote_peer_echo(link) : mcq_inproc_echo(link), 0);
     else
         mcq_inproc_due(link);
 }

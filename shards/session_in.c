@@ -113,7 +113,8 @@ static enum taken unit(struct mcq_link *link, struct mcq_reader *in, uint32_t ow
     case MCQ_ZMTP_HANDSHAKE_DONE:
         if (!mcq_link_up(link))
             return TAKEN_END;
-        return s->moving ? TAKEN_PAUSE : TAKEN_ALL;
+        /* until its identity is granted, or where it is handed over */
+        return s->refused || s->moving ? TAKEN_PAUSE : TAKEN_ALL;
     case MCQ_ZMTP_MESSAGE:
         return one_message(link, in, owner, &ev);
     case MCQ_ZMTP_SUBSCRIBE:

@@ -199,7 +199,7 @@ static void pipe_sent(struct mcq_link *link, size_t len)
     mcq_session_count_out(link);
     remember_mark(link);
     if (room && link->added)
-        link->sock->psock.pattern->writable(&link->sock->psock, &link->pipe);
+        mcq_link_room(link);
 }
 
 static void v1_drop(struct mcq_link *link)

@@ -4,6 +4,7 @@
 
 #include "mem/detail.h"
 #include "mem/os_mem.h"
+#include "shards/claim.h"
 #include "shards/inproc_far.h"
 
 #define RX_RESERVE_PART 16u /* of the 32 KiB blocks: so many are left to receiving */
@@ -138,7 +139,8 @@ static bool finished(const struct mcq_shard *sh)
            mcq_handoff_idle(&sh->handoff) &&
            (sh->stopping ||
             (sh->timers_open == 0 && mcq_mailbox_empty(sh->mailbox) && mcq_ports_none(&sh->ports) &&
-             (sh->mesh == NULL || (mcq_mesh_idle(sh->mesh) && sh->remote.due_cnt == 0))));
+             (sh->mesh == NULL ||
+              (mcq_mesh_idle(sh->mesh) && sh->remote.due_cnt == 0 && sh->directory.due_cnt == 0))));
 }
 
 /* Nothing is left here. Returns false once nothing is left anywhere. */
@@ -208,6 +210,8 @@ static bool turn(struct mcq_shard *sh, bool *busy)
     (void)mcq_remote_run(sh);
     if (MCQ_UNLIKELY(sh->passes.cnt != 0))
         mcq_group_run(sh);
+    if (MCQ_UNLIKELY(sh->directory.due_cnt != 0) && mcq_directory_run(&sh->directory))
+        work++;
     mcq_mesh_publish(sh->mesh);
     if (MCQ_UNLIKELY(!mcq_list_empty(&sh->ports.open)))
         mcq_ports_publish(sh);
@@ -310,10 +314,12 @@ static bool carve_pools(struct mcq_shard *sh)
            mcq_pool_init(&sh->timers, "timers", a, sizeof(struct mcq_timer), p->timers_max) &&
            mcq_pool_init(&sh->proxies, "proxies", a, sizeof(struct mcq_proxy), p->proxies_max) &&
            mcq_remote_init(&sh->remote, a, p->remote_refs_max) &&
+           mcq_directory_init(&sh->directory, a, sh->id, &p->directory, &mcq_claim_ops, sh) &&
            mcq_pool_init(&sh->member_pool, "members", a, sizeof(struct mcq_member),
                          p->members_max) &&
            mcq_pool_init(&sh->channels, "channels", a, sizeof(struct mcq_channel),
                          p->channels_max) &&
+           mcq_remote_dead_init(&sh->dead, a, p->shards) &&
            mcq_bridges_init(&sh->bridges, a, p->bridges_max, p->shards) &&
            mcq_handoff_init(&sh->handoff, a, p->moves_max, p->shards) &&
            mcq_placement_init(&sh->placement, a, p->shards);
@@ -376,6 +382,9 @@ static void log_pools(const struct mcq_shard *sh)
         &sh->bridges.pool,
         &sh->member_pool,
         &sh->channels,
+        &sh->directory.claims,
+        &sh->directory.records,
+        &sh->directory.longer,
         &shared->fanout.topics,
         &shared->fanout.subs,
         &shared->fanout.subscribers,
@@ -581,6 +590,7 @@ void mcq_shard_stats(const struct mcq_shard *sh, struct mcq_shard_stats *stats)
     };
     stats->bridge = sh->bridges.stats;
     stats->bridge.bridges_empty = sh->bridges.pool.empty_cnt;
+    stats->directory = sh->directory.stats;
     stats->posts = mcq_mailbox_posts(sh->mailbox);
     stats->posts_full = mcq_mailbox_full(sh->mailbox);
     if (sh->mesh != NULL)

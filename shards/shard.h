@@ -18,6 +18,7 @@
 #include "runtime/loop.h"
 #include "shards/alias.h"
 #include "shards/bridge.h"
+#include "shards/directory.h"
 #include "shards/handoff.h"
 #include "shards/log.h"
 #include "shards/mailbox.h"
@@ -26,6 +27,7 @@
 #include "shards/plan.h"
 #include "shards/port.h"
 #include "shards/proxy.h"
+#include "shards/remote_peer.h"
 #include "shards/remote_ref.h"
 #include "shards/roster.h"
 #include "shards/sock.h"
@@ -57,6 +59,8 @@ struct mcq_shard {
     struct mcq_mesh_end *mesh; /* NULL: stepped by somebody else, alone */
     struct mcq_remote remote;
     struct mcq_bridges bridges;
+    struct mcq_directory directory;
+    struct mcq_remote_dead dead;
     struct mcq_handoff handoff;
     struct mcq_placements placement;
     struct mcq_ports ports;

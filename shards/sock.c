@@ -67,6 +67,8 @@ static void take_opts(struct mcq_sock *sock, const struct mcq_sock_opts *o, bool
         .manual = o->manual,
         .invert_matching = o->invert_matching,
         .welcome_len = (uint32_t)o->welcome_len,
+        .member = sock->claims,
+        .member_id = (uint8_t)sock->shard->id,
     };
     mcq_bytes_copy(sock->pattern_opts.welcome, o->welcome, o->welcome_len);
 }
@@ -87,10 +89,12 @@ static enum mcq_error join_logical(struct mcq_sock *sock, enum mcq_sock_type typ
     if (name == NULL || sh->roster == NULL)
         return MCQ_OK;
     enum mcq_error err = mcq_logical_join(&sh->roster->logicals, name, type, sh->id, &sock->logical,
-                                          earlier, detail);
-    if (err == MCQ_OK)
-        sh->members[sock->logical] = sock;
-    return err;
+                                          &sock->life, earlier, detail);
+    if (err != MCQ_OK)
+        return err;
+    sh->members[sock->logical] = sock;
+    sock->claims = type == MCQ_ROUTER && sh->directory.plan.claims_max != 0;
+    return MCQ_OK;
 }
 
 static void leave_logical(struct mcq_sock *sock)

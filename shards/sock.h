@@ -14,6 +14,8 @@
 struct mcq_sock {
     struct mcq_shard *shard;
     uint32_t logical; /* index of the logical socket it is a member of; MCQ_LOGICAL_NONE */
+    uint32_t life;    /* ... and its mcq_logical.life */
+    bool claims;      /* its peers' identities are claimed: a ROUTER with members elsewhere */
     bool closing;
     struct mcq_member *member; /* with channels to the others; NULL: none */
     struct mcq_psock psock;

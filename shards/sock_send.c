@@ -1,4 +1,5 @@
 /* The public ways to send: thread check, the pattern's choice, ownership. */
+#include "shards/remote_peer.h"
 #include "shards/shard.h"
 
 static inline enum mcq_error may_send(const struct mcq_sock *sock)
@@ -32,7 +33,12 @@ enum mcq_error mcq_send_to(struct mcq_sock *sock, struct mcq_peer to, struct mcq
     if (err != MCQ_OK)
         return err;
     struct mcq_link *link = mcq_link_of_peer(sock, to);
-    return link == NULL || !link->addressable ? MCQ_ESTALE : send_msg(sock, &link->pipe, msg);
+    if (MCQ_UNLIKELY(link == NULL || !link->addressable)) {
+        link = link == NULL ? mcq_remote_peer_reach(sock, to, &err) : NULL;
+        if (link == NULL)
+            return err == MCQ_OK ? MCQ_ESTALE : err;
+    }
+    return send_msg(sock, &link->pipe, msg);
 }
 
 static __attribute__((noinline)) enum mcq_error send_bytes_slow(struct mcq_sock *sock,

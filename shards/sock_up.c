@@ -1,5 +1,6 @@
 /* A socket between its pattern and its user: what the pattern may ask for, and what becomes
  * `writable`, a sweep or an event at the turn's point for it. */
+#include "shards/remote_peer.h"
 #include "shards/shard.h"
 
 #define MS_NS 1000000ull
@@ -64,6 +65,12 @@ static void up_close_pipe(void *ctx, struct mcq_pipe *p, enum mcq_reason reason)
     (void)ctx;
     mcq_link_of_pipe(p)->addressable = false;
     mcq_session_end_soon(mcq_link_of_pipe(p), reason);
+}
+
+static struct mcq_pipe *up_find_far(void *ctx, struct mcq_slice identity, enum mcq_error *err)
+{
+    struct mcq_link *link = mcq_remote_peer_find(ctx, identity, err);
+    return link == NULL ? NULL : &link->pipe;
 }
 
 static const enum mcq_reason drop_reasons[MCQ_DROP_CNT] = {
@@ -178,6 +185,7 @@ const struct mcq_psock_up mcq_sock_up = {
     .unknown = up_unknown,
     .member = up_member,
     .sweep = up_sweep,
+    .find_far = up_find_far,
     .await = up_await,
 };
 

@@ -97,6 +97,7 @@ static void give_back(struct mcq_thread *t)
 static void enter(struct mcq_thread *t)
 {
     t->shard.roster = t->roster;
+    mcq_directory_seed(&t->shard.directory, t->roster->seed);
     t->shard.mesh = mcq_mesh_at(t->roster->mesh, t->id);
     mcq_mesh_attach(t->shard.mesh, t->shard.loop);
     t->shard.app = t->app;

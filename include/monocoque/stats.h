@@ -102,6 +102,18 @@ struct mcq_bridge_stats {
     uint64_t bridges_now, bridges_empty; /* the pool: in use; takes that found none */
 };
 
+/* Identities of logical ROUTERs: what this shard claims for its own peers, and what it decides for
+ * those of all. */
+struct mcq_directory_stats {
+    uint64_t claims, claims_now;
+    uint64_t claims_empty; /* peers refused: as many as this shard may have, see the log at start */
+    uint64_t grants, refusals; /* decided here */
+    uint64_t revokes;          /* ... against an older owner, for a newer one */
+    uint64_t records_now;      /* identities of all shards that are known here */
+    uint64_t records_empty;    /* ... that found no room: not to be found from here */
+    uint64_t stale;            /* what was said of a claim that had ended */
+};
+
 /* Connections on their way from shard to shard (mcq_peer_move, placement). */
 struct mcq_move_stats {
     uint64_t begun, left, stayed; /* of this shard's: on their way, gone, not gone in the end */
@@ -121,6 +133,7 @@ struct mcq_shard_stats {
     uint64_t disconnects[32];  /* connections that ended after the transport was up, by enum
                                   mcq_reason: DISCONNECTED, HANDSHAKE_FAILED and REFUSED */
     struct mcq_mesh_stats mesh;
+    struct mcq_directory_stats directory;
     struct mcq_move_stats moves;
 };
 
