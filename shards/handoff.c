@@ -59,6 +59,8 @@ static void move_free(struct mcq_shard *sh, struct mcq_move *m)
 static bool is_tied(const struct mcq_link *link)
 {
     const struct mcq_psock *ps = &link->sock->psock;
+    if (link->claim != NULL && !mcq_directory_settled(link->claim))
+        return true;
     return link->attached && ps->pattern->tied != NULL && ps->pattern->tied(ps, &link->pipe);
 }
 
@@ -95,6 +97,7 @@ enum mcq_error mcq_handoff_begin(struct mcq_link *link, uint32_t to)
         .gen = link->gen + 1,
         .serial = ++sh->handoff.serial,
         .logical = link->sock->logical,
+        .life = link->sock->life,
         .up = link->attached,
         .peer = link->pipe.peer,
     };
@@ -297,6 +300,9 @@ static void taken(struct mcq_shard *sh, struct mcq_move *m)
     s->ended = true;
     s->moving = false;
     mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &link->timer);
+    if (link->claim != NULL)
+        m->generation = mcq_directory_give(&sh->directory, link->claim);
+    link->claim = NULL;
     mcq_sock_tell_due(link);
     if (s->end_due != MCQ_REASON_NONE || (link->closing && !link->sock->closing))
         m->wish = s->end_due != MCQ_REASON_NONE ? MCQ_MOVE_KILL : MCQ_MOVE_CLOSE;

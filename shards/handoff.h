@@ -27,9 +27,13 @@
  * with an older one is of yesterday. Requests for a peer that is not here (move, close, kill) go to
  * its home, and on to the owner.
  *
- * Tied: a REP whose reply is due to the peer, a REQ whose reply is due from it. The move waits. It
- * also waits for one delivery of what is there, and one flush and one receive come before it: so
- * however often somebody moves a peer on, its messages get through.
+ * A claim to the peer's identity (shards/directory) goes with GO: given up in silence on one shard
+ * and announced from the other.
+ *
+ * Tied: a claim that not everyone has heard of; a REP whose reply is due to the peer, a REQ whose
+ * reply is due from it. The move waits. It also waits for one delivery of what is there, and one
+ * flush and one receive come before it: so however often somebody moves a peer on, its messages get
+ * through.
  *
  * Thread: the shard's. Cost: O(what waits), large bodies by reference.
  */
@@ -92,7 +96,7 @@ struct mcq_move {
     struct mcq_node node; /* in due, or in tied */
     struct mcq_link *link;
     struct mcq_link *taken; /* the taker's */
-    uint32_t from, to, gen, serial, logical;
+    uint32_t from, to, gen, serial, logical, life;
     enum mcq_move_state state;
     enum mcq_move_word say; /* to say_to: still to be said */
     uint32_t say_to;
@@ -100,6 +104,7 @@ struct mcq_move {
     uint64_t turn;           /* it was asked for in */
     enum mcq_move_word wish; /* what was asked for meanwhile: CLOSE, KILL */
     bool up;                 /* the peer has a name */
+    uint64_t generation;     /* of the claim to its identity, shards/directory */
     enum mcq_way win_way;
     struct mcq_peer peer;
     struct mcq_conn_parcel conn;

@@ -115,6 +115,25 @@ static bool take_parts(struct mcq_link *link, struct mcq_move *m)
     return false;
 }
 
+static bool has_room(const struct mcq_sock *sock, const struct mcq_move *m)
+{
+    const struct mcq_pipe *p = &m->link->pipe;
+    return !m->up || !sock->claims ||
+           mcq_directory_has_room(&sock->shard->directory,
+                                  mcq_slice_of(p->identity, p->identity_len));
+}
+
+/* false: the room that there was has gone meanwhile; some will come back. */
+static bool take_claim(struct mcq_link *link, const struct mcq_move *m)
+{
+    struct mcq_sock *sock = link->sock;
+    if (m->up && sock->claims && link->claim == NULL)
+        link->claim = mcq_directory_take(&link->shard->directory, sock->life,
+                                         mcq_slice_of(link->pipe.identity, link->pipe.identity_len),
+                                         m->peer, m->generation, link);
+    return link->claim != NULL || !m->up || !sock->claims;
+}
+
 /* The name's home has a link for it already, and so has a shard that sends to it. NULL: none. */
 static struct mcq_link *stand_in(struct mcq_sock *sock, const struct mcq_move *m)
 {
@@ -126,7 +145,7 @@ bool mcq_handoff_take(struct mcq_shard *sh, struct mcq_move *m)
 {
     struct mcq_sock *sock = sh->members[m->logical];
     sh->stats.moves.refused++;
-    if (sock == NULL || sock->closing)
+    if (sock == NULL || sock->closing || sock->life != m->life || !has_room(sock, m))
         return false;
     struct mcq_link *known = stand_in(sock, m);
     struct mcq_link *link = known != NULL ? known : mcq_link_create(sock);
@@ -169,7 +188,7 @@ bool mcq_handoff_go(struct mcq_shard *sh, struct mcq_move *m)
     struct mcq_pipe_queue late;
     if (link == NULL) /* done; only the word is missing */
         return true;
-    if (!mcq_pack_take(sh, m->from, &m->late, &late))
+    if (!take_claim(link, m) || !mcq_pack_take(sh, m->from, &m->late, &late))
         return false;
     mcq_pipe_put_back(&link->pipe, &late);
     mcq_pipe_put_back(&link->pipe, &link->arrived);

@@ -444,7 +444,8 @@ void mcq_session_go_on(struct mcq_link *link)
 {
     if (link->session.ended)
         return;
-    link->session.refused = false; /* it will be again, if that still holds */
+    if (link->attached)                /* else its identity isn't granted yet */
+        link->session.refused = false; /* it will be again, if that still holds */
     make_ready(link);
     mcq_session_rearm(link);
     link->pipe.env->mark(link->pipe.env->ctx, &link->pipe);
