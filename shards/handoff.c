@@ -216,6 +216,7 @@ static void offer(struct mcq_move *m)
     mcq_pack_choose(&m->queue);
     m->win_way = mcq_pack_choose_window(s);
     m->pipe = pipe_state(link);
+    m->generation = link->claim == NULL ? 0 : link->claim->generation;
     mcq_handoff_say(link->shard, m, MCQ_MOVE_OFFER, m->to);
 }
 
@@ -278,7 +279,8 @@ static void leave(struct mcq_link *link, struct mcq_move *m)
     link->owner = m->to;
     link->move = NULL;
     link->held = false;
-    if (mcq_link_is_home(link)) {
+    mcq_remote_peer_part(link);
+    if (mcq_link_is_home(link) && !link->sock->claims) {
         link->state = MCQ_LINK_AWAY;
         if (link->closing)
             mcq_link_touch(link);
@@ -301,7 +303,7 @@ static void taken(struct mcq_shard *sh, struct mcq_move *m)
     s->moving = false;
     mcq_timer_node_disarm(mcq_loop_timers(sh->loop), &link->timer);
     if (link->claim != NULL)
-        m->generation = mcq_directory_give(&sh->directory, link->claim);
+        (void)mcq_directory_give(&sh->directory, link->claim);
     link->claim = NULL;
     mcq_sock_tell_due(link);
     if (s->end_due != MCQ_REASON_NONE || (link->closing && !link->sock->closing))
@@ -326,21 +328,26 @@ static void taken(struct mcq_shard *sh, struct mcq_move *m)
 static struct mcq_link *link_named(struct mcq_shard *sh, struct mcq_peer peer)
 {
     uint32_t slot = (uint32_t)(peer.bits >> 32) & MCQ_OP_SLOT_MAX;
-    if (peer.bits >> 56 != sh->id)
-        return mcq_alias_find(&sh->alias, peer);
-    if (peer.bits == 0 || slot >= sh->links.max || sh->epochs[slot] != (uint32_t)peer.bits ||
-        !sh->live[slot])
+    if (peer.bits == 0)
         return NULL;
-    return mcq_pool_at(&sh->links, slot);
+    if (peer.bits >> 56 == sh->id && slot < sh->links.max &&
+        sh->epochs[slot] == (uint32_t)peer.bits && sh->live[slot])
+        return mcq_pool_at(&sh->links, slot);
+    return mcq_alias_find(&sh->alias, peer);
 }
 
 static void owner_told(struct mcq_shard *sh, const struct mcq_move_record *r)
 {
     struct mcq_link *link = link_named(sh, r->peer);
-    if (link == NULL || link->state != MCQ_LINK_AWAY || r->gen <= link->gen)
+    if (link == NULL || (link->state != MCQ_LINK_AWAY && !link->remote) || r->gen <= link->gen)
         return;
     link->gen = r->gen;
     link->owner = r->shard;
+    if (link->remote && link->bridge != NULL && link->bridge->held) {
+        if (link->bridge->to != r->shard)
+            mcq_bridge_retarget(link->bridge, r->shard, MCQ_REASON_NONE);
+        mcq_bridge_release(link->bridge);
+    }
 }
 
 static void end_told(struct mcq_shard *sh, const struct mcq_move_record *r)
@@ -383,16 +390,20 @@ static bool tell_news(struct mcq_shard *sh, struct mcq_link *link)
 /* --- requests ------------------------------------------------------------------------------ */
 
 /* Known to be elsewhere, or at least where it came from. */
-static uint32_t whereabouts(struct mcq_peer peer, const struct mcq_link *link)
+static uint32_t whereabouts(const struct mcq_shard *sh, struct mcq_peer peer,
+                            const struct mcq_link *link)
 {
-    return link != NULL ? link->owner : (uint32_t)(peer.bits >> 56);
+    const struct mcq_record *r = mcq_directory_name(&sh->directory, peer);
+    if (link != NULL && link->state == MCQ_LINK_AWAY)
+        return link->owner;
+    return r != NULL ? r->shard : (uint32_t)(peer.bits >> 56);
 }
 
 enum mcq_error mcq_handoff_ask(struct mcq_shard *sh, struct mcq_peer peer,
                                const struct mcq_link *link, enum mcq_move_word word, uint32_t to)
 {
     const struct mcq_move_record r = {.word = (uint16_t)word, .shard = to, .peer = peer};
-    return send_word(sh, whereabouts(peer, link), &r) ? MCQ_OK : MCQ_EAGAIN;
+    return send_word(sh, whereabouts(sh, peer, link), &r) ? MCQ_OK : MCQ_EAGAIN;
 }
 
 /* A request that has to go on, and can't be refused any more, waits for room. */
@@ -434,11 +445,11 @@ static void asked(struct mcq_shard *sh, const struct mcq_move_record *r)
     struct mcq_link *link = link_named(sh, r->peer);
     struct mcq_move_record on = *r;
     on.hops++;
-    if (link == NULL && r->peer.bits >> 56 != sh->id)
-        ask_on(sh, (uint32_t)(r->peer.bits >> 56), &on);
-    else if (link != NULL && link->state == MCQ_LINK_AWAY)
-        ask_on(sh, link->owner, &on);
-    else if (link != NULL)
+    bool away = link == NULL || link->remote || link->state == MCQ_LINK_AWAY;
+    uint32_t to = whereabouts(sh, r->peer, link);
+    if (away && to != sh->id)
+        ask_on(sh, to, &on);
+    else if (!away)
         comply(link, (enum mcq_move_word)r->word, r->shard);
 }
 
@@ -452,6 +463,11 @@ static bool say(struct mcq_shard *sh, struct mcq_move *m)
         return announce(sh, m);
     if (word == MCQ_MOVE_DONE && !mcq_handoff_go(sh, m))
         return false;
+    if (word == MCQ_MOVE_OFFER && m->to == sh->id) {
+        if (!mcq_handoff_ready(sh, m))
+            return false;
+        word = mcq_handoff_take(sh, m) ? MCQ_MOVE_TAKEN : MCQ_MOVE_REFUSED;
+    }
     m->say = MCQ_MOVE_SILENT;
     const struct mcq_move_record r = {.word = (uint16_t)word, .peer = m->peer, .move = m};
     if (send_word(sh, m->say_to, &r))
@@ -508,10 +524,27 @@ void mcq_handoff_run(struct mcq_shard *sh)
 
 static void moving_told(struct mcq_shard *sh, uint32_t from, const struct mcq_move_record *r)
 {
+    struct mcq_link *link = link_named(sh, r->peer);
+    if (link != NULL && link->remote && link->bridge != NULL && !link->session.ended) {
+        link->hold_from = from;
+        link->hold_serial = r->serial;
+        mcq_bridge_hold(link->bridge);
+        return;
+    }
     struct mcq_move_record held = *r;
     held.word = MCQ_MOVE_HELD;
     held.hops = 0;
     ask_on(sh, from, &held);
+}
+
+void mcq_handoff_held(struct mcq_link *link)
+{
+    const struct mcq_move_record held = {
+        .word = MCQ_MOVE_HELD, .serial = link->hold_serial, .peer = link->pipe.peer};
+    if (link->hold_serial == 0)
+        return;
+    link->hold_serial = 0;
+    ask_on(link->shard, link->hold_from, &held);
 }
 
 /* The move may have been called off meanwhile, and another one begun. */
@@ -539,8 +572,7 @@ void mcq_handoff_arrived(struct mcq_shard *sh, uint32_t from, const void *body, 
         held_told(sh, r);
         break;
     case MCQ_MOVE_OFFER:
-        mcq_handoff_say(sh, r->move,
-                        mcq_handoff_take(sh, r->move) ? MCQ_MOVE_TAKEN : MCQ_MOVE_REFUSED, from);
+        mcq_handoff_say(sh, r->move, MCQ_MOVE_OFFER, from); /* answered as soon as it can be */
         break;
     case MCQ_MOVE_TAKEN:
         taken(sh, r->move);

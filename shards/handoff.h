@@ -141,6 +141,8 @@ void mcq_handoff_frozen(struct mcq_link *link);
 void mcq_handoff_call_off(struct mcq_link *link);
 /* The peer's session has ended: whoever knows its name hears of it. */
 void mcq_handoff_ended(struct mcq_link *link);
+/* A stand-in's bridge holds, as it was asked to, or has ended: its peer may leave its shard. */
+void mcq_handoff_held(struct mcq_link *link);
 /* A request about a peer that is not here. link: its stand-in, NULL: none. Errors: MCQ_EAGAIN. */
 MCQ_MUST_USE enum mcq_error mcq_handoff_ask(struct mcq_shard *sh, struct mcq_peer peer,
                                             const struct mcq_link *link, enum mcq_move_word word,
@@ -153,6 +155,8 @@ void mcq_handoff_arrived(struct mcq_shard *sh, uint32_t from, const void *body, 
 
 /* --- handoff_take.c: the taker's part ------------------------------------------------------- */
 
+/* What this shard has sent to the peer by another one's link is at rest. false: soon. */
+MCQ_MUST_USE bool mcq_handoff_ready(struct mcq_shard *sh, const struct mcq_move *m);
 /* false: refused, and nothing of it is here. */
 MCQ_MUST_USE bool mcq_handoff_take(struct mcq_shard *sh, struct mcq_move *m);
 /* SUB, XSUB: a topic that the publisher was told of by another member, and that nobody here wants:

@@ -123,15 +123,19 @@ static bool has_room(const struct mcq_sock *sock, const struct mcq_move *m)
                                   mcq_slice_of(p->identity, p->identity_len));
 }
 
-/* false: the room that there was has gone meanwhile; some will come back. */
-static bool take_claim(struct mcq_link *link, const struct mcq_move *m)
+/* The giver keeps its own until it hears of this: who sends to the peer from over there finds it
+ * here from then on. */
+static void take_claim(struct mcq_link *link, const struct mcq_move *m)
 {
-    struct mcq_sock *sock = link->sock;
-    if (m->up && sock->claims && link->claim == NULL)
-        link->claim = mcq_directory_take(&link->shard->directory, sock->life,
-                                         mcq_slice_of(link->pipe.identity, link->pipe.identity_len),
-                                         m->peer, m->generation, link);
-    return link->claim != NULL || !m->up || !sock->claims;
+    struct mcq_directory *d = &link->shard->directory;
+    const struct mcq_pipe *p = &link->pipe;
+    if (!m->up || !link->sock->claims)
+        return;
+    link->claim =
+        mcq_directory_take(d, link->sock->life, mcq_slice_of(p->identity, p->identity_len), m->peer,
+                           m->generation, link);
+    MCQ_ASSERT(link->claim != NULL);
+    (void)mcq_directory_run(d);
 }
 
 /* The name's home has a link for it already, and so has a shard that sends to it. NULL: none. */
@@ -141,21 +145,55 @@ static struct mcq_link *stand_in(struct mcq_sock *sock, const struct mcq_move *m
     return link != NULL && link->state == MCQ_LINK_AWAY ? link : NULL;
 }
 
+/* The link by which this shard sends to the peer while another one has it. NULL: none. */
+static struct mcq_link *remote_of(const struct mcq_sock *sock, const struct mcq_move *m)
+{
+    struct mcq_link *link = m->up ? mcq_link_of_peer(sock, m->peer) : NULL;
+    return link != NULL && link->remote ? link : NULL;
+}
+
+bool mcq_handoff_ready(struct mcq_shard *sh, const struct mcq_move *m)
+{
+    const struct mcq_sock *sock = sh->members[m->logical];
+    struct mcq_link *remote = sock == NULL ? NULL : remote_of(sock, m);
+    if (remote == NULL || remote->bridge == NULL || mcq_remote_peer_may_part(remote))
+        return true;
+    if (!remote->bridge->held)
+        mcq_bridge_hold(remote->bridge);
+    return false;
+}
+
+static struct mcq_link *take_link(struct mcq_sock *sock, struct mcq_move *m, struct mcq_link *known)
+{
+    struct mcq_link *link = known != NULL ? known : mcq_link_create(sock);
+    if (link == NULL || link->closing || mcq_node_linked(&link->news_node))
+        return NULL;
+    if (take_parts(link, m))
+        return link;
+    if (known == NULL) {
+        mcq_node_unlink(&link->sock_node);
+        mcq_link_free(link);
+    }
+    return NULL;
+}
+
 bool mcq_handoff_take(struct mcq_shard *sh, struct mcq_move *m)
 {
     struct mcq_sock *sock = sh->members[m->logical];
     sh->stats.moves.refused++;
     if (sock == NULL || sock->closing || sock->life != m->life || !has_room(sock, m))
         return false;
-    struct mcq_link *known = stand_in(sock, m);
-    struct mcq_link *link = known != NULL ? known : mcq_link_create(sock);
-    if (link == NULL || link->closing || mcq_node_linked(&link->news_node))
+    struct mcq_link *remote = remote_of(sock, m);
+    if (remote != NULL && !mcq_remote_peer_may_part(remote))
         return false;
-    if (!take_parts(link, m)) {
-        if (known == NULL) {
-            mcq_node_unlink(&link->sock_node);
-            mcq_link_free(link);
-        }
+    bool named = remote != NULL && remote->pipe.identity_len != 0;
+    if (remote != NULL)
+        mcq_psock_leave_far(&sock->psock, &remote->pipe);
+    struct mcq_link *known = stand_in(sock, m);
+    struct mcq_link *link = take_link(sock, m, known);
+    if (link == NULL) {
+        if (named)
+            mcq_psock_enter_far(&sock->psock, &remote->pipe);
         return false;
     }
     link->held = true;
@@ -165,8 +203,11 @@ bool mcq_handoff_take(struct mcq_shard *sh, struct mcq_move *m)
     link->added = m->up;
     link->attached = m->up;
     link->addressable = m->up;
+    if (remote != NULL)
+        mcq_remote_peer_give_way(remote, link);
     if (m->up && known == NULL)
         mcq_alias_enter(&sh->alias, link);
+    take_claim(link, m);
     m->taken = link;
     mcq_placement_count(sock, 1);
     sh->stats.moves.refused--;
@@ -188,7 +229,7 @@ bool mcq_handoff_go(struct mcq_shard *sh, struct mcq_move *m)
     struct mcq_pipe_queue late;
     if (link == NULL) /* done; only the word is missing */
         return true;
-    if (!take_claim(link, m) || !mcq_pack_take(sh, m->from, &m->late, &late))
+    if (!mcq_pack_take(sh, m->from, &m->late, &late))
         return false;
     mcq_pipe_put_back(&link->pipe, &late);
     mcq_pipe_put_back(&link->pipe, &link->arrived);

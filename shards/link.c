@@ -58,6 +58,7 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->move = NULL;
     link->held = false;
     link->gen = 0;
+    link->hold_serial = 0;
     link->topics = NULL;
     link->news_node = (struct mcq_node){NULL, NULL};
     link->drops = (struct mcq_drops){{0}};
@@ -145,7 +146,7 @@ static void set_live(struct mcq_link *link, bool on)
 {
     if (mcq_link_is_home(link))
         link->shard->live[mcq_pool_idx(&link->shard->links, link)] = on;
-    else if (!on)
+    if (!on)
         mcq_alias_leave(link);
 }
 

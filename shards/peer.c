@@ -178,7 +178,8 @@ enum mcq_error mcq_peer_move(struct mcq_sock *sock, struct mcq_peer peer, uint32
     if (!mcq_logical_has(&sh->roster->logicals, sock->logical, shard))
         return MCQ_EINVAL;
     struct mcq_link *link = live_link(sock, peer);
-    if (is_elsewhere(sock, peer, link))
+    if (is_elsewhere(sock, peer, link) || (link != NULL && link->remote) ||
+        (link == NULL && known_record(sock, peer) != NULL))
         return mcq_handoff_ask(sh, peer, link, MCQ_MOVE_ASK, shard);
     if (link == NULL)
         return MCQ_ESTALE;
@@ -190,7 +191,10 @@ enum mcq_error mcq_peer_move(struct mcq_sock *sock, struct mcq_peer peer, uint32
 enum mcq_error mcq_peer_shard(const struct mcq_sock *sock, struct mcq_peer peer, uint32_t *shard)
 {
     const struct mcq_link *link = live_link(sock, peer);
-    if (is_elsewhere(sock, peer, link))
+    const struct mcq_record *r = known_record(sock, peer);
+    if (r != NULL && (link == NULL || link->remote))
+        *shard = r->shard;
+    else if (is_elsewhere(sock, peer, link))
         *shard = link != NULL ? link->owner : (uint32_t)(peer.bits >> 56);
     else if (link == NULL)
         return why_not(sock);

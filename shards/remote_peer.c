@@ -70,9 +70,15 @@ static void far_ended(struct mcq_bridge *b, enum mcq_reason reason, uint32_t los
     mcq_session_end(link, reason, 0);
 }
 
+static void far_held(struct mcq_bridge *b)
+{
+    mcq_handoff_held(b->ctx);
+}
+
 static void far_closed(struct mcq_bridge *b)
 {
     struct mcq_link *link = b->ctx;
+    mcq_handoff_held(link);
     (void)mcq_pipe_rewind(&link->pipe);
     mcq_link_event(link, &(struct mcq_io_event){.kind = MCQ_IO_CLOSED});
 }
@@ -80,6 +86,7 @@ static void far_closed(struct mcq_bridge *b)
 static const struct mcq_bridge_ops far_ops = {
     .introduce = far_introduce,
     .taken = far_taken,
+    .held = far_held,
     .ended = far_ended,
     .closed = far_closed,
 };
@@ -181,12 +188,31 @@ void mcq_remote_peer_gone(struct mcq_shard *sh, struct mcq_peer peer)
     mcq_psock_leave_far(&link->sock->psock, &link->pipe);
 }
 
+bool mcq_remote_peer_may_part(const struct mcq_link *link)
+{
+    const struct mcq_bridge *b = link->bridge;
+    return !link->session.ended && b != NULL && b->held && !b->holding &&
+           link->pipe.flight_cnt == 0;
+}
+
+void mcq_remote_peer_give_way(struct mcq_link *link, struct mcq_link *heir)
+{
+    struct mcq_pipe_queue q;
+    (void)mcq_pipe_rewind(&link->pipe); /* whole messages are taken over there, and none is cut */
+    mcq_pipe_take_out(&link->pipe, &q);
+    mcq_pipe_put_back(&heir->pipe, &q);
+    mcq_alias_leave(link);
+    mcq_session_end(link, MCQ_REASON_LOCAL, 0);
+}
+
 /* --- where the connection is ----------------------------------------------------------------- */
 
 /* Returns how many fit. */
 static size_t near_receive(struct mcq_bridge *b, struct mcq_msg *msgs, size_t n)
 {
     struct mcq_link *link = b->ctx;
+    if (link == NULL) /* it has gone to another shard, and the bridge follows */
+        return 0;
     for (size_t i = 0; i < n; i++) {
         enum mcq_error err = mcq_pipe_put(&link->pipe, MCQ_PSOCK_NO_PREFIX, &msgs[i], 0);
         if (err == MCQ_EAGAIN) {
@@ -269,4 +295,11 @@ void mcq_remote_peer_leave(struct mcq_link *link)
         feeder(n)->ctx = NULL;
         mcq_bridge_end(feeder(n), link->session.reason, 0);
     }
+}
+
+void mcq_remote_peer_part(struct mcq_link *link)
+{
+    struct mcq_node *n;
+    while ((n = mcq_list_pop_front(&link->feeders)) != NULL)
+        feeder(n)->ctx = NULL;
 }

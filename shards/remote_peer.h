@@ -58,6 +58,12 @@ void mcq_remote_peer_gone(struct mcq_shard *sh, struct mcq_peer peer);
  * NONE is this side's affair alone. */
 enum mcq_reason mcq_remote_peer_echo(const struct mcq_link *link);
 
+/* The peer comes here (shards/handoff). May its stand-in go? Only if nothing of it is on its way.
+ */
+bool mcq_remote_peer_may_part(const struct mcq_link *link);
+/* What waits in it goes on in `heir`; it ends without a word. */
+void mcq_remote_peer_give_way(struct mcq_link *link, struct mcq_link *heir);
+
 /* --- where the connection is ----------------------------------------------------------------- */
 
 /* MCQ_BRIDGE_PEER */
@@ -66,5 +72,8 @@ enum mcq_reason mcq_remote_peer_accept(struct mcq_bridge *b, uint32_t from, stru
 void mcq_remote_peer_room(struct mcq_link *link);
 /* The link is detached: whoever sends to it from elsewhere ends. */
 void mcq_remote_peer_leave(struct mcq_link *link);
+
+/* The peer goes to another shard: who sends to it from elsewhere follows. */
+void mcq_remote_peer_part(struct mcq_link *link);
 
 #endif

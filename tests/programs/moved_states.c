@@ -798,6 +798,76 @@ static void old(void)
     run("of 1.0", old_peer);
 }
 
+/* --- sent to by name from every shard, wherever it is -------------------------------------------
+ */
+
+static atomic_ulong named_sent[SHARDS];
+
+static void send_named(void *ctx, struct mcq_timer *timer)
+{
+    uint32_t id = (uint32_t)(uintptr_t)ctx;
+    struct mcq_peer peer = the_peer();
+    for (unsigned i = 0; atomic_load(&w.busy) && peer.bits != 0 && i < 3; i++) {
+        uint64_t text[2] = {id, atomic_load(&named_sent[id])};
+        enum mcq_error err =
+            mcq_send_to(w.sock[id], peer, &(struct mcq_msg){text, sizeof(text), NULL, 1, 0});
+        if (err == MCQ_EAGAIN)
+            break;
+        if (CHECK(err == MCQ_OK))
+            atomic_fetch_add(&named_sent[id], 1);
+    }
+    mcq_timer_arm(timer, mcq_shard_now(w.shard[id]) + 50000);
+}
+
+static int prepare_named(struct mcq_shard *shard, uint32_t id)
+{
+    if (mcq_timer_open(shard, send_named, (void *)(uintptr_t)id, &w.timer[id]) != MCQ_OK)
+        return 1;
+    mcq_timer_arm(w.timer[id], 0);
+    return id == 0 && mcq_sock_bind(w.sock[id], "tcp://127.0.0.1:*", NULL) != MCQ_OK;
+}
+
+static bool next_named(int fd, struct mcq_text *body, unsigned long *got)
+{
+    uint64_t text[2];
+    unsigned flags;
+    if (!CHECK(mcq_raw_next_message(fd, &flags, body) && body->len == sizeof(text)))
+        return false;
+    memcpy(text, body->ptr, sizeof(text));
+    return CHECK(text[0] < SHARDS && text[1] == got[text[0]]++);
+}
+
+static void *named_peer(void *arg)
+{
+    unsigned long got[SHARDS] = {0};
+    struct mcq_text body = {NULL, 0, 0};
+    (void)arg;
+    int fd = dial("DEALER");
+    atomic_store(&w.busy, true);
+    for (unsigned i = 0; i < 6000 && next_named(fd, &body, got); i++)
+        if (i % 10 == 0)
+            move_once();
+    atomic_store(&w.busy, false);
+    post(0, close_timer);
+    post(1, close_timer);
+    while (got[0] + got[1] < atomic_load(&named_sent[0]) + atomic_load(&named_sent[1]))
+        if (!next_named(fd, &body, got))
+            break;
+    CHECK(got[0] != 0 && got[1] != 0);
+    mcq_text_fini(&body);
+    hang_up(fd);
+    return NULL;
+}
+
+static void named(void)
+{
+    reset(MCQ_ROUTER);
+    prepare = prepare_named;
+    for (unsigned i = 0; i < SHARDS; i++)
+        atomic_store(&named_sent[i], 0);
+    run("sent to by name", named_peer);
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -810,6 +880,7 @@ int main(void)
     full();
     placed(MCQ_PLACEMENT_LEAST);
     placed(MCQ_PLACEMENT_HANDLER);
+    named();
     large();
     old();
     for (unsigned i = 0; i < 10; i++)
