@@ -313,8 +313,8 @@ MCQ_API uint32_t mcq_sock_peer_cnt(const struct mcq_sock *sock); /* peers that a
  * Cost: <= 10 ns for small messages; no system call, no allocation. O(subscribers) for PUB.
  * Errors: MCQ_EAGAIN, MCQ_ETOOBIG, MCQ_ESTATE (REQ out of turn, REP without a request),
  * MCQ_ENOENT (router_mandatory), MCQ_ELIMIT (to a peer of another shard: every connection's place,
- * or every bridge, is in use here), MCQ_ENOTSUP (SUB, PULL), MCQ_EINVAL (no frame, too many; XSUB: the
- * first byte is 0 or 1, which would be a subscription), MCQ_ETHREAD. */
+ * or every bridge, is in use here), MCQ_ENOTSUP (SUB, PULL), MCQ_EINVAL (no frame, too many; XSUB:
+ * the first byte is 0 or 1, which would be a subscription), MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_send(struct mcq_sock *sock, struct mcq_msg *msg);
 
 /* mcq_send_to sends to one peer: ROUTER, PAIR, DEALER, PUSH. `slow` applies, with block as
@@ -375,8 +375,9 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_unsubscribe(struct mcq_sock *sock, const
  *
  * A logical ROUTER's peers of other members are found, sent to, closed and killed from here, too;
  * their identity is known. User pointer and stats are this member's own: what it has queued for the
- * peer. Not known here is their endpoint (""), and mcq_peer_resume is MCQ_ENOTSUP. That one has gone
- * is heard a moment later than over there: what was sent to it meanwhile is dropped and told. */
+ * peer. Not known here is their endpoint (""), and mcq_peer_resume is MCQ_ENOTSUP. That one has
+ * gone is heard a moment later than over there: what was sent to it meanwhile is dropped and told.
+ */
 
 /* mcq_peer_find looks a peer up by the identity it announced. Errors: MCQ_ENOENT. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_find(const struct mcq_sock *sock, const void *identity,
