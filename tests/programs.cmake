@@ -27,7 +27,7 @@ endforeach()
 find_program(MCQ_PYTHON NAMES python3)
 mark_as_advanced(MCQ_PYTHON)
 if(TARGET mcq-topo AND MCQ_PYTHON)
-    mcq_add_test(topo-cli LABEL program
+    mcq_add_test(topo-cli LABEL tool
                  COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/topo/cli.py
                          $<TARGET_FILE:mcq-topo>)
 endif()

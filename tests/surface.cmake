@@ -26,4 +26,4 @@ mcq_add_test(consumer LABEL consumer
              COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/consumer/run ${CMAKE_CURRENT_BINARY_DIR}/consumer)
 
 # The rings between shards, as spin sees them.
-mcq_add_test(model LABEL program COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/model/run)
+mcq_add_test(model LABEL model COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/model/run)
