@@ -109,10 +109,10 @@ static void tell(const struct perf_options *options, const struct via *via, stru
     double p99_us = percentile_us(&hop->meter.hdr, 990000);
     double floor_us = percentile_us(floor, 500000);
     if (options->json) {
-        printf("{\"via\": \"%s\", \"idle\": \"%s\", \"size\": %zu, \"p50_us\": %.3f, \"p99_us\": "
-               "%.3f, \"floor_us\": %.3f, \"msgs_per_s\": %.0f}\n",
-               via->name, perf_idle_name(options->idle), options->size, p50_us, p99_us, floor_us,
-               hop->rates[ROUNDS / 2]);
+        printf("{\"via\": \"%s\", \"size\": %zu, \"p50_us\": %.3f, \"p99_us\": %.3f, "
+               "\"floor_us\": %.3f, \"msgs_per_s\": %.0f, \"idle\": \"%s\"}\n",
+               via->name, options->size, p50_us, p99_us, floor_us, hop->rates[ROUNDS / 2],
+               perf_idle_name(options->idle));
         return;
     }
     printf("%-7s %4zu B   p50 %8.3f us   p99 %8.3f us   floor %8.3f us   ratio %6.2f   stream "

@@ -14,7 +14,9 @@ RTT_KEYS = ["peer", "idle", "size", "count", "p50_us", "p90_us", "p99_us", "p999
             "max_us"]
 RATE_KEYS = ["peer", "size", "seconds", "msgs", "msgs_per_s", "mb_per_s"]
 ROW_KEYS = ["workload", "peer", "idle", "size", "runs", "median", "ratio_raw", "ratio_libzmq"]
+HOP_KEYS = ["via", "size", "p50_us", "p99_us", "floor_us", "msgs_per_s"]
 WRONG = [
+    ["hop", "--via", "tcp"], ["hop", "--size", "7"], ["hop", "--size", "1025"], ["hop", "--runs", "1"],
     [], ["nonsense"], ["rtt"], ["throughput"], ["rtt", "--peer", "other"],
     ["rtt", "--peer", "raw-frames"], ["rtt", "--peer", "raw", "--idle", "sleep"],
     ["rtt", "--peer", "raw", "--size", "0"], ["rtt", "--peer", "raw", "--size", "-1"],
@@ -76,6 +78,14 @@ def throughput(program, peer, size):
     check(f"rate: {got}", got["msgs"] > 0 and abs(rate / got["msgs_per_s"] - 1) < 0.001)
     check(f"bytes: {got}", abs(got["msgs_per_s"] * size / 1e6 - got["mb_per_s"]) < 0.01)
     check(f"window: {got}", 0.1 <= got["seconds"] < 5)
+
+
+def hop(program, via, idle, size):
+    got = measured(program, "hop", "--via", via, "--idle", idle, "--size", str(size), "--count",
+                   "2000")
+    check(f"keys {list(got)}", list(got)[:len(HOP_KEYS)] == HOP_KEYS)
+    check(f"{got}", got["via"] == via and got["size"] == size and got["msgs_per_s"] > 0)
+    check(f"order: {got}", 0 < got["p50_us"] <= got["p99_us"] and got["floor_us"] > 0)
 
 
 def few_samples(program):
@@ -151,6 +161,11 @@ def cases(program, missing):
     for peer in [p for p in ("mcq", "libzmq", "raw", "raw-frames") if p not in missing]:
         for size in (1, 16, 255, 256, 65536, 300000):
             yield f"throughput {peer} {size} B", lambda p=peer, s=size: throughput(program, p, s)
+    for via in ("post", "inproc") if "mcq" not in missing else ():
+        for idle in ("spin", "block"):
+            for size in (8, 1024):
+                yield f"hop {via} {idle} {size} B", lambda v=via, i=idle, s=size: hop(program, v,
+                                                                                      i, s)
     yield "few samples", lambda: few_samples(program)
     yield "compare", lambda: compare(program, missing)
     yield "usage", lambda: usage(program)
