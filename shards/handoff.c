@@ -35,6 +35,13 @@ bool mcq_handoff_idle(const struct mcq_handoff *h)
 
 /* --- words --------------------------------------------------------------------------------- */
 
+/* MOVING goes by the lane of the directory: who has answered it has heard all that was said of the
+ * peer's claim from here, before the next shard says more. */
+static bool send_moving(struct mcq_shard *sh, uint32_t to, const struct mcq_move_record *r)
+{
+    return mcq_mesh_send(sh->mesh, to, MCQ_LANE_URGENT, MCQ_MESH_MOVE, r, sizeof(*r));
+}
+
 static bool send_word(struct mcq_shard *sh, uint32_t to, const struct mcq_move_record *r)
 {
     return mcq_mesh_send(sh->mesh, to, MCQ_LANE_BULK, MCQ_MESH_MOVE, r, sizeof(*r));
@@ -238,7 +245,7 @@ static bool announce(struct mcq_shard *sh, struct mcq_move *m)
     if (mcq_node_linked(&m->link->news_node))
         return false; /* that it came is told before that it goes */
     for (; m->next < mcq_shard_cnt(sh); m->next++)
-        if (m->next != sh->id && !send_word(sh, m->next, &r))
+        if (m->next != sh->id && !send_moving(sh, m->next, &r))
             return false;
     answered(sh, m);
     return true;
