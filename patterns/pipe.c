@@ -288,7 +288,9 @@ static struct mcq_buf *shareable(struct mcq_pipe *p, const struct mcq_msg *m, st
     const uint8_t *at = f.data;
     if ((at < b->base || at >= b->base + b->cap) && b->parent != 0)
         b = mcq_buf_at(p->env->heap, b->parent - 1);
-    return at >= b->base && f.len <= b->cap - (size_t)(at - b->base) ? b : NULL;
+    if (at < b->base || at > b->base + b->cap) /* another body of the message has another block */
+        return NULL;
+    return f.len <= b->cap - (size_t)(at - b->base) ? b : NULL;
 }
 
 static bool body_append(struct mcq_pipe *p, struct mcq_buf *b, struct mcq_slice body)

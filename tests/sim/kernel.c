@@ -125,6 +125,12 @@ bool mcq_sim_runnable(uint32_t process)
     return mcq_sim_ring_runnable(&process_of(process)->ring);
 }
 
+bool mcq_sim_waking(uint32_t process)
+{
+    const struct mcq_sim_file *f = process_of(process)->eventfd;
+    return f != NULL && (f->value != 0 || mcq_sim_event_armed(&f->wake));
+}
+
 void mcq_sim_kill(uint32_t process)
 {
     struct mcq_sim_process *p = process_of(process);

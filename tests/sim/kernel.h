@@ -79,6 +79,8 @@ bool mcq_sim_chance(uint32_t in_10000);
 /* True if a step of the process would find a completion, deferred work, or a deadline passed of its
  * last wait; or if it is awake. False without a ring. */
 bool mcq_sim_runnable(uint32_t process);
+/* Its eventfd has been written, and it hasn't seen that yet. */
+bool mcq_sim_waking(uint32_t process);
 /* Lets bytes, operations and time go on: by one event of the network, or, if none is earlier, to
  * the earliest wait's deadline. While a process is runnable time goes on in small steps. Returns
  * false if nothing at all would ever happen again. */

@@ -369,6 +369,7 @@ static bool step_any(void)
             continue;
         }
         mcq_team_step(t, at);
+        mcq_team_check_sleep(t, mcq_dice_below(t->cnt));
         world.steps++;
         return true;
     }
@@ -415,6 +416,9 @@ static const char *unrest(void)
     }
     if ((why = mcq_posts_unrest(&posts, &teams[MCQ_MANY_HOUSE])) != NULL)
         return why;
+    for (uint32_t i = 1; i <= mcq_tie_cnt(); i++)
+        if (mcq_tie_at(i)->state == MCQ_TIE_MOVING)
+            return "a peer is on its way, and doesn't come";
     for (uint32_t i = 1; i <= mcq_mate_cnt(); i++) {
         const struct mcq_mate *m = mcq_mate_at(i);
         if ((why = mcq_mate_unrest(m)) == NULL &&

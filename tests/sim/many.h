@@ -24,10 +24,8 @@
 #define MCQ_MANY_HOUSE         0u /* the team of several shards */
 
 /* What this version of the library can do. */
-#define MCQ_MANY_INPROC 0 /* inproc between shards */
-#define MCQ_MANY_ROUTES 0 /* a member sends to the peers of others */
-#define MCQ_MANY_MOVES  0 /* mcq_peer_move */
-#define MCQ_MANY_JOINS  1 /* members bind to one endpoint */
+#define MCQ_MANY_ROUTES 0 /* a ROUTER sends to the peers of other members */
+#define MCQ_MANY_FEEDS  0 /* peers of those who publish or share work are moved */
 
 /* Chances in 10,000, each time it could be done. */
 struct mcq_manner {
@@ -60,7 +58,7 @@ struct mcq_circuit {
     bool killed;        /* ... and it was: they don't add up */
     uint64_t put, left; /* the house's: sends; messages that its ends told as sent */
     uint64_t dropped;   /* ... and as dropped */
-    uint64_t moves;     /* hand-offs asked for */
+    bool moves;         /* its peers are handed over */
 };
 
 struct mcq_many_blow {

@@ -70,10 +70,13 @@ static void draw_teams(struct mcq_many *m, uint32_t shards)
         first += t->cnt;
         draw_opts(m, i);
     }
-    m->ring_len_max = mcq_dice_percent(60) ? (size_t)4096 << mcq_dice_below(3) : 0;
+    m->ring_len_max = mcq_dice_percent(75) ? (size_t)4096 << mcq_dice_below(2) : 0;
     m->ring_start = mcq_dice_percent(30) ? UINT64_MAX - 8 * mcq_dice_below(4096) - 7 : 0;
-    m->post_burst = mcq_dice_percent(60) ? mcq_dice_scaled(120) : 0;
-    m->hold = mcq_dice_percent(40) ? mcq_dice_scaled(500) : 0;
+    m->post_burst = mcq_dice_percent(70) ? mcq_dice_scaled(250) : 0;
+    m->hold = mcq_dice_percent(60) ? mcq_dice_scaled(3000) : 0;
+    /* A receive ring that was raised keeps its blocks while nothing comes, and what another shard
+     * sends may find none: that is a matter of one shard's memory. */
+    m->faults.enobufs = 0;
     if (mcq_dice_percent(50))
         m->faults.wake_max_ns = mcq_dice_scaled(300000);
 }
@@ -197,6 +200,12 @@ static void draw_steering(struct mcq_circuit *c)
     c->steering.rung = mcq_dice_percent(50) ? MCQ_STEER_RUNG_KERNEL : MCQ_STEER_RUNG_HANDOFF;
 }
 
+/* Members send to each other's peers by channels of their own. */
+static bool feeds(enum mcq_sock_type type)
+{
+    return type == MCQ_PUB || type == MCQ_XPUB || type == MCQ_PUSH || type == MCQ_DEALER;
+}
+
 /* Members on all shards or some of them, and who meets them. */
 static void add_logical(struct mcq_many *m, uint32_t idx)
 {
@@ -209,9 +218,14 @@ static void add_logical(struct mcq_many *m, uint32_t idx)
     bool calm = mcq_dice_percent(40);
     snprintf(c->logical, sizeof(c->logical), "many-%u", idx);
     c->cuts = hub_opts.slow > MCQ_SLOW_BLOCK || spoke_opts.slow > MCQ_SLOW_BLOCK;
-    bool joins = MCQ_MANY_JOINS && mcq_dice_percent(60);
+    bool joins = mcq_dice_percent(60);
     draw_steering(c);
+    c->moves = mcq_dice_percent(70) && (MCQ_MANY_FEEDS || !feeds(pair->hub));
     uint32_t missing = mcq_dice_percent(30) ? mcq_dice_below(50) : 0; /* percent of the shards */
+    enum mcq_placement placement =
+        mcq_dice_percent(60)
+            ? MCQ_PLACEMENT_NONE
+            : (enum mcq_placement)mcq_dice_between(MCQ_PLACEMENT_LEAST, MCQ_PLACEMENT_HANDLER);
     for (uint32_t s = 0; s < house->cnt; s++) {
         if (s != 0 && mcq_dice_percent(missing))
             continue;
@@ -219,6 +233,7 @@ static void add_logical(struct mcq_many *m, uint32_t idx)
         p->member = true;
         draw_manner(p, calm);
         p->opts.steering = &c->steering;
+        p->opts.placement = placement;
         if (!joins || end_cnt == 0)
             ends[end_cnt++] = endpoint_add(m, false);
         p->binds[p->bind_cnt++] = ends[end_cnt - 1];
@@ -259,7 +274,7 @@ static void add_inproc(struct mcq_many *m, uint32_t idx)
     hub->binds[hub->bind_cnt++] = endpoint_add(m, true);
     uint32_t spokes = pair->hub == MCQ_PAIR ? 1 : mcq_dice_between(1, 4);
     for (uint32_t i = 0; i < spokes; i++) {
-        uint32_t shard = MCQ_MANY_INPROC ? mcq_dice_below(house->cnt) : hub->shard;
+        uint32_t shard = mcq_dice_below(house->cnt);
         struct mcq_part *p = part_add(m, idx, MCQ_MANY_HOUSE, shard, pair, false, &spoke_opts);
         draw_manner(p, calm);
         draw_identity(p, idx, i, false);

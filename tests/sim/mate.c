@@ -179,8 +179,10 @@ static void resume(struct mcq_mate *m, uint32_t tie)
     struct mcq_tie *t = mcq_tie_at(tie);
     if (tie == 0 || !t->paused)
         return;
-    t->paused = false;
     enum mcq_error err = mcq_peer_resume(m->sock, t->peer);
+    if (err == MCQ_EAGAIN && m->part->member) /* it moves just now */
+        return;
+    t->paused = false;
     if (err != MCQ_OK)
         mcq_sim_fail("%s: a peer that is up can't be resumed: %s", mcq_mate_name(m),
                      mcq_error_name(err));
@@ -205,6 +207,25 @@ static void part_from(struct mcq_mate *m)
         m->connected &= ~(1u << (t->target - 1));
 }
 
+/* Hands a peer over, its own or one of another member, to any shard. */
+static void move(struct mcq_mate *m)
+{
+    uint32_t tie = any_tie(m, mcq_dice_percent(80));
+    uint32_t to = mcq_dice_below(mcq_many_team(m->part->team)->cnt);
+    if (!mcq_many()->circuits[m->part->circuit].moves || !m->part->member || tie == 0)
+        return;
+    const struct mcq_tie *t = mcq_tie_at(tie);
+    if (!mcq_mate_at(t->owner)->part->member)
+        return;
+    enum mcq_error err = mcq_peer_move(m->sock, t->peer, to);
+    mcq_many_trace("%s: moves peer %lx to shard %u: %s", mcq_mate_name(m),
+                   (unsigned long)t->peer.bits, to, mcq_error_name(err));
+    bool own = t->owner == m->uid;
+    if (err != MCQ_OK && err != MCQ_EAGAIN && err != MCQ_EINVAL && (own || err != MCQ_ESTALE))
+        mcq_sim_fail("%s: a peer that is up can't be moved: %s", mcq_mate_name(m),
+                     mcq_error_name(err));
+}
+
 static void filter(struct mcq_mate *m)
 {
     if (m->part->type == MCQ_SUB)
@@ -218,6 +239,8 @@ static void act_rarely(struct mcq_mate *m)
         filter(m);
     if (mcq_sim_chance(n->part))
         part_from(m);
+    if (mcq_sim_chance(n->move))
+        move(m);
     if (mcq_dice_percent(10))
         fill_endpoints(m);
     if (mcq_sim_chance(n->close))

@@ -262,6 +262,53 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
     act_inside(m);
 }
 
+/* --- hand-offs ----------------------------------------------------------------------------- */
+
+/* It has come: with what its user knew of it. */
+static void hear_come(struct mcq_mate *m, uint32_t tie)
+{
+    struct mcq_tie *t = mcq_tie_at(tie);
+    if (t->state != MCQ_TIE_MOVING)
+        mcq_sim_fail("%s: peer %lx comes, and nobody was told that it goes", mcq_mate_name(m),
+                     (unsigned long)t->peer.bits);
+    t->state = MCQ_TIE_UP;
+    t->owner = m->uid;
+    t->hops++;
+    if (mcq_peer_user(m->sock, t->peer) != t->token)
+        mcq_sim_fail("%s: peer %lx comes without its user pointer", mcq_mate_name(m),
+                     (unsigned long)t->peer.bits);
+}
+
+static void on_moved(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, uint32_t from,
+                     uint32_t to)
+{
+    struct mcq_mate *m = hears(ctx, sock);
+    uint32_t tie = mcq_tie_find(m->realm, peer);
+    mcq_many_trace("%s: moved, peer %lx, from shard %u to %u", mcq_mate_name(m),
+                   (unsigned long)peer.bits, from, to);
+    mcq_many_digest(peer.bits ^ from << 8 ^ to);
+    if (tie == 0)
+        mcq_sim_fail("%s: peer %lx was moved, and it never came up", mcq_mate_name(m),
+                     (unsigned long)peer.bits);
+    if (to == from)
+        (void)own_tie(m, peer, "the stay");
+    else if (from == m->part->shard)
+        mcq_tie_at(own_tie(m, peer, "the leave"))->state = MCQ_TIE_MOVING;
+    else if (to == m->part->shard)
+        hear_come(m, tie);
+    else
+        mcq_sim_fail("%s: is told of a move from shard %u to %u", mcq_mate_name(m), from, to);
+    act_inside(m);
+}
+
+static uint32_t on_place(void *ctx, struct mcq_sock *sock, const void *identity, size_t len)
+{
+    struct mcq_mate *m = hears(ctx, sock);
+    (void)identity;
+    (void)len;
+    return mcq_dice_below(mcq_many_team(m->part->team)->cnt);
+}
+
 /* --- the rest ------------------------------------------------------------------------------ */
 
 static void on_writable(void *ctx, struct mcq_sock *sock)
@@ -312,7 +359,9 @@ static void on_closed(void *ctx, struct mcq_sock *sock)
     m->sock = NULL;
 }
 
-#define REST .writable = on_writable, .event = on_event, .timeout = on_timeout, .closed = on_closed
+#define REST                                                                                \
+    .writable = on_writable, .event = on_event, .timeout = on_timeout, .closed = on_closed, \
+    .moved = on_moved, .place = on_place
 
 const struct mcq_sock_handlers mcq_mate_each = {.message = on_message, REST};
 const struct mcq_sock_handlers mcq_mate_batch = {.messages = on_messages, REST};

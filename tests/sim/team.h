@@ -53,6 +53,8 @@ bool mcq_team_over(const struct mcq_team *t);
 /* Everything must have been given back. */
 void mcq_team_fini(struct mcq_team *t);
 
+/* A shard that sleeps has nothing to do, or is being woken: else it would sleep on. */
+void mcq_team_check_sleep(const struct mcq_team *t, uint32_t id);
 /* NULL: nothing is on its way between its shards and none has work; only true while nothing
  * moves. */
 const char *mcq_team_unrest(const struct mcq_team *t);

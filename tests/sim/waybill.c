@@ -1,5 +1,6 @@
 #include "tests/sim/waybill.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/sim/kernel.h"
@@ -102,6 +103,21 @@ static bool frame_right(const struct mcq_waybill *w, uint32_t frame, const struc
     return wrong == 0 && (len % 8 == 0 || memcmp(from + len / 8 * 8, &v, len % 8) == 0);
 }
 
+/* For a person: where the frame begins to be another. */
+static const char *first_wrong(const struct mcq_waybill *w, uint32_t frame,
+                               const struct mcq_frame *f)
+{
+    static char text[120];
+    size_t len = mcq_waybill_frame_len(w, frame), at = 0;
+    const uint8_t *got = f->data;
+    mcq_waybill_fill(w, frame, scratch);
+    while (at < len && at < f->len && got[at] == scratch[at])
+        at++;
+    snprintf(text, sizeof(text), "#%u, frame %u of %zu bytes, due are %zu, is wrong from byte %zu",
+             w->number, frame, f->len, len, at);
+    return text;
+}
+
 /* --- messages ------------------------------------------------------------------------------ */
 
 struct mcq_waybill *mcq_waybill_new(uint32_t uid, uint32_t circuit, char topic, uint32_t len,
@@ -162,11 +178,12 @@ struct mcq_waybill *mcq_waybill_read(const struct mcq_msg *m, const char **why)
     *why = "it has another number of frames";
     if (mcq_msg_frame_cnt(m) != w->frame_cnt)
         return NULL;
-    *why = "its bytes are wrong";
     for (uint32_t i = 0; i < w->frame_cnt; i++) {
         f = mcq_msg_frame(m, i);
-        if (!frame_right(w, i, &f))
+        if (!frame_right(w, i, &f)) {
+            *why = first_wrong(w, i, &f);
             return NULL;
+        }
     }
     return w;
 }
