@@ -23,10 +23,6 @@
 #define MCQ_MANY_BLOWS_MAX     3u
 #define MCQ_MANY_HOUSE         0u /* the team of several shards */
 
-/* What this version of the library can do. */
-#define MCQ_MANY_ROUTES 0 /* a ROUTER sends to the peers of other members */
-#define MCQ_MANY_FEEDS  0 /* peers of those who publish or share work are moved */
-
 /* Chances in 10,000, each time it could be done. */
 struct mcq_manner {
     uint32_t pause, keep, answer, foreign, part, move, close, filter;

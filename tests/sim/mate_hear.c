@@ -187,8 +187,6 @@ static void check_identity(const struct mcq_mate *m, uint32_t tie)
             o->identity_len != t->identity_len || memcmp(o->identity, t->identity, id.len) != 0)
             continue;
         const struct mcq_mate *owner = mcq_mate_at(o->owner);
-        if (!MCQ_MANY_ROUTES && owner != m)
-            continue;
         if (o->state == MCQ_TIE_MOVING || mcq_tap_up(owner->sock, o->peer))
             mcq_sim_fail("%s: two peers have one identity: %lx, and %lx of %s", mcq_mate_name(m),
                          (unsigned long)t->peer.bits, (unsigned long)o->peer.bits,

@@ -188,8 +188,7 @@ static bool send_one(struct mcq_mate *m)
     case MCQ_REQ:
         return request(m);
     case MCQ_ROUTER: {
-        uint32_t tie = mcq_tie_any(m->realm, m->part->circuit, MCQ_MANY_ROUTES ? 0 : m->uid,
-                                   mcq_dice_below(1000));
+        uint32_t tie = mcq_tie_any(m->realm, m->part->circuit, 0, mcq_dice_below(1000));
         return tie != 0 && mcq_mate_send_to(m, tie);
     }
     case MCQ_PAIR:
