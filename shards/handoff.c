@@ -406,10 +406,12 @@ static uint32_t whereabouts(const struct mcq_shard *sh, struct mcq_peer peer,
     return r != NULL ? r->shard : (uint32_t)(peer.bits >> 56);
 }
 
-enum mcq_error mcq_handoff_ask(struct mcq_shard *sh, struct mcq_peer peer,
+enum mcq_error mcq_handoff_ask(const struct mcq_sock *sock, struct mcq_peer peer,
                                const struct mcq_link *link, enum mcq_move_word word, uint32_t to)
 {
-    const struct mcq_move_record r = {.word = (uint16_t)word, .shard = to, .peer = peer};
+    struct mcq_shard *sh = sock->shard;
+    const struct mcq_move_record r = {
+        .word = (uint16_t)word, .shard = to, .life = sock->life, .peer = peer};
     return send_word(sh, whereabouts(sh, peer, link), &r) ? MCQ_OK : MCQ_EAGAIN;
 }
 
@@ -447,6 +449,12 @@ static void comply(struct mcq_link *link, enum mcq_move_word word, uint32_t to)
         link->shard->stats.moves.asks_lost++; /* it ends, or goes where it was sent first */
 }
 
+/* A name is a number: whoever asks may have it of another socket's peer. */
+static bool is_of(const struct mcq_sock *sock, uint32_t life)
+{
+    return sock->logical != MCQ_LOGICAL_NONE && sock->life == life;
+}
+
 static void asked(struct mcq_shard *sh, const struct mcq_move_record *r)
 {
     struct mcq_link *link = link_named(sh, r->peer);
@@ -456,8 +464,10 @@ static void asked(struct mcq_shard *sh, const struct mcq_move_record *r)
     uint32_t to = whereabouts(sh, r->peer, link);
     if (away && to != sh->id)
         ask_on(sh, to, &on);
-    else if (!away)
+    else if (!away && is_of(link->sock, r->life))
         comply(link, (enum mcq_move_word)r->word, r->shard);
+    else
+        sh->stats.moves.asks_lost++;
 }
 
 /* --- the turn ------------------------------------------------------------------------------ */

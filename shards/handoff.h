@@ -25,7 +25,8 @@
  * connection (`away`) that knows the owner, until the peer's session ends (END). Elsewhere a name
  * is found by the table of aliases. Each move has a number of the peer's (gen): an announcement
  * with an older one is of yesterday. Requests for a peer that is not here (move, close, kill) go to
- * its home, and on to the owner.
+ * its home, and on to the owner; a name is a number that anybody may have, so they say of which
+ * logical socket they are, and aren't complied with for a peer of another one's.
  *
  * A claim to the peer's identity (shards/directory) goes with GO: given up in silence on one shard
  * and announced from the other.
@@ -81,6 +82,7 @@ struct mcq_move_record {
     uint32_t shard; /* MOVING, ASK: where to; OWNER: who */
     uint32_t gen;
     uint32_t serial; /* MOVING, HELD: of the giver's move */
+    uint32_t life;   /* requests: of the logical socket whose peer is meant */
     struct mcq_peer peer;
     struct mcq_move *move;
 };
@@ -143,8 +145,9 @@ void mcq_handoff_call_off(struct mcq_link *link);
 void mcq_handoff_ended(struct mcq_link *link);
 /* A stand-in's bridge holds, as it was asked to, or has ended: its peer may leave its shard. */
 void mcq_handoff_held(struct mcq_link *link);
-/* A request about a peer that is not here. link: its stand-in, NULL: none. Errors: MCQ_EAGAIN. */
-MCQ_MUST_USE enum mcq_error mcq_handoff_ask(struct mcq_shard *sh, struct mcq_peer peer,
+/* A request about a peer of sock's logical socket that is not here; whose peer it is is looked at
+ * there. link: its stand-in, NULL: none. Errors: MCQ_EAGAIN. */
+MCQ_MUST_USE enum mcq_error mcq_handoff_ask(const struct mcq_sock *sock, struct mcq_peer peer,
                                             const struct mcq_link *link, enum mcq_move_word word,
                                             uint32_t to);
 /* Says what is due. Once per turn. */

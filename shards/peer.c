@@ -103,7 +103,7 @@ enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer)
 {
     struct mcq_link *link = any_link(sock, peer);
     if (is_elsewhere(sock, peer, link))
-        return mcq_handoff_ask(sock->shard, peer, link, MCQ_MOVE_CLOSE, 0);
+        return mcq_handoff_ask(sock, peer, link, MCQ_MOVE_CLOSE, 0);
     if (link == NULL)
         return why_not(sock);
     link->ends_peer = true;
@@ -115,7 +115,7 @@ enum mcq_error mcq_peer_kill(struct mcq_sock *sock, struct mcq_peer peer)
 {
     struct mcq_link *link = any_link(sock, peer);
     if (is_elsewhere(sock, peer, link))
-        return mcq_handoff_ask(sock->shard, peer, link, MCQ_MOVE_KILL, 0);
+        return mcq_handoff_ask(sock, peer, link, MCQ_MOVE_KILL, 0);
     if (link == NULL)
         return why_not(sock);
     mcq_link_kill(link);
@@ -180,7 +180,7 @@ enum mcq_error mcq_peer_move(struct mcq_sock *sock, struct mcq_peer peer, uint32
     struct mcq_link *link = live_link(sock, peer);
     if (is_elsewhere(sock, peer, link) || (link != NULL && link->remote) ||
         (link == NULL && known_record(sock, peer) != NULL))
-        return mcq_handoff_ask(sh, peer, link, MCQ_MOVE_ASK, shard);
+        return mcq_handoff_ask(sock, peer, link, MCQ_MOVE_ASK, shard);
     if (link == NULL)
         return MCQ_ESTALE;
     if (link->inproc.partner != NULL)

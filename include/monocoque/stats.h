@@ -118,7 +118,8 @@ struct mcq_directory_stats {
 struct mcq_move_stats {
     uint64_t begun, left, stayed; /* of this shard's: on their way, gone, not gone in the end */
     uint64_t came, refused;       /* of others': taken over; without room here */
-    uint64_t asks_lost; /* other shards' requests: the peer moved already, or the rings were full */
+    uint64_t asks_lost; /* other shards' requests: the peer is moving or gone, isn't the logical
+                         * socket's, or the rings were full */
 };
 
 struct mcq_shard_stats {

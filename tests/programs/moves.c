@@ -264,8 +264,6 @@ static void *load_peer(void *arg)
     CHECK(mcq_trial_wait(&w.listening, 1));
     if (conns_wanted > 50)
         alarm(3600);
-    if (getenv("MOVES_DEBUG"))
-        alarm(3);
     void *ctx = zmq_ctx_new();
     zmq_ctx_set(ctx, ZMQ_MAX_SOCKETS, 1023);
     for (unsigned i = 0; i < conns_wanted; i++) {
