@@ -8,7 +8,7 @@
 
 static struct {
     uint32_t refuses;
-    uint32_t asked, answers; /* shard 0's */
+    uint32_t answers; /* shard 0's */
     uint32_t stops;
     struct mcq_timer *timer;
 } s;
