@@ -133,17 +133,13 @@ bool mcq_roster_idle(struct mcq_roster *r, uint32_t id)
     return all_idle(r, &before) && nothing_on_its_way(r) && all_idle(r, &after) && before == after;
 }
 
-static void nudge_others(struct mcq_roster *r, uint32_t id)
-{
-    for (uint32_t i = 0; i < r->cnt; i++)
-        if (i != id && mcq_roster_shard(r, i) != NULL)
-            mcq_mailbox_nudge(mcq_roster_shard(r, i)->mailbox);
-}
-
+/* Those that are idle see that it is over; one that has found work in the same moment stops. */
 void mcq_roster_finish(struct mcq_roster *r, uint32_t id)
 {
     __atomic_store_n(&r->over, true, __ATOMIC_SEQ_CST);
-    nudge_others(r, id);
+    for (uint32_t i = 0; i < r->cnt; i++)
+        if (i != id && mcq_roster_shard(r, i) != NULL)
+            mcq_mailbox_stop(mcq_roster_shard(r, i)->mailbox);
 }
 
 void mcq_roster_end(struct mcq_roster *r, uint32_t id)

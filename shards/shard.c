@@ -160,7 +160,8 @@ static bool rest(struct mcq_shard *sh)
 }
 
 /* An idle shard has work again only if it is sent some; that it has must be seen before the work
- * is. */
+ * is. A post of another thread's may come so late that all has been declared over meanwhile: what
+ * it opens is closed as by a stop. */
 static bool awake(struct mcq_shard *sh)
 {
     if (mcq_mailbox_empty(sh->mailbox) && !mcq_mailbox_stopped(sh->mailbox) &&
@@ -175,7 +176,7 @@ static bool awake(struct mcq_shard *sh)
 static bool turn(struct mcq_shard *sh, bool *busy)
 {
     mcq_loop_begin(sh->loop);
-    if (MCQ_UNLIKELY(sh->idle) && !awake(sh)) {
+    if (MCQ_UNLIKELY(sh->idle) && (mcq_roster_over(sh->roster) || !awake(sh))) {
         *busy = reap(sh) != 0;
         return !mcq_roster_over(sh->roster);
     }
@@ -215,18 +216,24 @@ static bool turn(struct mcq_shard *sh, bool *busy)
     mcq_mesh_publish(sh->mesh);
     if (MCQ_UNLIKELY(!mcq_list_empty(&sh->ports.open)))
         mcq_ports_publish(sh);
-    if (MCQ_UNLIKELY(finished(sh)) && !rest(sh)) {
-        sh->stopping = true; /* on_stop opens nothing any more */
+    if (MCQ_UNLIKELY(finished(sh)) && !rest(sh))
         return false;
-    }
     *busy = work != 0 || has_work(sh);
     return true;
+}
+
+/* After the last turn, on_stop opens nothing any more. */
+static bool take_turn(struct mcq_shard *sh, bool *busy)
+{
+    bool on = turn(sh, busy);
+    sh->stopping = sh->stopping || !on;
+    return on;
 }
 
 bool mcq_shard_step(struct mcq_shard *sh)
 {
     bool busy;
-    if (!turn(sh, &busy))
+    if (!take_turn(sh, &busy))
         return false;
     mcq_loop_end(sh->loop, busy, UINT64_MAX);
     return true;
@@ -235,7 +242,7 @@ bool mcq_shard_step(struct mcq_shard *sh)
 bool mcq_shard_poll(struct mcq_shard *sh, uint64_t *wait_ns)
 {
     bool busy;
-    if (sh != mcq_shard_here || !turn(sh, &busy))
+    if (sh != mcq_shard_here || !take_turn(sh, &busy))
         return false;
     uint64_t ns = mcq_loop_rest(sh->loop, busy || wait_ns == NULL);
     if (wait_ns != NULL)

@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "shards/shard.h"
+
 #define SHARDS 5u
 #define HOPS   2000u
 
@@ -47,9 +49,11 @@ static void on_stopping(struct mcq_shard *sh, void *arg)
 
 static void on_stop(struct mcq_shard *sh, void *arg)
 {
-    (void)sh;
+    static const struct mcq_sock_handlers none = {.closed = NULL};
+    struct mcq_sock *sock;
     (void)arg;
     atomic_fetch_add(&s.stopped, 1);
+    cr_assert_eq(mcq_sock_open(sh, MCQ_PUSH, NULL, &none, NULL, &sock, NULL), MCQ_ESTATE);
 }
 
 static enum mcq_error run(const struct story *story, uint64_t arena_bytes, enum mcq_idle idle,
@@ -188,4 +192,84 @@ Test(roster, a_shard_has_one_member)
     for (uint32_t i = 0; i < SHARDS; i++)
         cr_assert_eq(o.err[i], MCQ_EINVAL);
     cr_assert_not_null(strstr(o.detail[0].text, "shard 0 has a member already"));
+}
+
+/* --- the last moment -------------------------------------------------------------------------- */
+
+static struct late {
+    struct mcq_roster *r;
+    struct mcq_shard *sh[2];
+    unsigned posts, stopping;
+} late;
+
+static void late_set_up(struct mcq_shard *sh, uint32_t id, const struct mcq_app *app)
+{
+    struct mcq_opts opts = MCQ_OPTS_INIT;
+    struct mcq_detail d = {.text = ""};
+    opts.shards = 2;
+    opts.arena_bytes = 16 << 20;
+    opts.large_bytes = 1 << 20;
+    opts.idle = MCQ_IDLE_SPIN;
+    opts.no_mlock = true;
+    mcq_shard_here = NULL;
+    cr_assert_eq(mcq_shard_init(sh, id, &opts, NULL, &d), MCQ_OK, "%s", d.text);
+    sh->roster = late.r;
+    sh->app = app;
+    mcq_roster_enter(late.r, sh);
+    late.sh[id] = sh;
+}
+
+static bool late_step(uint32_t id)
+{
+    mcq_shard_here = late.sh[id];
+    return mcq_shard_step(late.sh[id]);
+}
+
+static void late_stopping(struct mcq_shard *sh, void *arg)
+{
+    (void)sh;
+    (void)arg;
+    late.stopping++;
+}
+
+/* The other one declares it over while this runs. */
+static void late_post(struct mcq_shard *sh, void *arg)
+{
+    static const struct mcq_sock_handlers none = {.closed = NULL};
+    struct mcq_sock *sock;
+    (void)arg;
+    late.posts++;
+    mcq_roster_finish(late.r, 0);
+    cr_assert_eq(mcq_sock_open(sh, MCQ_PUSH, NULL, &none, NULL, &sock, NULL), MCQ_OK);
+}
+
+/* A thread posts to a shard that is idle, as all are, just before or just after that is seen: in
+ * the first case it runs and the app ends all the same, in the other it doesn't. */
+static void post_late(bool over_before)
+{
+    static struct mcq_shard shards[2];
+    const struct mcq_app app = {.on_stopping = late_stopping};
+    unsigned steps = 0;
+    late = (struct late){.r = mcq_roster_create(2)};
+    for (uint32_t i = 0; i < 2; i++)
+        late_set_up(&shards[i], i, &app);
+    cr_assert(late_step(1));
+    cr_assert(shards[1].idle);
+    if (over_before)
+        mcq_roster_finish(late.r, 0);
+    cr_assert_eq(mcq_post(&shards[1], late_post, NULL), MCQ_OK);
+    while (late_step(1))
+        cr_assert_lt(++steps, 1000, "it runs on alone");
+    cr_assert_eq(late.posts, over_before ? 0 : 1);
+    cr_assert_eq(late.stopping, over_before ? 0 : 1);
+    cr_assert(shards[1].stopping);
+    for (uint32_t i = 0; i < 2; i++)
+        cr_assert_eq(mcq_shard_fini(&shards[i]), 0);
+    mcq_roster_destroy(late.r);
+}
+
+Test(roster, a_post_that_comes_too_late)
+{
+    post_late(true);
+    post_late(false);
 }
