@@ -12,6 +12,7 @@
 
 #include "mem/detail.h"
 #include "runtime/random.h"
+#include "shards/homecoming.h"
 #include "shards/options.h"
 #include "shards/process.h"
 
@@ -111,6 +112,7 @@ static enum mcq_error start_threads(struct mcq_process *a, struct mcq_detail *de
         mcq_gate_advance(&a->roster->inits);
         mcq_gate_advance(&a->roster->starts);
         mcq_roster_end(a->roster, i);
+        mcq_homecoming_skip(a->roster, i);
     }
     return err;
 }

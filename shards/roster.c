@@ -48,6 +48,7 @@ struct mcq_roster *mcq_roster_create(uint32_t cnt)
         r->entries[i].busy_cnt = 1;
     gate_init(&r->inits);
     gate_init(&r->starts);
+    gate_init(&r->stops);
     gate_init(&r->leave);
     mcq_logicals_init(&r->logicals);
     mcq_groups_init(&r->groups, cnt);
@@ -59,6 +60,7 @@ void mcq_roster_destroy(struct mcq_roster *r)
 {
     gate_fini(&r->inits);
     gate_fini(&r->starts);
+    gate_fini(&r->stops);
     gate_fini(&r->leave);
     mcq_groups_fini(&r->groups);
     mcq_logicals_fini(&r->logicals);
@@ -109,11 +111,16 @@ static bool all_idle(const struct mcq_roster *r, uint64_t *sum)
     return true;
 }
 
-static bool nothing_on_its_way(const struct mcq_roster *r)
+static bool no_posts(const struct mcq_roster *r)
 {
     for (uint32_t i = 0; i < r->cnt; i++)
         if (!mcq_mailbox_drained(mcq_roster_shard(r, i)->mailbox))
             return false;
+    return true;
+}
+
+static bool no_records(const struct mcq_roster *r)
+{
     return r->mesh == NULL || mcq_mesh_drained(r->mesh);
 }
 
@@ -124,13 +131,26 @@ void mcq_roster_busy(struct mcq_roster *r, uint32_t id)
         __atomic_store_n(cnt, *cnt + 1, __ATOMIC_SEQ_CST);
 }
 
-bool mcq_roster_idle(struct mcq_roster *r, uint32_t id)
+static void become_idle(struct mcq_roster *r, uint32_t id)
 {
     uint64_t *cnt = &r->entries[id].busy_cnt;
-    uint64_t before, after;
     if (*cnt % 2 != 0)
         __atomic_store_n(cnt, *cnt + 1, __ATOMIC_SEQ_CST);
-    return all_idle(r, &before) && nothing_on_its_way(r) && all_idle(r, &after) && before == after;
+}
+
+bool mcq_roster_idle(struct mcq_roster *r, uint32_t id)
+{
+    uint64_t before, after;
+    become_idle(r, id);
+    return all_idle(r, &before) && no_posts(r) && no_records(r) && all_idle(r, &after) &&
+           before == after;
+}
+
+bool mcq_roster_home(struct mcq_roster *r, uint32_t id)
+{
+    uint64_t before, after;
+    become_idle(r, id);
+    return all_idle(r, &before) && no_records(r) && all_idle(r, &after) && before == after;
 }
 
 /* Those that are idle see that it is over; one that has found work in the same moment stops. */

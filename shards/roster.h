@@ -3,8 +3,8 @@
  *
  * Roster: the shards of one app, and the phases of its life that they go through together.
  *
- *      init (all) --> start (one after the other, by id) --> run (all) --> ended --> on_stop -->
- * fini
+ *      init (all) --> start (one after the other, by id) --> run (all) --> ended --> on_stop (all)
+ *           --> homecoming --> fini (all)
  *
  * A shard whose own work is finished goes on taking turns until every one's is: another may still
  * need what it holds. The app ends by itself when all are idle (no socket, timer or post) at one
@@ -47,7 +47,7 @@ struct mcq_roster {
     bool over;
     uint64_t seed;         /* for what all shards hash alike; secret */
     struct mcq_mesh *mesh; /* between them; borrowed. NULL: there is none */
-    struct mcq_gate inits, starts, leave;
+    struct mcq_gate inits, starts, stops, leave;
     struct mcq_logicals logicals;
     struct mcq_groups groups;
     struct mcq_inproc_names names;
@@ -76,6 +76,9 @@ void mcq_roster_stop(struct mcq_roster *r);
  * between them. */
 void mcq_roster_busy(struct mcq_roster *r, uint32_t id);
 bool mcq_roster_idle(struct mcq_roster *r, uint32_t id);
+/* Homecoming: the shard has nothing to carry. True if nobody has, and nothing is on its way in the
+ * rings between them. */
+bool mcq_roster_home(struct mcq_roster *r, uint32_t id);
 /* All are idle: the app ends. */
 void mcq_roster_finish(struct mcq_roster *r, uint32_t id);
 /* The shard has stopped and holds nothing any more; the last one wakes the others. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "mem/detail.h"
+#include "shards/homecoming.h"
 #include "shards/options.h"
 
 static void signal_fd(int fd)
@@ -147,6 +148,7 @@ void mcq_thread_end(struct mcq_thread *t)
         mcq_ports_end(&t->shard);
     if (t->started && t->app->on_stop != NULL)
         t->app->on_stop(&t->shard, t->arg);
+    mcq_homecoming_run(t->roster, t->id, t->up ? &t->shard : NULL);
     signal_fd(t->done_fd);
 }
 

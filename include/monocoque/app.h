@@ -109,8 +109,8 @@ struct mcq_app {
      * MCQ_ESTATE and the text of the last of those calls that failed; shards that haven't started
      * by then never do, and have no on_stop. */
     int (*start)(struct mcq_shard *shard, void *arg);
-    /* The last call on a shard, after every socket's `closed` on all shards; counters are still
-     * readable. */
+    /* The last call on a shard, after every socket's `closed` on all shards, but for the
+     * mcq_free_fn of memory that other shards read till then; counters are still readable. */
     void (*on_stop)(struct mcq_shard *shard, void *arg);
     /* mcq_stop, a signal or a start that refused has begun the end: called once, just before the
      * shard closes its sockets within their linger. A last message can be sent here, and a socket
