@@ -117,7 +117,8 @@ static enum mcq_error start_threads(struct mcq_process *a, struct mcq_detail *de
     return err;
 }
 
-/* Each shard's inbound rings are on its node. */
+/* Each shard's inbound rings are on its node. A program that takes a shard's turns sleeps when it
+ * likes. */
 static enum mcq_error mesh_create(struct mcq_process *a, struct mcq_detail *detail)
 {
     const struct mcq_log log = {a->opts.log, a->opts.log_ctx, a->opts.log_level};
@@ -128,7 +129,7 @@ static enum mcq_error mesh_create(struct mcq_process *a, struct mcq_detail *deta
     const struct mcq_mesh_opts mo = {.cnt = a->opts.shards,
                                      .nodes = nodes,
                                      .policy = mcq_shard_node_policy(&a->opts),
-                                     .spins = a->opts.idle == MCQ_IDLE_SPIN,
+                                     .spins = a->opts.idle == MCQ_IDLE_SPIN && a->first == 0,
                                      .lock = !a->opts.no_mlock};
     enum mcq_error err = mcq_mesh_create(&mo, &a->mesh, detail);
     for (uint32_t i = 0; err == MCQ_OK && i < a->opts.shards && a->opts.shards > 1; i++) {

@@ -66,9 +66,10 @@ static const struct mcq_app app = {.start = start, .on_stop = on_stop, .on_post 
 TestSuite(embed, .timeout = 60);
 
 /* Both by timer and by the other shard's answer it must be told in time, and not without need. */
-Test(embed, it_sleeps_and_is_woken)
+static void sleep_and_wake(enum mcq_idle idle)
 {
     struct mcq_opts opts = two();
+    opts.idle = idle;
     struct mcq_embed *e = NULL;
     struct mcq_detail d = {.text = ""};
     uint64_t wait_ns, turns = 0, late = 0;
@@ -90,6 +91,17 @@ Test(embed, it_sleeps_and_is_woken)
         ;
     cr_assert_eq(mcq_embed_close(e, &d), MCQ_OK, "%s", d.text);
     cr_assert_eq(s.stops, 2);
+}
+
+Test(embed, it_sleeps_and_is_woken)
+{
+    sleep_and_wake(MCQ_IDLE_BLOCK);
+}
+
+/* The program sleeps though the other shard never does. */
+Test(embed, it_sleeps_beside_one_that_spins)
+{
+    sleep_and_wake(MCQ_IDLE_SPIN);
 }
 
 Test(embed, closing_ends_it)
