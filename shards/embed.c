@@ -38,9 +38,10 @@ enum mcq_error mcq_embed_open(const struct mcq_opts *opts, const struct mcq_app 
     bool on = e->process.threads_end != 0 && mcq_thread_enter(own(e));
     if (!on || err != MCQ_OK)
         return finish(e, err, why);
-    if (own(e)->err == MCQ_OK)
+    bool all_on = !mcq_roster_failed(e->process.roster);
+    if (all_on)
         err = mcq_loop_bell_open(own(e)->shard.loop, why);
-    if (own(e)->err == MCQ_OK && err == MCQ_OK) {
+    if (all_on && err == MCQ_OK) {
         *embed = e;
         return MCQ_OK;
     }

@@ -129,10 +129,10 @@ Test(embed, a_start_that_refuses)
         struct mcq_detail d = {.text = ""};
         char text[] = "shard 0: start refused to go on";
         text[6] = (char)('0' + s.refuses);
-        enum mcq_error err = mcq_embed_open(&opts, &app, NULL, &e, &d);
-        if (err == MCQ_OK)
-            err = mcq_embed_close(e, &d);
-        cr_assert_eq(err, MCQ_ESTATE);
+        s.stops = 0;
+        cr_assert_eq(mcq_embed_open(&opts, &app, NULL, &e, &d), MCQ_ESTATE);
         cr_assert_str_eq(d.text, text);
+        cr_assert_null(e);
+        cr_assert_eq(s.stops, s.refuses + 1);
     }
 }
