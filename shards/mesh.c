@@ -12,10 +12,11 @@
 
 /* --- sleep and wake ------------------------------------------------------------------------ */
 
-/* For counters that others read and only this end writes. */
+/* For counters that others read and only this end writes: who sees that something was taken sees
+ * that this shard had become busy before. */
 static inline void count(uint64_t *counter, uint64_t n)
 {
-    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELEASE);
 }
 
 static inline uint64_t bit_of(uint32_t id)

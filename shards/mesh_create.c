@@ -176,8 +176,8 @@ bool mcq_mesh_drained(const struct mcq_mesh *mesh)
     uint64_t sent = 0, taken = 0;
     for (uint32_t id = 0; id < mesh->cnt; id++) {
         const struct mcq_mesh_stats *s = &mesh->places[id].end->stats;
-        sent += __atomic_load_n(&s->sent, __ATOMIC_RELAXED);
-        taken += __atomic_load_n(&s->taken, __ATOMIC_RELAXED);
+        sent += __atomic_load_n(&s->sent, __ATOMIC_ACQUIRE);
+        taken += __atomic_load_n(&s->taken, __ATOMIC_ACQUIRE);
     }
     return sent == taken;
 }
