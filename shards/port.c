@@ -168,6 +168,13 @@ static void *reserve(struct mcq_spsc_tx *tx, size_t len)
     return at;
 }
 
+/* Of room: it isn't told again, and the shard doesn't wake for it any more. */
+static void heard(struct mcq_port *p)
+{
+    p->refused = false;
+    mcq_spsc_wait_end(&p->tx);
+}
+
 enum mcq_error mcq_port_send(struct mcq_port *p, uint32_t kind, const void *data, size_t len)
 {
     if (len > MCQ_PORT_LEN_MAX)
@@ -175,9 +182,12 @@ enum mcq_error mcq_port_send(struct mcq_port *p, uint32_t kind, const void *data
     if (is_gone(p))
         return MCQ_ESTALE;
     void *at = reserve(&p->tx, len);
-    p->refused = at == NULL;
-    if (at == NULL)
+    if (at == NULL) {
+        p->refused = true;
         return MCQ_EAGAIN;
+    }
+    if (MCQ_UNLIKELY(p->refused))
+        heard(p);
     mcq_bytes_copy(at, data, len);
     mcq_spsc_commit(&p->tx, mcq_spsc_hdr(1, kind, len));
     mcq_spsc_publish(&p->tx);
@@ -204,9 +214,14 @@ size_t mcq_port_recv(struct mcq_port *p, struct mcq_port_msg *msgs, size_t n)
     return cnt;
 }
 
-static bool has_news(const struct mcq_port *p)
+static bool has_news(struct mcq_port *p)
 {
-    return !mcq_spsc_empty(&p->rx) || is_gone(p) || (p->refused && mcq_spsc_has_room(&p->tx));
+    if (!mcq_spsc_empty(&p->rx) || is_gone(p))
+        return true;
+    if (!p->refused || !mcq_spsc_has_room(&p->tx))
+        return false;
+    heard(p);
+    return true;
 }
 
 bool mcq_port_rest(struct mcq_port *p)

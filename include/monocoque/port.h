@@ -62,8 +62,8 @@ struct mcq_port_msg {
 /* mcq_port_recv fills msgs[0, n) with what is there and returns how many; they are borrowed until
  * the next call of it or of mcq_port_wait. What the shard sent before it ended is still there. */
 MCQ_API size_t mcq_port_recv(struct mcq_port *port, struct mcq_port_msg *msgs, size_t n);
-/* mcq_port_wait sleeps until there is a message, or room after an MCQ_EAGAIN, or timeout_ns have
- * passed (UINT64_MAX: without end). Errors: MCQ_EAGAIN (the time has passed), MCQ_ESTALE (the
+/* mcq_port_wait sleeps until there is a message, or room after an MCQ_EAGAIN (once), or timeout_ns
+ * have passed (UINT64_MAX: without end). Errors: MCQ_EAGAIN (the time has passed), MCQ_ESTALE (the
  * shard has ended, and nothing is there). */
 MCQ_API enum mcq_error mcq_port_wait(struct mcq_port *port, uint64_t timeout_ns);
 /* For a loop of one's own: mcq_port_rest returns true if there is nothing now; mcq_port_fd becomes

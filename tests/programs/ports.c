@@ -255,6 +255,30 @@ static void limits(void)
     CHECK(atomic_load(&s.closed) == MCQ_PORTS_MAX + 1);
 }
 
+/* A thread that was refused once and has nothing more to send is told of room once; after that it
+ * sleeps. */
+static void given_up(void)
+{
+    struct run r;
+    struct mcq_port *port;
+    struct talk t = {0};
+    uint64_t seq = 0, again = 0;
+    run_open(&r, MCQ_IDLE_BLOCK);
+    CHECK(mcq_port_open(s.shards[0], RING_LEN, &port, NULL) == MCQ_OK);
+    while (again == 0)
+        if (mcq_port_send(port, 3, &seq, sizeof(seq)) == MCQ_OK)
+            seq++;
+        else
+            again++;
+    while (t.answers < seq && mcq_port_wait(port, WAIT_NS) == MCQ_OK)
+        CHECK(take_answers(port, &t));
+    CHECK(t.answers == seq);
+    (void)mcq_port_wait(port, 0); /* of room, if the answers didn't tell first */
+    CHECK(mcq_port_wait(port, 20000000) == MCQ_EAGAIN);
+    mcq_port_close(port);
+    run_close(&r);
+}
+
 /* The app stops while threads talk: each is told, and what it had sent before has been taken. */
 static void stop_under_them(void)
 {
@@ -335,6 +359,7 @@ int main(void)
     run_named("streams", streams);
     run_named("questions one by one", questions_one_by_one);
     run_named("limits", limits);
+    run_named("given up", given_up);
     run_named("stop under them", stop_under_them);
     run_named("the last to leave", the_last_to_leave);
     return mcq_trial_end();
