@@ -58,8 +58,8 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_post_bytes_urgent(struct mcq_shard *from
                                                           uint32_t kind, const void *data,
                                                           size_t len);
 /* The same without the copy: mcq_post_reserve points *at to len bytes, aligned to 8, to be written
- * before mcq_post_commit; nothing else may be posted to `to` in between. What is never committed is
- * never sent. */
+ * before mcq_post_commit. In between nothing else of the shard's may be called: a send, too, may
+ * use the ring to `to`. What is never committed is never sent. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_post_reserve(struct mcq_shard *from, uint32_t to,
                                                      uint32_t kind, size_t len, void **at);
 MCQ_API void mcq_post_commit(struct mcq_shard *from, uint32_t to);
