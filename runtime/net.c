@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -201,6 +202,21 @@ int mcq_net_accept(int fd)
         return -EAGAIN;
     int got = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     return got < 0 ? -errno : got;
+}
+
+void mcq_net_deafen(int fd, bool deaf)
+{
+    enum { FLAGS = 13, SYN = 0x02, ACK = 0x10 }; /* of the TCP header, where the filter begins */
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog prog = {.len = MCQ_CNT_OF(code), .filter = code};
+    (void)setsockopt(fd, SOL_SOCKET, deaf ? SO_ATTACH_FILTER : SO_DETACH_FILTER, &prog,
+                     sizeof(prog));
 }
 
 int mcq_net_cpu(int fd)

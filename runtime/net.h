@@ -27,6 +27,9 @@ MCQ_MUST_USE int mcq_net_dup(int fd);
 /* Gives a connection that waits at a listener; -EAGAIN: none does. Blocks for some milliseconds if
  * another thread takes it at the same time. */
 MCQ_MUST_USE int mcq_net_accept(int fd);
+/* A deaf listener takes no new connection but those whose handshake is under way: who asks is not
+ * answered, and asks again after a second, whoever listens there then. */
+void mcq_net_deafen(int fd, bool deaf);
 /* The CPU that received for the connection; -1: can't be told. */
 int mcq_net_cpu(int fd);
 /* Gives an unconnected socket of addr's family with so applied, bound to src unless src is NULL. */

@@ -63,17 +63,19 @@ struct mcq_group *mcq_group_at(struct mcq_groups *all, uint32_t idx, uint32_t ep
     return g != NULL && g->epoch == epoch ? g : NULL;
 }
 
-/* The bind that this member joins: the first with its text that it isn't in; NULL: none. */
+/* The bind that this member joins: the newest with its text that it isn't in, as an older one may
+ * be about to end for all; NULL: none. */
 static struct mcq_group *joinable(struct mcq_groups *all, const char *name, const char *text,
                                   uint32_t shard)
 {
+    struct mcq_group *newest = NULL;
     for (uint32_t i = 0; i < MCQ_GROUPS_MAX; i++) {
         struct mcq_group *g = all->at[i];
         if (g != NULL && g->members[shard].listener == NULL && strcmp(g->name, name) == 0 &&
-            strcmp(g->text, text) == 0)
-            return g;
+            strcmp(g->text, text) == 0 && (newest == NULL || g->epoch > newest->epoch))
+            newest = g;
     }
-    return NULL;
+    return newest;
 }
 
 /* --- tables ---------------------------------------------------------------------------------- */
@@ -332,7 +334,7 @@ enum mcq_error mcq_group_join(struct mcq_listener *l, const struct mcq_endpoint 
 static int listen_with(struct mcq_group *g, uint32_t shard)
 {
     struct mcq_group_member *m = &g->members[shard];
-    if (m->listener == NULL || m->fd < 0 || m->listening)
+    if (m->listener == NULL || m->fd < 0 || m->listening || m->parting)
         return 0;
     int err = g->queue_fd >= 0 ? 0 : mcq_net_listen_on(m->fd, g->backlog);
     if (err != 0)
@@ -368,7 +370,7 @@ enum mcq_error mcq_group_listen(struct mcq_listener *l, struct mcq_detail *detai
 /* Those that wait at the listener are passed on, or stay if there is nobody else. */
 static void accept_rest(struct mcq_listener *l, int fd)
 {
-    for (uint32_t i = 0; i < l->group->backlog; i++) {
+    for (uint32_t i = 0; i <= l->group->backlog; i++) { /* the kernel's queue takes one more */
         int got = mcq_net_accept(fd);
         if (got < 0)
             return;
@@ -386,7 +388,28 @@ static void accept_own_rest(struct mcq_listener *l)
         accept_rest(l, m->fd);
 }
 
-void mcq_group_leave(struct mcq_listener *l)
+/* Others are there to take over, and the kernel won't see to it; under the mutex. When the whole
+ * app ends nobody will be there. */
+static bool says_goodbye(const struct mcq_listener *l)
+{
+    const struct mcq_group *g = l->group;
+    const struct mcq_group_member *m = member_of(l);
+    return g->queue_fd < 0 && g->rung != MCQ_STEER_RUNG_EBPF && m->fd >= 0 && m->listening &&
+           !m->parted && g->tables.conf.live_cnt > 0 && !l->sock->shard->stopping;
+}
+
+/* The listener closes after so many ns. Under the mutex. */
+static uint64_t begin_to_part(struct mcq_listener *l)
+{
+    struct mcq_group_member *m = member_of(l);
+    m->parting = true;
+    if (!says_goodbye(l))
+        return 0;
+    mcq_net_deafen(m->fd, true);
+    return l->group->rung == MCQ_STEER_RUNG_CBPF ? MCQ_GROUP_GOODBYE_NS : MCQ_GROUP_DEAF_NS;
+}
+
+uint64_t mcq_group_leave(struct mcq_listener *l)
 {
     struct mcq_groups *all = groups_of(l);
     struct mcq_detail why;
@@ -394,9 +417,18 @@ void mcq_group_leave(struct mcq_listener *l)
     member_of(l)->there = false;
     if (mcq_group_edit(l->group, edit_members, l->group, &why) != MCQ_OK)
         mcq_log_line(&l->sock->shard->log, MCQ_LOG_WARN, "%s: %s", l->text, why.text);
+    uint64_t goodbye_ns = begin_to_part(l);
     pthread_mutex_unlock(&all->mutex);
-    if (!l->suspended)
-        accept_own_rest(l);
+    return goodbye_ns;
+}
+
+void mcq_group_part(struct mcq_listener *l)
+{
+    if (member_of(l)->parted)
+        return;
+    member_of(l)->parted = true;
+    accept_own_rest(l);
+    mcq_conn_abort(l->sock->shard->loop, l->conn);
 }
 
 void mcq_group_left(struct mcq_listener *l)
@@ -404,7 +436,7 @@ void mcq_group_left(struct mcq_listener *l)
     struct mcq_groups *all = groups_of(l);
     pthread_mutex_lock(&all->mutex);
     member_of(l)->fd = -1;
-    member_of(l)->listening = false;
+    member_of(l)->listening = member_of(l)->parting = member_of(l)->parted = false;
     mcq_group_rung_leave(l->group, l->sock->shard->id);
     pthread_mutex_unlock(&all->mutex);
     /* The kernel wakes one of those who wait at a queue: it may have been this shard. */
@@ -460,22 +492,49 @@ static void reopen(struct mcq_groups *all, struct mcq_listener *l)
         mcq_log_line(&l->sock->shard->log, MCQ_LOG_ERROR, "%s: %s", l->text, why.text);
 }
 
+/* It drains no longer, and hasn't closed yet. */
+static void stay(struct mcq_listener *l)
+{
+    struct mcq_groups *all = groups_of(l);
+    struct mcq_group_member *m = member_of(l);
+    pthread_mutex_lock(&all->mutex);
+    bool stays = !m->parted && mcq_group_is_live(l->group, l->sock->shard->id);
+    if (stays) {
+        mcq_net_deafen(m->fd, false);
+        m->parting = l->suspended = false;
+        mcq_group_rung_follow(l->group);
+    }
+    pthread_mutex_unlock(&all->mutex);
+    if (stays) /* the timer's next tick accepts, as after a failure */
+        mcq_timer_node_arm(mcq_loop_timers(l->sock->shard->loop), &l->timer,
+                           mcq_shard_now_ns(l->sock->shard));
+}
+
 void mcq_group_follow(struct mcq_shard *sh, uint32_t idx, uint32_t epoch)
 {
     struct mcq_groups *all = &sh->roster->groups;
     struct mcq_listener *l = listener_at(sh, idx, epoch);
-    if (l == NULL || l->closing || l->suspended)
+    if (l == NULL || l->closing)
         return;
+    if (l->suspended) {
+        stay(l);
+        return;
+    }
     pthread_mutex_lock(&all->mutex);
     bool live = mcq_group_is_live(l->group, sh->id);
+    bool drains = !live && l->conn != NULL && member_of(l)->listening;
+    uint64_t goodbye_ns = drains ? begin_to_part(l) : 0;
     pthread_mutex_unlock(&all->mutex);
     if (live && l->conn == NULL) {
         reopen(all, l);
         mcq_timer_node_arm(mcq_loop_timers(sh->loop), &l->timer, mcq_shard_now_ns(sh));
-    } else if (!live && l->conn != NULL && member_of(l)->listening) {
+    } else if (drains) {
         l->suspended = true;
-        accept_own_rest(l);
-        mcq_conn_abort(sh->loop, l->conn);
+        if (goodbye_ns != 0)
+            mcq_timer_node_arm(mcq_loop_timers(sh->loop), &l->timer,
+                               mcq_shard_now_ns(sh) + goodbye_ns);
+        else
+            mcq_group_part(l);
     }
 }
 

@@ -7,8 +7,9 @@
  *      listen    with the first turn of any member all that have joined begin to listen at once, so
  *                that nobody is steered among a part of them; who joins later listens by itself
  *      leave     first it is steered to no more, then it accepts what still waits, then it closes;
- *                on the ebpf rung, or with net.ipv4.tcp_migrate_req=1, the kernel gives the others
- *                what is left, handshakes included
+ *                on the ebpf rung the kernel gives the others what is left, handshakes included; on
+ *                those below it goes on accepting for a while, deaf to new ones, so that
+ *                handshakes which are under way come to their end
  *      drain     as leave, but the bind stays, and listens again afterwards
  *
  * On the rung `handoff`, and on ipc, all members accept from one socket, each by a descriptor of
@@ -33,6 +34,12 @@ struct mcq_shard;
 #define MCQ_GROUPS_MAX       128u /* binds of logical sockets of an app */
 #define MCQ_GROUP_PASSES_MAX 256u /* connections of a shard that wait for room in the mesh */
 #define MCQ_GROUP_NONE       UINT32_MAX
+
+/* How long a listener that closes goes on accepting. Where new ones go elsewhere meanwhile, longer
+ * than a round trip to most clients; where the kernel's hash still chooses it, enough for those of
+ * this host: who isn't answered asks again after a second. */
+#define MCQ_GROUP_GOODBYE_NS 50000000u
+#define MCQ_GROUP_DEAF_NS    2000000u
 
 struct mcq_groups {
     pthread_mutex_t mutex;
@@ -69,8 +76,9 @@ MCQ_MUST_USE enum mcq_error mcq_group_join(struct mcq_listener *l, const struct 
 /* Its first turn: all members that have joined listen from now on, and this one accepts. Errors: of
  * this one: MCQ_EADDRINUSE, MCQ_EOS. */
 MCQ_MUST_USE enum mcq_error mcq_group_listen(struct mcq_listener *l, struct mcq_detail *detail);
-/* Its listener is about to close. */
-void mcq_group_leave(struct mcq_listener *l);
+/* Its listener is about to close: mcq_group_part after so many ns, 0: now. */
+MCQ_MUST_USE uint64_t mcq_group_leave(struct mcq_listener *l);
+void mcq_group_part(struct mcq_listener *l);
 /* Its descriptor is closed: it isn't in the kernel's group any more. mcq_group_suspended: because
  * it drains. */
 void mcq_group_left(struct mcq_listener *l);

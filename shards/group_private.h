@@ -23,7 +23,9 @@ struct mcq_group_member {
     int fd;                        /* borrowed; -1: closed, or draining */
     uint32_t cpu;                  /* it alone runs there; MCQ_STEER_NO_SHARD: none */
     bool listening;
-    bool there; /* takes part: it listens, or would if it weren't drained */
+    bool there;   /* takes part: it listens, or would if it weren't drained */
+    bool parting; /* fd is about to be closed, by its shard */
+    bool parted;  /* ... or is closed by now, and its number another file's */
     struct mcq_group_view *view;
     uint64_t passed_in, passed_out, misplaced;
 };

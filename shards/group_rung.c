@@ -31,8 +31,9 @@ static enum mcq_error claim(struct mcq_group *g, const struct mcq_addr *addr,
     if (fd == -EADDRINUSE)
         return mcq_detail_set(detail, MCQ_EADDRINUSE, EADDRINUSE,
                               "a logical socket listens there already, of another process or of "
-                              "this one under another name: an address has one owner, or its "
-                              "clients would go to either; choose another");
+                              "this one under another name or written otherwise: an address has "
+                              "one owner, or its clients would go to either; choose another, or "
+                              "bind all members with the same text");
     if (fd < 0)
         return mcq_detail_set(detail, MCQ_EOS, -fd,
                               "the address can't be locked: error %d of the "
@@ -240,10 +241,14 @@ void mcq_group_rung_close(struct mcq_group *g)
 
 /* --- members come and go --------------------------------------------------------------------- */
 
-/* A member that listens: the program of a group is attached through any of them. */
+/* A member that listens: the program of a group is attached through any of them, but not through
+ * one whose number may be another file's by now. */
 static int any_fd(const struct mcq_group *g)
 {
-    return g->order_cnt == 0 ? -1 : g->members[g->order[0]].fd;
+    for (uint32_t i = 0; i < g->order_cnt; i++)
+        if (!g->members[g->order[i]].parting)
+            return g->members[g->order[i]].fd;
+    return -1;
 }
 
 void mcq_group_rung_follow(struct mcq_group *g)

@@ -41,6 +41,10 @@ static void listener_tick(struct mcq_timer_node *timer, uint64_t now_ns)
 {
     struct mcq_listener *l = MCQ_CONTAINER_OF(timer, struct mcq_listener, timer);
     (void)now_ns;
+    if (l->conn != NULL && l->group != NULL && (l->closing || l->suspended)) {
+        mcq_group_part(l);
+        return;
+    }
     if (l->closing) {
         if (l->conn == NULL)
             listener_closed(l);
@@ -199,8 +203,16 @@ void mcq_listener_close(struct mcq_listener *l)
     if (l->closing)
         return;
     l->closing = true;
-    if (l->group != NULL)
-        mcq_group_leave(l);
+    uint64_t goodbye_ns = l->group != NULL ? mcq_group_leave(l) : 0;
+    if (goodbye_ns != 0) {
+        mcq_timer_node_arm(mcq_loop_timers(l->sock->shard->loop), &l->timer,
+                           mcq_shard_now_ns(l->sock->shard) + goodbye_ns);
+        return;
+    }
+    if (l->conn != NULL && l->group != NULL) {
+        mcq_group_part(l);
+        return;
+    }
     if (l->conn != NULL) {
         mcq_conn_abort(l->sock->shard->loop, l->conn);
         return;

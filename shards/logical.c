@@ -45,7 +45,8 @@ static enum mcq_error join(struct mcq_logicals *all, struct mcq_logical *l, cons
                               name, shard);
     if (l->member_cnt == 0)
         l->life = ++all->lives;
-    strcpy(l->name, name);
+    if (l->member_cnt == 0) /* later members read it without the mutex */
+        strcpy(l->name, name);
     l->type = type;
     l->member[shard] = true;
     l->member_cnt++;

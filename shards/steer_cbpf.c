@@ -14,8 +14,9 @@
 #define V4_SOURCE 12
 #define V6_SOURCE 8
 #define V6_HEADER 40
-#define CPU_RULES 256u                 /* of the cpu mode; the kernel's hash has the others */
-#define TAIL_MAX  (8u + 2 * CPU_RULES) /* instructions kept for the mode */
+#define CPU_RULES 256u /* of the cpu mode; the kernel's hash has the others */
+/* Instructions kept for the mode, and for spreading. */
+#define TAIL_MAX (12u + 2 * CPU_RULES + 2 * MCQ_STEER_SHARD_CNT)
 
 struct mcq_steer_cbpf *mcq_steer_cbpf_create(void)
 {
@@ -142,6 +143,27 @@ static void port_mode(struct mcq_steer_cbpf *p, const struct mcq_steer_tables *t
         }
 }
 
+/* While a listener is about to close the kernel's hash would still choose it: chance does as well,
+ * and passes it over. */
+static void spread(struct mcq_steer_cbpf *p, const struct mcq_steer_tables *t,
+                   const uint32_t place[MCQ_STEER_SHARD_CNT])
+{
+    uint32_t cnt = 0, idx = 0, parting = 0;
+    for (uint32_t i = 0; i < t->conf.shard_cnt; i++)
+        if (place[i] != MCQ_STEER_CBPF_NONE)
+            *(t->conf.is_live[i] ? &cnt : &parting) += 1;
+    if (cnt != 0 && parting != 0) {
+        emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM));
+        emit(p, BPF_ALU | BPF_MOD | BPF_K, 0, 0, cnt);
+        for (uint32_t i = 0; i < t->conf.shard_cnt; i++)
+            if (place[i] != MCQ_STEER_CBPF_NONE && t->conf.is_live[i]) {
+                emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, idx++);
+                answer(p, place[i]);
+            }
+    }
+    answer(p, MCQ_STEER_CBPF_NONE); /* no such place: the kernel's hash */
+}
+
 void mcq_steer_cbpf_compile(struct mcq_steer_cbpf *p, const struct mcq_steer_tables *t,
                             const uint32_t place[MCQ_STEER_SHARD_CNT], bool six, uint32_t rules_max)
 {
@@ -163,7 +185,7 @@ void mcq_steer_cbpf_compile(struct mcq_steer_cbpf *p, const struct mcq_steer_tab
         cpu_mode(p, t, place);
     if (t->conf.mode == MCQ_STEER_BY_PORT)
         port_mode(p, t, place, six);
-    answer(p, MCQ_STEER_CBPF_NONE); /* no such place: the kernel's hash */
+    spread(p, t, place);
 }
 
 int mcq_steer_cbpf_attach(int fd, struct mcq_steer_cbpf *p, const struct mcq_steer_tables *t,
