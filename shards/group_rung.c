@@ -114,13 +114,21 @@ static enum mcq_error fill(void *arg, struct mcq_steer_tables *t, struct mcq_det
     return MCQ_OK;
 }
 
+static bool pass_over(void *ctx, const char *path)
+{
+    (void)ctx, (void)path;
+    return true;
+}
+
+/* A service that is killed and started again leaves no heap of pins behind. */
 static void pin(struct mcq_group *g)
 {
     char name[MCQ_STEER_NAME_LEN + MCQ_ENDPOINT_LEN_MAX];
     struct mcq_detail why = {.text = ""};
     const char *address = strstr(g->endpoint, "://");
     snprintf(name, sizeof(name), "%s-%s", g->name, address != NULL ? address + 3 : "");
-    if (mcq_steer_maps_pin(g->maps, name, &why) != MCQ_OK)
+    if (mcq_steer_list(pass_over, NULL, &why) != MCQ_OK ||
+        mcq_steer_maps_pin(g->maps, name, &why) != MCQ_OK)
         snprintf(g->reason, sizeof(g->reason), "not pinned: %.140s", why.text);
 }
 

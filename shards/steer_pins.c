@@ -13,11 +13,16 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mem/detail.h"
 
 #define BPF_FS 0xcafe4a11 /* BPF_FS_MAGIC of <linux/magic.h> */
+
+/* A change takes less than a millisecond. */
+#define LOCK_TRIES    200u
+#define LOCK_PAUSE_NS 500000
 
 static bool is_mounted(void)
 {
@@ -61,7 +66,7 @@ enum mcq_error mcq_steer_pins_make(const char *name, char path[MCQ_STEER_PATH_LE
     enum mcq_error err = root_make(detail);
     if (err == MCQ_OK) {
         mcq_steer_pins_remove(path); /* of an earlier process with this number */
-        if (mkdir(path, 0755) != 0)
+        if (mkdir(path, 0700) != 0)  /* who may open it may hold its lock */
             err = mcq_detail_set(detail, MCQ_EACCESS, errno,
                                  "can't make a directory in " MCQ_STEER_PINS_ROOT
                                  ": give it to this user");
@@ -127,15 +132,19 @@ bool mcq_steer_pins_is_running(uint32_t pid)
     return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
 }
 
+/* Tries, not waits: a program that was stopped in the middle of a change may hold it for ever. */
 int mcq_steer_pins_lock(const char *path)
 {
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    while (fd >= 0 && flock(fd, LOCK_EX) != 0)
-        if (errno != EINTR) {
-            close(fd);
-            return -1;
-        }
-    return fd;
+    for (uint32_t i = 0; fd >= 0 && i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return fd;
+        (void)nanosleep(&pause, NULL);
+    }
+    if (fd >= 0)
+        close(fd);
+    return -1;
 }
 
 void mcq_steer_pins_unlock(int fd)

@@ -2,7 +2,7 @@
  * bind: MCQ_STEER_PINS_ROOT/PID-NAME.
  *
  * The file system is mounted if it isn't and that is permitted. What processes that have ended have
- * left is removed by whoever looks next: one is taken for ended if its number names nobody, in the
+ * left is removed by whoever looks or binds next: one is taken for ended if its number names nobody, in the
  * pid namespace that its pins name, which has to be one's own to judge.
  * Thread: any. Cost: system calls.
  */
@@ -29,7 +29,8 @@ MCQ_MUST_USE enum mcq_error mcq_steer_pins_each(mcq_steer_pins_fn *fn, void *ctx
 uint64_t mcq_steer_pins_pid_space(void);
 uint32_t mcq_steer_pins_pid(void);
 bool mcq_steer_pins_is_running(uint32_t pid);
-/* An exclusive lock on the directory, between processes. Gives its descriptor, -1: none. */
+/* An exclusive lock on the directory, between processes. Gives its descriptor; -1: there is none,
+ * or somebody has held it for 100 ms, which is no reason to hold up a shard. */
 MCQ_MUST_USE int mcq_steer_pins_lock(const char *path);
 void mcq_steer_pins_unlock(int fd);
 

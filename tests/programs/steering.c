@@ -2,6 +2,7 @@
  * policy names, on every rung of the ladder; rules, drains and ends while connections come. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -414,6 +416,19 @@ static bool see(void *ctx, const char *path)
 
 static char last_path[MCQ_STEER_PATH_LEN];
 
+/* Somebody holds the lock and doesn't let go: nothing waits for it for long. */
+static void check_lock(const struct mcq_steer_stats *st, const struct mcq_steer_rule *rule,
+                       struct world *w)
+{
+    struct stat dir;
+    CHECK(stat(st->path, &dir) == 0 && (dir.st_mode & 0777) == 0700);
+    int fd = open(st->path, O_RDONLY | O_DIRECTORY);
+    CHECK(fd >= 0 && flock(fd, LOCK_EX) == 0);
+    CHECK(mcq_steer_remove(w->steer, rule, NULL) == MCQ_OK);
+    CHECK(lands_on(w, "127.7.1.1") < SHARDS);
+    close(fd);
+}
+
 static void *pins_peer(void *arg)
 {
     struct world *w = arg;
@@ -442,6 +457,7 @@ static void *pins_peer(void *arg)
         CHECK(st.shards[2].drained && !st.shards[2].live && st.rules_cnt == 1);
         CHECK(mcq_steer_drain(other, 2, false, &d) == MCQ_OK);
         CHECK(lands_on(w, "127.7.1.1") == 2);
+        check_lock(&st, &rule, w);
         mcq_steer_close(other);
     } else {
         printf("SKIP pinned maps: %s\n", st.reason);
@@ -863,7 +879,14 @@ static void *killed_peer(void *arg)
     return NULL;
 }
 
-static void left_over(void)
+static void *brief_peer(void *arg)
+{
+    (void)started(arg);
+    done(arg);
+    return NULL;
+}
+
+static void left_over(bool by_bind)
 {
     struct world *w = world_new(NULL);
     struct seen seen = {last_path, false};
@@ -888,7 +911,10 @@ static void left_over(void)
         struct mcq_steer *gone = NULL;
         CHECK(mcq_steer_open(last_path, &gone, NULL) == MCQ_ENOENT);
         seen.there = false;
-        CHECK(mcq_steer_list(see, &seen, NULL) == MCQ_OK && !seen.there);
+        if (by_bind)
+            run("after the killed one", world_new(NULL), brief_peer);
+        else
+            CHECK(mcq_steer_list(see, &seen, NULL) == MCQ_OK && !seen.there);
         CHECK(stat(last_path, &st) != 0);
     }
     close(ends[0]);
@@ -956,7 +982,8 @@ int main(void)
     else
         printf("SKIP with CAP_BPF alone: %s\n", why.text);
     apart(ebpf);
-    left_over();
+    left_over(false);
+    left_over(true);
     rules_on(MCQ_STEER_RUNG_EBPF, RULES);
     rules_on(MCQ_STEER_RUNG_CBPF, RULES ",rung=cbpf");
     rules_on(MCQ_STEER_RUNG_KERNEL, RULES ",rung=kernel");
