@@ -31,3 +31,8 @@ if(TARGET mcq-topo AND MCQ_PYTHON)
                  COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/topo/cli.py
                          $<TARGET_FILE:mcq-topo>)
 endif()
+if(TARGET mcq-topo AND TARGET example-sharded AND MCQ_PYTHON)
+    mcq_add_test(steer-cli LABEL program
+                 COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/topo/steer_cli.py
+                         $<TARGET_FILE:mcq-topo> $<TARGET_FILE:example-sharded>)
+endif()

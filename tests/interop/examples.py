@@ -105,3 +105,29 @@ def order_gateway(env):
     program.await_line(program.out, r"rejected 5, cut off 1")
     program.signal()
     program.expect_exit(0)
+
+
+@testcase()
+def sharded(env):
+    port = env.port()
+    program = env.example("sharded", f"tcp://127.0.0.1:{port}", "127.1.0.0/16=0,127.2.0.0/16=1")
+    clients = []
+    for shard in (0, 1):
+        sock = env.socket(zmq.DEALER, reconnect_ivl=20)
+        sock.routing_id = b"client %d" % shard
+        sock.connect(f"tcp://127.{shard + 1}.0.1:0;127.0.0.1:{port}")
+        for n in range(100):
+            sock.send(b"%d" % n)
+        for n in range(100):
+            got = sock.recv_multipart()
+            expect(got == [b"%d" % n, b"shard %d" % shard], f"client of shard {shard} got {got}")
+        clients.append(sock)
+    for one, other in ((0, 1), (1, 0), (0, 0)):
+        clients[one].send_multipart([b"client %d" % other, b"from %d" % one])
+        got = clients[other].recv_multipart()
+        expect(got == [b"from %d" % one], f"{got} for client {other}")
+    clients[0].send_multipart([b"nobody", b"lost"])
+    program.await_line(program.out, r"shard 0: clients 1, answered 100, forwarded 2, lost 1; "
+                                    r"shard 1: clients 1, answered 100, forwarded 1, lost 0")
+    program.signal()
+    program.expect_exit(0)
