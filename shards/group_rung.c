@@ -29,11 +29,11 @@ static enum mcq_error claim(struct mcq_group *g, const struct mcq_addr *addr,
 {
     int fd = mcq_net_claim(addr);
     if (fd == -EADDRINUSE)
-        return mcq_detail_set(detail, MCQ_EADDRINUSE, EADDRINUSE,
-                              "a logical socket listens there already, of another process or of "
-                              "this one under another name or written otherwise: an address has "
-                              "one owner, or its clients would go to either; choose another, or "
-                              "bind all members with the same text");
+        return mcq_detail_set(
+            detail, MCQ_EADDRINUSE, EADDRINUSE,
+            "a logical socket listens there already, of another process, or of this "
+            "one by another name or text: an address has one owner: choose "
+            "another, or bind all members by the same text");
     if (fd < 0)
         return mcq_detail_set(detail, MCQ_EOS, -fd,
                               "the address can't be locked: error %d of the "

@@ -37,6 +37,7 @@ struct world {
     struct mcq_sock_opts opts;
     const char *bind;
     uint32_t bind_from; /* shards below have no member */
+    uint32_t fickle;    /* this one thinks better of it at once; 0: none */
     struct mcq_sock *socks[SHARDS];
     struct mcq_shard *shards[SHARDS];
     struct mcq_steer *steer;
@@ -94,6 +95,8 @@ static int start(struct mcq_shard *shard, void *arg)
         printf("shard %u: %s\n", id, d.text);
         return 1;
     }
+    if (w->fickle != 0 && id == w->fickle)
+        CHECK(mcq_sock_unbind(w->socks[id], w->endpoint, NULL) == MCQ_OK);
     if (id == w->bind_from) {
         snprintf(w->endpoint, sizeof(w->endpoint), "%s", mcq_sock_endpoint(w->socks[id]));
         CHECK(mcq_steer_of(w->socks[id], NULL, &w->steer, NULL) == MCQ_OK);
@@ -589,6 +592,34 @@ static void drains_on(enum mcq_steer_rung rung, const char *text)
     }
 }
 
+/* A member that has left before anybody listened isn't made to. */
+static void *fickle_peer(void *arg)
+{
+    struct world *w = arg;
+    struct mcq_steer_stats st;
+    if (started(w) && CHECK(mcq_trial_wait(&w->unbound, 1))) {
+        for (int i = 0; i < 20; i++) {
+            uint32_t shard = lands_on(w, "127.2.0.1"); /* whose rule names it */
+            CHECK(shard == 0 || shard == 2);
+        }
+        stats_of(w, &st);
+        CHECK(!st.shards[1].member && !st.shards[1].live && st.shards[2].live);
+    }
+    done(w);
+    return NULL;
+}
+
+static void fickle(void)
+{
+    static const char *const texts[] = {RULES, RULES ",rung=cbpf", RULES ",rung=kernel",
+                                        RULES ",rung=handoff"};
+    for (uint32_t i = 0; i < 4; i++) {
+        struct world *w = world_new(texts[i]);
+        w->fickle = 1;
+        run("a member leaves before it listens", w, fickle_peer);
+    }
+}
+
 /* --- who else may have the address ----------------------------------------------------------- */
 
 static atomic_bool refused;
@@ -996,6 +1027,7 @@ int main(void)
     drains_on(MCQ_STEER_RUNG_CBPF, RULES ",rung=cbpf");
     drains_on(MCQ_STEER_RUNG_KERNEL, RULES ",rung=kernel");
     drains_on(MCQ_STEER_RUNG_HANDOFF, RULES ",rung=handoff");
+    fickle();
     second_process();
     foreign_listener();
     ipc();
