@@ -493,6 +493,13 @@ void mcq_bridge_retarget(struct mcq_bridge *b, uint32_t to, enum mcq_reason reas
     mcq_bridge_end(b, reason, 0);
 }
 
+void mcq_bridge_again(struct mcq_bridge *b, uint32_t to)
+{
+    MCQ_ASSERT(b->state == MCQ_BRIDGE_ENDING && b->lent == b->taken);
+    b->again = true;
+    b->next_to = to;
+}
+
 /* --- what is due ---------------------------------------------------------------------------- */
 
 static enum mcq_bridge_step tell_held(struct mcq_bridge *b)

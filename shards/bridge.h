@@ -217,6 +217,10 @@ void mcq_bridge_release(struct mcq_bridge *b);
  * they are; stays held until mcq_bridge_release. */
 void mcq_bridge_retarget(struct mcq_bridge *b, uint32_t to, enum mcq_reason reason);
 
+/* Inside ops->ended, if the other end refused to open: it is opened anew to that shard, and all
+ * else stays as it is. */
+void mcq_bridge_again(struct mcq_bridge *b, uint32_t to);
+
 /* --- receiving ------------------------------------------------------------------------------- */
 
 /* The target has room again: what was refused is offered in this turn or the next. */

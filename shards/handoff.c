@@ -286,6 +286,7 @@ static void leave(struct mcq_link *link, struct mcq_move *m)
     link->owner = m->to;
     link->move = NULL;
     link->held = false;
+    link->addressable = false;
     mcq_remote_peer_part(link);
     if (mcq_link_is_home(link) && !link->sock->claims) {
         link->state = MCQ_LINK_AWAY;
@@ -350,11 +351,8 @@ static void owner_told(struct mcq_shard *sh, const struct mcq_move_record *r)
         return;
     link->gen = r->gen;
     link->owner = r->shard;
-    if (link->remote && link->bridge != NULL && link->bridge->held) {
-        if (link->bridge->to != r->shard)
-            mcq_bridge_retarget(link->bridge, r->shard, MCQ_REASON_NONE);
-        mcq_bridge_release(link->bridge);
-    }
+    if (link->remote)
+        mcq_remote_peer_follow(link);
 }
 
 static void end_told(struct mcq_shard *sh, const struct mcq_move_record *r)
@@ -545,7 +543,12 @@ static void moving_told(struct mcq_shard *sh, uint32_t from, const struct mcq_mo
     if (link != NULL && link->remote && link->bridge != NULL && !link->session.ended) {
         link->hold_from = from;
         link->hold_serial = r->serial;
-        mcq_bridge_hold(link->bridge);
+        link->hold_gen = r->gen;
+        if (link->bridge->held && !link->bridge->holding) /* for an earlier move, whose OWNER is
+                                                             slower than this one's MOVING */
+            mcq_handoff_held(link);
+        else
+            mcq_bridge_hold(link->bridge);
         return;
     }
     struct mcq_move_record held = *r;

@@ -59,6 +59,7 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->held = false;
     link->gen = 0;
     link->hold_serial = 0;
+    link->hold_gen = 0;
     link->topics = NULL;
     link->news_node = (struct mcq_node){NULL, NULL};
     link->drops = (struct mcq_drops){{0}};
@@ -426,12 +427,12 @@ void mcq_link_event(struct mcq_link *link, const struct mcq_io_event *ev)
     case MCQ_IO_CLOSED:
         conn_closed(link);
         break;
-    case MCQ_IO_ACCEPTED:
-    case MCQ_IO_ACCEPT_FAILED:
-    case MCQ_IO_WAKE:
     case MCQ_IO_FROZEN:
         mcq_handoff_frozen(link);
         break;
+    case MCQ_IO_ACCEPTED:
+    case MCQ_IO_ACCEPT_FAILED:
+    case MCQ_IO_WAKE:
         MCQ_ASSERT(false);
     }
 }

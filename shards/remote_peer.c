@@ -60,19 +60,54 @@ static void far_taken(struct mcq_bridge *b, uint64_t bytes, bool room)
         mcq_link_drained(link);
 }
 
+/* Nobody there has that name: it may have moved meanwhile. As long as there is a claim to it, it is
+ * somewhere, and whoever has it now announces that soon. */
+static bool has_moved(const struct mcq_bridge *b, const struct mcq_link *link, uint32_t *to)
+{
+    const struct mcq_record *r = mcq_directory_name(&link->shard->directory, link->pipe.peer);
+    if (r == NULL || link->session.ended)
+        return false;
+    *to = r->shard;
+    if (r->shard == b->to && link->gen != 0 && link->owner != link->shard->id)
+        *to = link->owner;
+    return true;
+}
+
 /* LIMIT alone says nothing about the peer. */
 static void far_ended(struct mcq_bridge *b, enum mcq_reason reason, uint32_t lost)
 {
     struct mcq_link *link = b->ctx;
+    uint32_t to;
     (void)lost;
+    if (reason == MCQ_REASON_NO_PEER && has_moved(b, link, &to)) {
+        mcq_bridge_again(b, to);
+        return;
+    }
     if (reason != MCQ_REASON_LIMIT)
         mcq_remote_dead_add(&link->shard->dead, link->pipe.peer);
     mcq_session_end(link, reason, 0);
 }
 
+void mcq_remote_peer_follow(struct mcq_link *link)
+{
+    struct mcq_bridge *b = link->bridge;
+    if (b == NULL || link->session.ended || link->gen == 0 || link->hold_gen > link->gen)
+        return;
+    bool there = (b->again ? b->next_to : b->to) == link->owner;
+    if (!there && (!b->held || b->holding)) {
+        mcq_bridge_hold(b); /* goes on in far_held */
+        return;
+    }
+    if (!there)
+        mcq_bridge_retarget(b, link->owner, MCQ_REASON_NONE);
+    if (b->held)
+        mcq_bridge_release(b);
+}
+
 static void far_held(struct mcq_bridge *b)
 {
     mcq_handoff_held(b->ctx);
+    mcq_remote_peer_follow(b->ctx);
 }
 
 static void far_closed(struct mcq_bridge *b)

@@ -58,6 +58,9 @@ void mcq_remote_peer_gone(struct mcq_shard *sh, struct mcq_peer peer);
  * NONE is this side's affair alone. */
 enum mcq_reason mcq_remote_peer_echo(const struct mcq_link *link);
 
+/* OWNER has come (shards/handoff), to a link that may have been made in the middle of the move: its
+ * bridge goes where the peer is, unless the peer is about to leave there, too. */
+void mcq_remote_peer_follow(struct mcq_link *link);
 /* The peer comes here (shards/handoff). May its stand-in go? Only if nothing of it is on its way.
  */
 bool mcq_remote_peer_may_part(const struct mcq_link *link);

@@ -232,8 +232,8 @@ struct mcq_sock_handlers {
     /* REQ: no reply within request_timeout_ms; the socket may send again. */
     void (*timeout)(void *ctx, struct mcq_sock *sock);
     /* peer's connection has been handed over, by mcq_peer_move or by placement: called on the shard
-     * it left (its name is good for sends there still, and for mcq_peer_move), then on the one it
-     * came to. Its user pointer has come with it. to == from: it couldn't go and has stayed. */
+     * it left (what is sent to it in there goes along; afterwards only a ROUTER can from there, and
+     * all may mcq_peer_move), then on the one it came to. Its user pointer has come with it. to == from: it couldn't go and has stayed. */
     void (*moved)(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, uint32_t from,
                   uint32_t to);
     /* With MCQ_PLACEMENT_HANDLER: the shard for a peer with that identity (len 0: none announced).
@@ -318,7 +318,8 @@ MCQ_API uint32_t mcq_sock_peer_cnt(const struct mcq_sock *sock); /* peers that a
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_send(struct mcq_sock *sock, struct mcq_msg *msg);
 
 /* mcq_send_to sends to one peer: ROUTER, PAIR, DEALER, PUSH. `slow` applies, with block as
- * default. Errors also: MCQ_ESTALE (gone). */
+ * default. Errors also: MCQ_ESTALE (gone; or, but for a ROUTER, on another shard: one that was
+ * handed over is sent to where it is, mcq_peer_shard). */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_send_to(struct mcq_sock *sock, struct mcq_peer to,
                                                 struct mcq_msg *msg);
 

@@ -14,13 +14,21 @@ struct world {
     struct mcq_shard *shard[SHARDS];
     struct mcq_sock *sock[SHARDS], *other[SHARDS], *plain;
     char endpoint[2][MCQ_ENDPOINT_LEN_MAX]; /* of sock, of plain */
-    atomic_ulong listening, up, down, left, came, posted, lost;
+    atomic_ulong listening, up, down, left, came, posted, lost, dropped;
+    atomic_bool restless; /* the peer moves on, between shards 0 and 1 */
     atomic_ullong peer[2];
     atomic_ulong here;
 };
 
 static struct world w;
 static enum mcq_sock_type type;
+
+static void move_on(struct mcq_sock *sock, struct mcq_peer peer)
+{
+    uint32_t id = mcq_shard_id(mcq_sock_shard(sock));
+    if (atomic_load(&w.restless))
+        CHECK(mcq_peer_move(sock, peer, 1 - id) == MCQ_OK);
+}
 
 static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
 {
@@ -31,7 +39,11 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
         atomic_fetch_add(&w.listening, 1);
     } else if (event->kind == MCQ_EVENT_UP) {
         atomic_store(&w.peer[kind], event->peer.bits);
+        atomic_store(&w.here, 0);
         atomic_fetch_add(&w.up, 1);
+        move_on(sock, event->peer);
+    } else if (event->kind == MCQ_EVENT_DROPPED) {
+        atomic_fetch_add(&w.dropped, event->cnt);
     } else if (event->kind == MCQ_EVENT_DISCONNECTED) {
         atomic_fetch_add(&w.down, 1);
     }
@@ -42,7 +54,6 @@ static void on_moved(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, uin
 {
     uint32_t id = mcq_shard_id(mcq_sock_shard(sock));
     (void)ctx;
-    (void)peer;
     (void)from;
     if (to != id) {
         atomic_fetch_add(&w.left, 1);
@@ -50,6 +61,7 @@ static void on_moved(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, uin
     }
     atomic_store(&w.here, id);
     atomic_fetch_add(&w.came, 1);
+    move_on(sock, peer);
 }
 
 static const struct mcq_sock_handlers handlers = {.event = on_event, .moved = on_moved};
@@ -178,9 +190,100 @@ static void *foreign_peer(void *arg)
     return NULL;
 }
 
+/* --- sent to where it has been, and where it never was ------------------------------------------
+ */
+
+static enum mcq_error send_one(struct mcq_sock *sock, uint8_t byte)
+{
+    struct mcq_msg m = mcq_msg_of(&byte, 1);
+    return mcq_send_to(sock, name_of(0), &m);
+}
+
+static void do_send(struct mcq_shard *shard, void *arg)
+{
+    CHECK(send_one(sock_of(shard), (uint8_t)(uintptr_t)arg) == MCQ_OK);
+    done();
+}
+
+static void do_send_refused(struct mcq_shard *shard, void *arg)
+{
+    (void)arg;
+    CHECK(send_one(sock_of(shard), 255) == MCQ_ESTALE);
+    done();
+}
+
+static bool next_byte(int fd, uint8_t want)
+{
+    struct mcq_text body = {NULL, 0, 0};
+    unsigned flags;
+    bool ok = mcq_raw_next_message(fd, &flags, &body) && body.len == 1;
+    ok = CHECK(ok && (uint8_t)body.ptr[0] == want);
+    mcq_text_fini(&body);
+    return ok;
+}
+
+static void *elsewhere_peer(void *arg)
+{
+    (void)arg;
+    CHECK(mcq_trial_wait(&w.listening, 2));
+    int fd = mcq_raw_open(w.endpoint[0], type == MCQ_PUSH ? "PULL" : "DEALER");
+    CHECK(mcq_trial_wait(&w.up, 1));
+    for (unsigned i = 0; i < 12; i++) {
+        unsigned here = (unsigned)atomic_load(&w.here);
+        post(here, do_send, (void *)(uintptr_t)i);
+        post((here + 1) % SHARDS, do_send_refused, NULL);
+        post((here + 2) % SHARDS, do_send_refused, NULL);
+        CHECK(next_byte(fd, (uint8_t)i));
+        move((here + 1 + i % 2) % SHARDS);
+    }
+    hang_up(fd);
+    mcq_stop(w.shard[0]);
+    return NULL;
+}
+
+/* --- a ROUTER's, sent to for the first time while it moves on and on ----------------------------
+ */
+
+#define ROUNDS 300u
+
+static void do_settle(struct mcq_shard *shard, void *arg)
+{
+    (void)shard;
+    (void)arg;
+    done();
+}
+
+static void *first_peer(void *arg)
+{
+    (void)arg;
+    CHECK(mcq_trial_wait(&w.listening, 2));
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        atomic_store(&w.restless, true);
+        int fd = mcq_raw_open(w.endpoint[0], "DEALER");
+        CHECK(mcq_trial_wait(&w.up, i + 1));
+        unsigned long came = atomic_load(&w.came);
+        CHECK(mcq_trial_wait_quick(&w.came, came + 1 + i % 5));
+        post(2, do_send, (void *)(uintptr_t)1);
+        post(2, do_send, (void *)(uintptr_t)2);
+        bool ok = next_byte(fd, 1) && next_byte(fd, 2);
+        atomic_store(&w.restless, false);
+        post(0, do_settle, NULL);
+        post(1, do_settle, NULL);
+        hang_up(fd);
+        if (!ok)
+            break;
+    }
+    CHECK(atomic_load(&w.dropped) == 0);
+    mcq_stop(w.shard[0]);
+    return NULL;
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     run("another socket's", MCQ_DEALER, foreign_peer);
+    run("a DEALER's, elsewhere", MCQ_DEALER, elsewhere_peer);
+    run("a PUSH's, elsewhere", MCQ_PUSH, elsewhere_peer);
+    run("for the first time", MCQ_ROUTER, first_peer);
     return mcq_trial_end();
 }
