@@ -38,6 +38,7 @@ struct world {
     const char *bind;
     uint32_t bind_from; /* shards below have no member */
     uint32_t fickle;    /* this one thinks better of it at once; 0: none */
+    uint32_t again;     /* binds after start */
     struct mcq_sock *socks[SHARDS];
     struct mcq_shard *shards[SHARDS];
     struct mcq_steer *steer;
@@ -63,7 +64,7 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
     if (!CHECK(self < SHARDS))
         return;
     if (ev->kind == MCQ_EVENT_LISTENING) {
-        CHECK(strcmp(ev->endpoint, w->endpoint) == 0);
+        CHECK(w->again != 0 || strcmp(ev->endpoint, w->endpoint) == 0);
         atomic_fetch_add(&w->listening, 1);
     }
     if (ev->kind == MCQ_EVENT_UNBOUND)
@@ -131,7 +132,7 @@ static void run(const char *name, struct world *w, void *(*peer)(void *))
     trial.opts.shards = SHARDS;
     trial.opts.cpus = "none";
     mcq_trial_run(&trial);
-    CHECK(atomic_load(&w->unbound) == SHARDS - w->bind_from);
+    CHECK(atomic_load(&w->unbound) == SHARDS - w->bind_from + w->again);
     free(w);
 }
 
@@ -620,6 +621,56 @@ static void fickle(void)
     }
 }
 
+/* All change to a new ephemeral port, the first at once, the others when they are rid of the old
+ * one: it is the same for all. */
+static void let_go(struct mcq_shard *shard, void *arg)
+{
+    struct world *w = arg;
+    CHECK(mcq_sock_unbind(w->socks[mcq_shard_id(shard)], w->endpoint, NULL) == MCQ_OK);
+}
+
+static void take_again(struct mcq_shard *shard, void *arg)
+{
+    struct world *w = arg;
+    struct mcq_sock *sock = w->socks[mcq_shard_id(shard)];
+    CHECK(mcq_sock_bind(sock, w->bind, NULL) == MCQ_OK);
+    w->again++;
+    sem_post(&w->held);
+}
+
+static void let_go_and_take_again(struct mcq_shard *shard, void *arg)
+{
+    let_go(shard, arg);
+    take_again(shard, arg);
+}
+
+static void change_port(struct world *w)
+{
+    char fresh[MCQ_ENDPOINT_LEN_MAX];
+    CHECK(mcq_post(w->shards[1], let_go, w) == MCQ_OK);
+    CHECK(mcq_trial_wait(&w->unbound, 1)); /* the others are still there */
+    CHECK(mcq_post(w->shards[0], let_go_and_take_again, w) == MCQ_OK);
+    sem_wait(&w->held);
+    snprintf(fresh, sizeof(fresh), "%s", mcq_sock_endpoint(w->socks[0]));
+    CHECK(strcmp(fresh, w->endpoint) != 0);
+    CHECK(mcq_post(w->shards[1], take_again, w) == MCQ_OK);
+    sem_wait(&w->held);
+    CHECK(strcmp(fresh, mcq_sock_endpoint(w->socks[1])) == 0);
+    CHECK(mcq_post(w->shards[2], let_go_and_take_again, w) == MCQ_OK);
+    sem_wait(&w->held);
+    CHECK(strcmp(fresh, mcq_sock_endpoint(w->socks[2])) == 0);
+}
+
+static void *change_peer(void *arg)
+{
+    struct world *w = arg;
+    if (started(w))
+        change_port(w);
+    mcq_steer_close(w->steer);
+    mcq_stop(w->shards[0]);
+    return NULL;
+}
+
 /* --- who else may have the address ----------------------------------------------------------- */
 
 static atomic_bool refused;
@@ -1028,6 +1079,7 @@ int main(void)
     drains_on(MCQ_STEER_RUNG_KERNEL, RULES ",rung=kernel");
     drains_on(MCQ_STEER_RUNG_HANDOFF, RULES ",rung=handoff");
     fickle();
+    run("another port", world_new(NULL), change_peer);
     second_process();
     foreign_listener();
     ipc();
