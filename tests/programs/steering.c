@@ -38,7 +38,7 @@ struct world {
     const char *bind;
     uint32_t bind_from; /* shards below have no member */
     uint32_t fickle;    /* this one thinks better of it at once; 0: none */
-    uint32_t again;     /* binds after start */
+    atomic_uint again;  /* binds after start */
     struct mcq_sock *socks[SHARDS];
     struct mcq_shard *shards[SHARDS];
     struct mcq_steer *steer;
@@ -64,7 +64,7 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
     if (!CHECK(self < SHARDS))
         return;
     if (ev->kind == MCQ_EVENT_LISTENING) {
-        CHECK(w->again != 0 || strcmp(ev->endpoint, w->endpoint) == 0);
+        CHECK(atomic_load(&w->again) != 0 || strcmp(ev->endpoint, w->endpoint) == 0);
         atomic_fetch_add(&w->listening, 1);
     }
     if (ev->kind == MCQ_EVENT_UNBOUND)
@@ -132,7 +132,7 @@ static void run(const char *name, struct world *w, void *(*peer)(void *))
     trial.opts.shards = SHARDS;
     trial.opts.cpus = "none";
     mcq_trial_run(&trial);
-    CHECK(atomic_load(&w->unbound) == SHARDS - w->bind_from + w->again);
+    CHECK(atomic_load(&w->unbound) == SHARDS - w->bind_from + atomic_load(&w->again));
     free(w);
 }
 
@@ -634,7 +634,7 @@ static void take_again(struct mcq_shard *shard, void *arg)
     struct world *w = arg;
     struct mcq_sock *sock = w->socks[mcq_shard_id(shard)];
     CHECK(mcq_sock_bind(sock, w->bind, NULL) == MCQ_OK);
-    w->again++;
+    atomic_fetch_add(&w->again, 1);
     sem_post(&w->held);
 }
 

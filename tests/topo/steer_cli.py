@@ -147,6 +147,14 @@ def modes_and_weights(service):
     check("mode", service.show()["mode"] == "hash")
 
 
+def what_cannot_be_written_exits_1(service):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        for words in (["list"], ["list", "--json"], ["show", "--bind", service.endpoint]):
+            code = subprocess.run([service.tool, "steer", *words], stdout=full, timeout=WAIT_S,
+                                  check=False).returncode
+            check(f"{words}: exit {code}", code == 1)
+
+
 def wrong_words_say_why_and_change_nothing(service):
     before = [(r["prefix"], r["shard"]) for r in service.show()["rules"]]
     for words, wanted, says in WRONG:
@@ -159,7 +167,8 @@ def wrong_words_say_why_and_change_nothing(service):
 
 
 TESTS = [it_shows_what_runs, rules_are_swapped_while_it_runs, a_drained_shard_gets_nobody,
-         modes_and_weights, wrong_words_say_why_and_change_nothing]
+         modes_and_weights, what_cannot_be_written_exits_1,
+         wrong_words_say_why_and_change_nothing]
 
 
 def what_is_killed_is_not_shown(tool, sharded):

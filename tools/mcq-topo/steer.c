@@ -328,5 +328,5 @@ int steer_main(int argc, char **argv)
     else
         code = on_one(&o, b);
     binds_close(b);
-    return code;
+    return fflush(stdout) == 0 ? code : TOPO_EXIT_HOST;
 }
