@@ -395,7 +395,7 @@ static bool says_goodbye(const struct mcq_listener *l)
     const struct mcq_group *g = l->group;
     const struct mcq_group_member *m = member_of(l);
     return g->queue_fd < 0 && g->rung != MCQ_STEER_RUNG_EBPF && m->fd >= 0 && m->listening &&
-           !m->parted && g->tables.conf.live_cnt > 0 && !l->sock->shard->stopping;
+           !l->parted && g->tables.conf.live_cnt > 0 && !l->sock->shard->stopping;
 }
 
 /* The listener closes after so many ns. Under the mutex. */
@@ -424,9 +424,9 @@ uint64_t mcq_group_leave(struct mcq_listener *l)
 
 void mcq_group_part(struct mcq_listener *l)
 {
-    if (member_of(l)->parted)
+    if (l->parted)
         return;
-    member_of(l)->parted = true;
+    l->parted = true;
     accept_own_rest(l);
     mcq_conn_abort(l->sock->shard->loop, l->conn);
 }
@@ -436,7 +436,7 @@ void mcq_group_left(struct mcq_listener *l)
     struct mcq_groups *all = groups_of(l);
     pthread_mutex_lock(&all->mutex);
     member_of(l)->fd = -1;
-    member_of(l)->listening = member_of(l)->parting = member_of(l)->parted = false;
+    member_of(l)->listening = member_of(l)->parting = l->parted = false;
     mcq_group_rung_leave(l->group, l->sock->shard->id);
     pthread_mutex_unlock(&all->mutex);
     /* The kernel wakes one of those who wait at a queue: it may have been this shard. */
@@ -498,7 +498,7 @@ static void stay(struct mcq_listener *l)
     struct mcq_groups *all = groups_of(l);
     struct mcq_group_member *m = member_of(l);
     pthread_mutex_lock(&all->mutex);
-    bool stays = !m->parted && mcq_group_is_live(l->group, l->sock->shard->id);
+    bool stays = !l->parted && mcq_group_is_live(l->group, l->sock->shard->id);
     if (stays) {
         mcq_net_deafen(m->fd, false);
         m->parting = l->suspended = false;

@@ -25,7 +25,6 @@ struct mcq_group_member {
     bool listening;
     bool there;   /* takes part: it listens, or would if it weren't drained */
     bool parting; /* fd is about to be closed, by its shard */
-    bool parted;  /* ... or is closed by now, and its number another file's */
     struct mcq_group_view *view;
     uint64_t passed_in, passed_out, misplaced;
 };

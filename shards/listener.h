@@ -18,10 +18,11 @@ struct mcq_listener {
     struct mcq_conn *conn;           /* NULL: inproc */
     char text[MCQ_ENDPOINT_LEN_MAX]; /* the actual endpoint */
     bool announced, closing;
-    struct mcq_group *group;     /* the collective bind it is part of; NULL: its own */
-    bool silent;                 /* another member tells of it */
-    bool suspended;              /* drains: conn is closing, the bind stays; then conn is NULL */
-    uint64_t retry_ns;           /* after the next failure */
+    struct mcq_group *group; /* the collective bind it is part of; NULL: its own */
+    bool silent;             /* another member tells of it */
+    bool suspended;          /* drains: conn is closing, the bind stays; then conn is NULL */
+    bool parted;       /* of a group: its descriptor is being closed, its number may be another's */
+    uint64_t retry_ns; /* after the next failure */
     struct mcq_timer_node timer; /* announces, and accepts again after a failure */
     struct mcq_node sock_node;
     struct mcq_node name_node; /* inproc: in the shard's list of names */
