@@ -2,9 +2,9 @@
  * bind: MCQ_STEER_PINS_ROOT/PID-NAME.
  *
  * The file system is mounted if it isn't and that is permitted. What processes that have ended have
- * left is removed by whoever looks or binds next: one is taken for ended if its number names nobody, in the
- * pid namespace that its pins name, which has to be one's own to judge.
- * Thread: any. Cost: system calls.
+ * left is removed by whoever looks or binds next: one is taken for ended if its number names
+ * nobody, in the pid namespace that its pins name, which has to be one's own to judge. Thread: any.
+ * Cost: system calls.
  */
 #ifndef MCQ_SHARDS_STEER_PINS_H
 #define MCQ_SHARDS_STEER_PINS_H
