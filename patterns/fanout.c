@@ -254,9 +254,9 @@ static bool is_told(const struct mcq_psock *s, bool first, bool again)
     return s->opts->manual || s->opts->verbose || first;
 }
 
-static bool end_is_told(const struct mcq_psock *s, bool last)
+static bool each_end_is_told(const struct mcq_psock *s)
 {
-    return !is_xpub(s) || s->opts->manual || s->opts->verboser || last;
+    return !is_xpub(s) || s->opts->manual || s->opts->verboser;
 }
 
 /* --- changes ------------------------------------------------------------------------------- */
@@ -340,13 +340,15 @@ static enum mcq_reason begin(struct mcq_psock *s, struct mcq_pipe *p, struct mcq
 static void end(struct mcq_psock *s, struct mcq_sub *sub, struct mcq_peer peer)
 {
     struct mcq_topic *t = sub->topic;
-    bool told = sub->asked && sub->unknown == 0 && !sub->who->member;
+    bool asked = sub->asked && !sub->who->member;
+    bool known = sub->unknown == 0;
     t->hold_cnt++;
     sub_leave(s, sub);
-    bool last = own_cnt(t) == 0;
-    if (last)
+    /* The last may be one whose beginning was never told; the topic's was. */
+    bool over = own_cnt(t) == 0 && (known || t->told);
+    if (own_cnt(t) == 0)
         t->told = false;
-    if (told && end_is_told(s, last))
+    if (asked && (each_end_is_told(s) ? known : over))
         tell(s, peer, false, mcq_prefix_key(&t->prefix));
     topic_release(s, t);
 }

@@ -29,8 +29,32 @@ static enum mcq_error change_for(struct rig_peer *p, bool add, const char *topic
 
 /* --- what the user is told ------------------------------------------------------------------- */
 
-/* A+a: peer A subscribes to a, A-a: cancels; A!: its connection ends, and all is swept; A*: it has
- * a new one; A>a, A<a: the user subscribes it, or ends that. */
+/* Of a member of a logical socket: what the others don't know yet. */
+static uint64_t changes;
+static uint64_t ask_unknown(void *ctx)
+{
+    (void)ctx;
+    return changes;
+}
+
+/* ~: from here on other members don't know; =: they do, of all. */
+static bool act_as_member(struct rig *r, const char *word)
+{
+    static struct mcq_psock_up up;
+    if (word[0] != '~' && word[0] != '=')
+        return false;
+    if (r->s.up != &up)
+        up = *r->s.up;
+    up.unknown = ask_unknown;
+    r->s.up = &up;
+    changes = word[0] == '~' ? changes + 1 : 0;
+    if (word[0] == '=')
+        mcq_fanout_known(&r->s, UINT64_MAX - 1);
+    return true;
+}
+
+/* A+a: peer A subscribes to a, A-a: cancels; A!: its connection ends, and all is swept; A?: it
+ * ends; A*: it has a new one; A>a, A<a: the user subscribes it, or ends that; or as above. */
 static void act(struct rig_peer **peers, const char *word)
 {
     struct rig_peer *p = peers[word[0] - 'A'];
@@ -46,6 +70,9 @@ static void act(struct rig_peer **peers, const char *word)
     case '!':
         rig_detach(p);
         rig_sweep(p->rig);
+        break;
+    case '?':
+        rig_detach(p);
         break;
     case '*':
         cr_assert_eq(rig_attach(p, NULL), MCQ_REASON_NONE);
@@ -69,7 +96,8 @@ static void play(struct mcq_psock_opts opts, const char *script, const char *tol
         cr_assert_eq(rig_attach(peers[i], NULL), MCQ_REASON_NONE);
     }
     while ((word = strsep(&rest, " ")) != NULL)
-        act(peers, word);
+        if (!act_as_member(r, word))
+            act(peers, word);
     cr_assert_str_eq(rig_told(r), told);
     rig_free(r);
 }
@@ -107,6 +135,30 @@ Test(xpub, a_peer_that_goes_ends_what_nobody_else_wants)
     play(plain, "A+a B+a A! B!", "+a@1 -a@0");
     play(plain, "A+a A-a A!", "+a@1 -a@1");
     play(plain, "A+a A! A* A+a", "+a@1 -a@0 +a@4");
+}
+
+Test(xpub, what_is_not_known_everywhere_is_told_later_or_never)
+{
+    play(plain, "~ A+a =", "+a@1");
+    play(plain, "~ A+a A-a =", "");
+    play(plain, "~ A+a B+a A-a =", "+a@2");
+    play(plain, "~ A+a A! =", "");
+    play(verbose, "A+a ~ B+a =", "+a@1 +a@2");
+    play(verbose, "A+a ~ B+a B-a =", "+a@1");
+}
+
+/* One who wants it, too, but whose wish isn't known yet, is the last who did. */
+Test(xpub, the_end_of_what_was_told_is_told_whoever_is_the_last)
+{
+    play(plain, "A+a ~ B+a A-a =", "+a@1");
+    play(plain, "A+a ~ B+a A-a B-a =", "+a@1 -a@2");
+    play(plain, "A+a ~ B+a A-a B! =", "+a@1 -a@0");
+    play(plain, "A+a ~ B+a A! B-a =", "+a@1 -a@2");
+    play(plain, "A+a ~ B+a B? = A! B*", "+a@1 -a@0");
+    play(plain, "A+a ~ B+a A-a B-a C+a =", "+a@1 -a@2 +a@3");
+    play(verbose, "A+a ~ B+a A-a B-a =", "+a@1 -a@2");
+    play(verboser, "A+a ~ B+a A-a B-a =", "+a@1 -a@1");
+    play(verboser, "A+a ~ B+a B-a A-a =", "+a@1 -a@1");
 }
 
 /* Here libzmq tells an end, even if another peer is still subscribed. */
