@@ -574,6 +574,7 @@ bool mcq_bridges_run(struct mcq_shard *sh)
     struct mcq_node *n;
     if (MCQ_LIKELY(mcq_list_empty(&all->due)))
         return false;
+    all->early = false;
     mcq_list_init(&batch);
     move_all(&all->due, &batch);
     while ((n = mcq_list_pop_front(&batch)) != NULL)

@@ -176,6 +176,7 @@ struct mcq_bridges {
     struct mcq_list openings;           /* ... for others to be opened, */
     struct mcq_list starved;            /* ... for memory */
     struct mcq_timer_node hungry;
+    bool early;     /* the user waits until they have been run */
     uint32_t opens; /* without an answer */
     uint32_t refusal_cnt;
     struct mcq_bridge_refusal *refusals; /* MCQ_BRIDGE_OPENS_MAX per shard */
@@ -225,6 +226,8 @@ void mcq_bridge_again(struct mcq_bridge *b, uint32_t to);
 
 /* The target has room again: what was refused is offered in this turn or the next. */
 void mcq_bridge_resume(struct mcq_bridge *b);
+/* ... before the user is asked whether he wants that room. */
+void mcq_bridge_retry(struct mcq_bridge *b);
 /* Bytes that wait for that, as far as this end knows. O(segments). */
 uint64_t mcq_bridge_waiting(const struct mcq_bridge *b);
 

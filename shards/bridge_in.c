@@ -110,6 +110,12 @@ void mcq_bridge_resume(struct mcq_bridge *b)
     mcq_bridge_make_due(b, MCQ_BRIDGE_DUE_OFFER);
 }
 
+void mcq_bridge_retry(struct mcq_bridge *b)
+{
+    b->shard->bridges.early = b->shard->bridges.early || b->stalled;
+    mcq_bridge_resume(b);
+}
+
 uint64_t mcq_bridge_waiting(const struct mcq_bridge *b)
 {
     const struct mcq_seg *seg = b->cargo.seg;

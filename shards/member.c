@@ -239,12 +239,21 @@ static size_t channel_receive(struct mcq_bridge *b, struct mcq_msg *msgs, size_t
     return ch->member->publishes ? mcq_fanout_relay(ps, msgs, n) : mcq_balance_relay(ps, msgs, n);
 }
 
+/* Who is asked first may take all the room there is: that is in turns the user, and each time
+ * another channel. */
 void mcq_member_writable(struct mcq_sock *sock)
 {
-    const struct mcq_member *m = sock->member;
-    for (struct mcq_node *n = mcq_list_first(&m->channels); n != NULL;
-         n = mcq_list_next(&m->channels, n))
-        mcq_bridge_resume(channel_of(n)->bridge);
+    struct mcq_member *m = sock->member;
+    struct mcq_node *n = mcq_list_pop_front(&m->channels);
+    if (n == NULL)
+        return;
+    mcq_list_push_back(&m->channels, n);
+    m->user_first = !m->user_first;
+    for (n = mcq_list_first(&m->channels); n != NULL; n = mcq_list_next(&m->channels, n))
+        if (m->user_first)
+            mcq_bridge_resume(channel_of(n)->bridge);
+        else
+            mcq_bridge_retry(channel_of(n)->bridge);
 }
 
 /* The limits are the members' own, alike on both sides. */

@@ -38,6 +38,7 @@ struct mcq_sock;
 struct mcq_member {
     struct mcq_sock *sock;
     struct mcq_list channels;
+    bool user_first;                    /* when there is room; then the channels */
     bool publishes;                     /* PUB, XPUB; else PUSH, DEALER */
     struct mcq_psock summary;           /* what its peers want, as a SUB of the other members */
     struct mcq_pattern_stats own_stats; /* of the summary: nobody's */
@@ -71,7 +72,7 @@ MCQ_MUST_USE enum mcq_error mcq_member_open(struct mcq_sock *sock,
                                             struct mcq_detail *detail);
 /* All channels are closed. */
 void mcq_member_close(struct mcq_sock *sock);
-/* There may be room for what came out of the channels. */
+/* There may be room for what came out of the channels; before the user is told. */
 void mcq_member_writable(struct mcq_sock *sock);
 
 /* What patterns ask of a member (patterns/pattern.h). */

@@ -316,11 +316,20 @@ enum mcq_reason mcq_remote_peer_accept(struct mcq_bridge *b, uint32_t from, stru
     return MCQ_REASON_NONE;
 }
 
+/* Who is asked first may take all the room there is: that is in turns the user, who is asked later
+ * in this turn, and each time another feeder. */
 void mcq_remote_peer_room(struct mcq_link *link)
 {
-    for (struct mcq_node *n = mcq_list_first(&link->feeders); n != NULL;
-         n = mcq_list_next(&link->feeders, n))
-        mcq_bridge_resume(feeder(n));
+    struct mcq_node *n = mcq_list_pop_front(&link->feeders);
+    if (n == NULL)
+        return;
+    mcq_list_push_back(&link->feeders, n);
+    link->user_first = !link->user_first;
+    for (n = mcq_list_first(&link->feeders); n != NULL; n = mcq_list_next(&link->feeders, n))
+        if (link->user_first)
+            mcq_bridge_resume(feeder(n));
+        else
+            mcq_bridge_retry(feeder(n));
 }
 
 void mcq_remote_peer_leave(struct mcq_link *link)

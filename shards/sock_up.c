@@ -213,6 +213,8 @@ void mcq_sock_run_writable(struct mcq_shard *sh)
         struct mcq_sock *sock = MCQ_CONTAINER_OF(n, struct mcq_sock, writable_node);
         if (MCQ_UNLIKELY(sock->member != NULL))
             mcq_member_writable(sock);
+        if (MCQ_UNLIKELY(sh->bridges.early))
+            (void)mcq_bridges_run(sh);
         if (sock->handlers.writable != NULL && !sock->closing)
             sock->handlers.writable(sock->ctx, sock);
     }

@@ -390,6 +390,125 @@ static void works(enum mcq_sock_type type, uint32_t shards)
     CHECK(places[0].stats.pattern.again != 0);
 }
 
+/* --- nobody starves --------------------------------------------------------------------------- */
+
+/* All members have more to say than the only peer, of the last shard, takes: to whoever there is
+ * (PUSH), or to it by name (ROUTER). Each gets through, one on the peer's own shard or not. */
+#define TURNS     1000u
+#define TURNS_MAX 500000u
+
+struct crowd {
+    enum mcq_sock_type type;
+    uint32_t shards;
+    bool on[SHARDS_MAX];
+    struct mcq_timer *timer[SHARDS_MAX];
+    uint64_t heard[SHARDS_MAX];
+    atomic_uint quiet;
+};
+
+static void crowd_send(struct crowd *c, uint32_t id)
+{
+    const uint8_t from = (uint8_t)id;
+    const struct mcq_frame frames[2] = {{"peer", 4}, {&from, 1}};
+    enum mcq_error err = MCQ_OK;
+    while (c->on[id] && err == MCQ_OK) {
+        struct mcq_msg m = mcq_msg_of_frames(frames, 2);
+        err = c->type == MCQ_ROUTER ? mcq_send(places[id].member, &m)
+                                    : mcq_send_bytes(places[id].member, &from, 1);
+    }
+    CHECK(!c->on[id] || err == MCQ_EAGAIN || err == MCQ_ENOENT);
+}
+
+static void crowd_room(void *ctx, struct mcq_sock *sock)
+{
+    const uint32_t id = mcq_shard_id(mcq_sock_shard(sock));
+    if (sock == places[id].member)
+        crowd_send(ctx, id);
+}
+
+/* Until it is known there. */
+static void crowd_try(void *ctx, struct mcq_timer *timer)
+{
+    struct crowd *c = ctx;
+    for (uint32_t id = 0; id < c->shards; id++)
+        if (c->timer[id] == timer) {
+            mcq_timer_arm(timer, mcq_shard_now(places[id].shard) + 1000000);
+            crowd_send(c, id);
+        }
+}
+
+static void crowd_quiet(struct mcq_shard *shard, void *arg)
+{
+    struct crowd *c = arg;
+    c->on[mcq_shard_id(shard)] = false;
+    if (++c->quiet == c->shards)
+        mcq_stop(shard);
+}
+
+static enum mcq_flow crowd_hear(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                                struct mcq_msg *m)
+{
+    struct crowd *c = ctx;
+    bool all = true;
+    bool hopeless = false;
+    (void)from;
+    c->heard[((const uint8_t *)m->data)[0]]++;
+    for (uint32_t i = 0; i < c->shards; i++) {
+        all = all && c->heard[i] >= TURNS;
+        hopeless = hopeless || c->heard[i] >= TURNS_MAX;
+    }
+    if (all || hopeless)
+        for (uint32_t i = 0; i < c->shards; i++)
+            post(mcq_sock_shard(sock), i, crowd_quiet, c);
+    return all || hopeless ? MCQ_PAUSE : MCQ_CONTINUE;
+}
+
+static const struct mcq_sock_handlers crowding = {.writable = crowd_room};
+static const struct mcq_sock_handlers crowded = {.message = crowd_hear};
+
+static int crowd_start(struct mcq_shard *shard, void *arg)
+{
+    struct crowd *c = arg;
+    const uint32_t id = mcq_shard_id(shard);
+    struct place *p = &places[id];
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    opts.send_hwm_msgs = 20;
+    opts.linger_ms = 0;
+    opts.slow = MCQ_SLOW_BLOCK;
+    opts.router_mandatory = c->type == MCQ_ROUTER;
+    if (!open_member(shard, c->type, &opts, &crowding, c) ||
+        mcq_timer_open(shard, crowd_try, c, &c->timer[id]) != MCQ_OK)
+        return 1;
+    c->on[id] = true;
+    mcq_timer_arm(c->timer[id], 0);
+    if (id + 1 != c->shards)
+        return 0;
+    opts = (struct mcq_sock_opts)MCQ_SOCK_OPTS_INIT;
+    opts.recv_hwm_msgs = 20;
+    if (c->type == MCQ_ROUTER) {
+        opts.identity = "peer";
+        opts.identity_len = 4;
+    }
+    return mcq_sock_open(shard, c->type == MCQ_ROUTER ? MCQ_DEALER : MCQ_PULL, &opts, &crowded, c,
+                         &p->peer, NULL) == MCQ_OK &&
+                   mcq_sock_connect(p->peer, p->name, NULL) == MCQ_OK
+               ? 0
+               : 1;
+}
+
+static void crowds(enum mcq_sock_type type, uint32_t shards)
+{
+    static struct crowd c;
+    memset(&c, 0, sizeof(c));
+    c.type = type;
+    c.shards = shards;
+    const struct mcq_trial trial = {"crowds", shards_opts(shards), crowd_start, NULL, &c};
+    run_all(&trial);
+    for (uint32_t i = 0; i < shards; i++)
+        if (!CHECK(c.heard[i] >= TURNS))
+            printf("  %u shards: %llu of shard %u\n", shards, (unsigned long long)c.heard[i], i);
+}
+
 int main(void)
 {
     feeds();
@@ -400,5 +519,9 @@ int main(void)
     works(MCQ_PUSH, 2);
     works(MCQ_PUSH, 4);
     works(MCQ_DEALER, 3);
+    crowds(MCQ_PUSH, 2);
+    crowds(MCQ_PUSH, 4);
+    crowds(MCQ_ROUTER, 2);
+    crowds(MCQ_ROUTER, 4);
     return mcq_trial_end();
 }
