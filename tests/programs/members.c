@@ -390,6 +390,93 @@ static void works(enum mcq_sock_type type, uint32_t shards)
     CHECK(places[0].stats.pattern.again != 0);
 }
 
+/* --- more topics than a summary holds --------------------------------------------------------- */
+
+/* With more than MCQ_MEMBER_TOPICS_MAX everything crosses; once all but one have ended, only what
+ * is wanted does again. */
+#define MANY   1100u
+#define NOISE  100u
+#define ROUNDS 3u
+
+struct flood {
+    unsigned wanted, said;
+};
+
+static void many(bool on)
+{
+    for (unsigned i = 0; i < MANY; i++) {
+        char topic[16];
+        snprintf(topic, sizeof(topic), "t%06u", i);
+        CHECK((on ? mcq_subscribe(places[1].peer, topic, 7)
+                  : mcq_unsubscribe(places[1].peer, topic, 7)) == MCQ_OK);
+    }
+}
+
+static void say_noise(struct mcq_shard *shard, void *arg)
+{
+    (void)shard;
+    (void)arg;
+    for (unsigned i = 0; i < NOISE; i++)
+        CHECK(mcq_send_bytes(places[0].member, "noise", 5) == MCQ_OK);
+    CHECK(mcq_send_bytes(places[0].member, "wanted", 6) == MCQ_OK);
+}
+
+/* The last word of each round is known: so are all before it. */
+static void flood_known(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, bool added,
+                        const void *topic, size_t len)
+{
+    struct flood *f = ctx;
+    (void)peer;
+    f->wanted += added && len == 7 ? 1 : 0;
+    if (added && len == 5 && memcmp(topic, "round", 5) == 0)
+        post(mcq_sock_shard(sock), 0, say_noise, f);
+}
+
+static enum mcq_flow flood_heard(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                                 struct mcq_msg *m)
+{
+    struct flood *f = ctx;
+    (void)from;
+    CHECK(m->len == 6);
+    f->said++;
+    CHECK(stats_of(&places[1]).bridge.msgs_in == f->said + (f->said + 1) / 2 * NOISE);
+    CHECK(f->wanted == (f->said + 1) / 2 * MANY);
+    if (f->said == ROUNDS) {
+        mcq_stop(mcq_sock_shard(sock));
+        return MCQ_CONTINUE;
+    }
+    CHECK(mcq_unsubscribe(sock, "round", 5) == MCQ_OK);
+    many(f->said % 2 == 0);
+    CHECK(mcq_subscribe(sock, "round", 5) == MCQ_OK);
+    return MCQ_CONTINUE;
+}
+
+static const struct mcq_sock_handlers flooding = {.subscription = flood_known};
+static const struct mcq_sock_handlers flooded = {.message = flood_heard};
+
+static int flood_start(struct mcq_shard *shard, void *arg)
+{
+    const struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    if (!open_member(shard, MCQ_XPUB, &opts, &flooding, arg))
+        return 1;
+    if (mcq_shard_id(shard) != 1)
+        return 0;
+    if (!open_peer(shard, MCQ_SUB, &flooded, arg))
+        return 1;
+    CHECK(mcq_subscribe(places[1].peer, "wanted", 6) == MCQ_OK);
+    many(true);
+    return mcq_subscribe(places[1].peer, "round", 5) == MCQ_OK ? 0 : 1;
+}
+
+static void floods(uint32_t shards)
+{
+    static struct flood f;
+    f = (struct flood){.said = 0};
+    const struct mcq_trial trial = {"floods", shards_opts(shards), flood_start, NULL, &f};
+    run_all(&trial);
+    CHECK(f.said == ROUNDS);
+}
+
 /* --- nobody starves --------------------------------------------------------------------------- */
 
 /* All members have more to say than the only peer, of the last shard, takes: to whoever there is
@@ -519,6 +606,8 @@ int main(void)
     works(MCQ_PUSH, 2);
     works(MCQ_PUSH, 4);
     works(MCQ_DEALER, 3);
+    floods(2);
+    floods(3);
     crowds(MCQ_PUSH, 2);
     crowds(MCQ_PUSH, 4);
     crowds(MCQ_ROUTER, 2);
