@@ -242,8 +242,12 @@ bool mcq_shard_step(struct mcq_shard *sh)
 bool mcq_shard_poll(struct mcq_shard *sh, uint64_t *wait_ns)
 {
     bool busy;
-    if (sh != mcq_shard_here || !take_turn(sh, &busy))
+    if (sh != mcq_shard_here)
         return false;
+    if (!take_turn(sh, &busy)) {
+        mcq_ports_end(sh); /* its threads may be waited for before it is closed */
+        return false;
+    }
     uint64_t ns = mcq_loop_rest(sh->loop, busy || wait_ns == NULL);
     if (wait_ns != NULL)
         *wait_ns = ns;

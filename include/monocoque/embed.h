@@ -8,7 +8,8 @@
  *
  * With more than one shard the others have threads as in mcq_run. Everything else is as there; the
  * calling thread is shard 0's from open to close, may have no other shard, and isn't pinned;
- * signals are left alone.
+ * signals are left alone. As there, an app with nothing open on any shard ends: one that waits for
+ * ports or posts alone keeps a timer open.
  */
 #ifndef MONOCOQUE_EMBED_H
 #define MONOCOQUE_EMBED_H

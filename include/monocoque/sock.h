@@ -233,7 +233,8 @@ struct mcq_sock_handlers {
     void (*timeout)(void *ctx, struct mcq_sock *sock);
     /* peer's connection has been handed over, by mcq_peer_move or by placement: called on the shard
      * it left (what is sent to it in there goes along; afterwards only a ROUTER can from there, and
-     * all may mcq_peer_move), then on the one it came to. Its user pointer has come with it. to == from: it couldn't go and has stayed. */
+     * all may mcq_peer_move), then on the one it came to. Its user pointer has come with it. to ==
+     * from: it couldn't go and has stayed. */
     void (*moved)(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, uint32_t from,
                   uint32_t to);
     /* With MCQ_PLACEMENT_HANDLER: the shard for a peer with that identity (len 0: none announced).

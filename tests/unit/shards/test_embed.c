@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <monocoque.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 
 #define ROUNDS 300u
@@ -61,6 +62,9 @@ static void on_stop(struct mcq_shard *shard, void *arg)
     __atomic_fetch_add(&s.stops, 1, __ATOMIC_RELAXED);
 }
 
+static struct mcq_embed *ended;
+static struct mcq_port *held;
+
 static const struct mcq_app app = {.start = start, .on_stop = on_stop, .on_post = on_post};
 
 TestSuite(embed, .timeout = 60);
@@ -102,6 +106,56 @@ Test(embed, it_sleeps_and_is_woken)
 Test(embed, it_sleeps_beside_one_that_spins)
 {
     sleep_and_wake(MCQ_IDLE_SPIN);
+}
+
+static void *open_late(void *arg)
+{
+    struct mcq_port *port = NULL;
+    struct mcq_detail d;
+    enum mcq_error *err = arg;
+    *err = mcq_port_open(mcq_embed_shard(ended), 0, &port, &d);
+    return NULL;
+}
+
+static void *wait_for_the_end(void *arg)
+{
+    enum mcq_error *err = arg;
+    *err = mcq_port_wait(held, 30000000000u);
+    return NULL;
+}
+
+static void *open_first(void *arg)
+{
+    struct mcq_detail d;
+    enum mcq_error *err = arg;
+    *err = mcq_port_open(mcq_embed_shard(ended), 0, &held, &d);
+    return NULL;
+}
+
+static enum mcq_error on_thread(void *(*fn)(void *))
+{
+    pthread_t thread;
+    enum mcq_error err = MCQ_OK;
+    cr_assert_eq(pthread_create(&thread, NULL, fn, &err), 0);
+    pthread_join(thread, NULL);
+    return err;
+}
+
+/* A thread may be joined between the last poll and close: its port has been told by then. */
+Test(embed, ports_are_told_when_the_last_turn_is_taken)
+{
+    struct mcq_opts opts = two();
+    struct mcq_detail d = {.text = ""};
+    s.refuses = 2;
+    cr_assert_eq(mcq_embed_open(&opts, &app, NULL, &ended, &d), MCQ_OK, "%s", d.text);
+    cr_assert_eq(on_thread(open_first), MCQ_OK);
+    mcq_stop(mcq_embed_shard(ended));
+    while (mcq_shard_poll(mcq_embed_shard(ended), NULL))
+        ;
+    cr_assert_eq(on_thread(wait_for_the_end), MCQ_ESTALE);
+    cr_assert_eq(on_thread(open_late), MCQ_ESTALE);
+    cr_assert_eq(mcq_embed_close(ended, &d), MCQ_OK, "%s", d.text);
+    mcq_port_close(held);
 }
 
 Test(embed, closing_ends_it)
