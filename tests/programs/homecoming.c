@@ -7,6 +7,8 @@
 
 #include "tests/support/trial.h"
 
+#define SHARDS   3u
+#define LAST     (SHARDS - 1) /* the one that keeps */
 #define LEN      100000u
 #define KEEP_MAX 16u
 #define ROUNDS   12u
@@ -15,7 +17,8 @@ enum when { IN_ON_STOP, IN_CLOSED, IN_ON_STOPPING, WHEN_CNT };
 
 static struct {
     enum when when;
-    uint32_t keep; /* messages that shard 1 keeps */
+    uint32_t keep;       /* messages */
+    struct mcq_sock *on; /* shard 1's, to the last one */
     struct mcq_msg kept[KEEP_MAX];
     uint32_t kept_cnt;
     uint32_t sent;
@@ -59,6 +62,24 @@ static enum mcq_flow on_message(void *ctx, struct mcq_sock *sock, struct mcq_pee
     return MCQ_CONTINUE;
 }
 
+static enum mcq_flow pass_on(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                             struct mcq_msg *msg)
+{
+    (void)ctx;
+    (void)sock;
+    (void)from;
+    CHECK(mcq_send(s.on, msg) == MCQ_OK);
+    return MCQ_CONTINUE;
+}
+
+/* There is somebody to pass it on to. */
+static void on_next(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
+{
+    (void)sock;
+    if (event->kind == MCQ_EVENT_UP)
+        CHECK(mcq_sock_connect(ctx, "inproc://first", NULL) == MCQ_OK);
+}
+
 static void on_closed(void *ctx, struct mcq_sock *sock)
 {
     (void)ctx;
@@ -97,30 +118,40 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
         push(ctx, sock);
 }
 
+static struct mcq_sock *sock_open(struct mcq_shard *shard, enum mcq_sock_type type,
+                                  const struct mcq_sock_handlers *handlers, void *ctx)
+{
+    struct mcq_sock *sock = NULL;
+    CHECK(mcq_sock_open(shard, type, NULL, handlers, ctx, &sock, NULL) == MCQ_OK);
+    return sock;
+}
+
 static int start(struct mcq_shard *shard, void *arg)
 {
+    static const struct mcq_sock_handlers nexts = {.event = on_next};
+    static const struct mcq_sock_handlers passes = {.message = pass_on};
     static const struct mcq_sock_handlers pushes = {.writable = push, .event = on_event};
     static const struct mcq_sock_handlers pulls = {.message = on_message, .closed = on_closed};
-    struct mcq_sock *sock;
     (void)arg;
     if (mcq_shard_id(shard) == 0)
-        return mcq_sock_open(shard, MCQ_PUSH, NULL, &pushes, NULL, &sock, NULL) != MCQ_OK ||
-               mcq_sock_bind(sock, "inproc://kept", NULL) != MCQ_OK;
-    return mcq_sock_open(shard, MCQ_PULL, NULL, &pulls, NULL, &sock, NULL) != MCQ_OK ||
-           mcq_sock_connect(sock, "inproc://kept", NULL) != MCQ_OK;
+        return mcq_sock_bind(sock_open(shard, MCQ_PUSH, &pushes, NULL), "inproc://first", NULL);
+    if (mcq_shard_id(shard) == LAST)
+        return mcq_sock_connect(sock_open(shard, MCQ_PULL, &pulls, NULL), "inproc://second", NULL);
+    s.on = sock_open(shard, MCQ_PUSH, &nexts, sock_open(shard, MCQ_PULL, &passes, NULL));
+    return mcq_sock_bind(s.on, "inproc://second", NULL);
 }
 
 static void on_stopping(struct mcq_shard *shard, void *arg)
 {
     (void)arg;
-    if (s.when == IN_ON_STOPPING && mcq_shard_id(shard) == 1)
+    if (s.when == IN_ON_STOPPING && mcq_shard_id(shard) == LAST)
         drop_all(shard);
 }
 
 static void on_stop(struct mcq_shard *shard, void *arg)
 {
     (void)arg;
-    if (s.when == IN_ON_STOP && mcq_shard_id(shard) == 1)
+    if (s.when == IN_ON_STOP && mcq_shard_id(shard) == LAST)
         drop_all(shard);
 }
 
@@ -129,7 +160,7 @@ static void come_home(enum when when, uint32_t keep, enum mcq_idle idle)
     const struct mcq_app app = {.start = start, .on_stopping = on_stopping, .on_stop = on_stop};
     struct mcq_opts opts = mcq_trial_opts();
     struct mcq_detail d = {.text = ""};
-    opts.shards = 2;
+    opts.shards = SHARDS;
     opts.large_bytes = 32 << 20;
     opts.idle = idle;
     opts.no_signals = true;
