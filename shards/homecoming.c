@@ -30,6 +30,8 @@ static void no_room(struct mcq_shard *sh, uint32_t to, enum mcq_lane lane)
     (void)lane;
 }
 
+_Static_assert(MCQ_MESH_KIND_CNT == MCQ_MESH_DIRECTORY + 1, "every kind has a line here");
+
 static const struct mcq_mesh_handlers HANDLERS = {
     .post = no_post,
     .of =
