@@ -49,6 +49,7 @@ static enum mcq_error join(struct mcq_logicals *all, struct mcq_logical *l, cons
         strcpy(l->name, name);
     l->type = type;
     l->member[shard] = true;
+    l->nr[shard] = ++all->joins;
     l->member_cnt++;
     return MCQ_OK;
 }
@@ -84,6 +85,14 @@ void mcq_logical_leave(struct mcq_logicals *all, uint32_t idx, uint32_t shard)
     all->at[idx].member[shard] = false;
     all->at[idx].member_cnt--;
     pthread_mutex_unlock(&all->mutex);
+}
+
+uint64_t mcq_logical_nr(struct mcq_logicals *all, uint32_t idx, uint32_t shard)
+{
+    pthread_mutex_lock(&all->mutex);
+    uint64_t nr = all->at[idx].nr[shard];
+    pthread_mutex_unlock(&all->mutex);
+    return nr;
 }
 
 bool mcq_logical_has(struct mcq_logicals *all, uint32_t idx, uint32_t shard)

@@ -22,11 +22,13 @@ struct mcq_logical {
     enum mcq_sock_type type;
     uint32_t member_cnt;
     bool member[MCQ_SHARDS_MAX];
+    uint64_t nr[MCQ_SHARDS_MAX]; /* of its member: a later one has a higher */
 };
 
 struct mcq_logicals {
     pthread_mutex_t mutex;
     uint32_t lives;
+    uint64_t joins;
     struct mcq_logical at[MCQ_LOGICALS_MAX];
 };
 
@@ -40,6 +42,8 @@ MCQ_MUST_USE enum mcq_error mcq_logical_join(struct mcq_logicals *all, const cha
                                              struct mcq_detail *detail);
 /* Has that shard a member? */
 bool mcq_logical_has(struct mcq_logicals *all, uint32_t idx, uint32_t shard);
+/* Of the member there now: whoever joins later sees all earlier ones, and has a higher number. */
+uint64_t mcq_logical_nr(struct mcq_logicals *all, uint32_t idx, uint32_t shard);
 void mcq_logical_leave(struct mcq_logicals *all, uint32_t idx, uint32_t shard);
 
 #endif

@@ -315,6 +315,7 @@ static void channel_introduce(struct mcq_bridge *b, struct mcq_writer *w)
 {
     const struct mcq_channel *ch = b->ctx;
     (void)mcq_writer_be32(w, ch->link->sock->logical);
+    (void)mcq_writer_be64(w, ch->member->nr);
 }
 
 static const struct mcq_bridge_ops channel_ops = {
@@ -409,10 +410,14 @@ enum mcq_reason mcq_member_accept(struct mcq_bridge *b, uint32_t from, struct mc
     struct mcq_shard *sh = b->shard;
     struct mcq_reader in = mcq_reader_of(what);
     uint32_t idx = 0;
+    uint64_t nr = 0;
     (void)from;
     (void)mcq_reader_be32(&in, &idx);
+    (void)mcq_reader_be64(&in, &nr);
     struct mcq_sock *sock = sh->members[idx];
     if (sock == NULL || sock->closing || sock->member == NULL)
+        return MCQ_REASON_PEER_CLOSED;
+    if (nr < sock->member->nr) /* meant for the one before, and this one opens one itself */
         return MCQ_REASON_PEER_CLOSED;
     struct mcq_channel *ch = channel_create(sock->member);
     if (ch == NULL) {
@@ -440,7 +445,9 @@ enum mcq_error mcq_member_open(struct mcq_sock *sock, const struct mcq_shard_set
         return MCQ_OK;
     struct mcq_member *m = mcq_pool_take(&sh->member_pool);
     MCQ_ASSERT(m != NULL); /* there are as many as logical sockets */
-    *m = (struct mcq_member){.sock = sock, .publishes = type == MCQ_PUB || type == MCQ_XPUB};
+    *m = (struct mcq_member){.sock = sock,
+                             .nr = mcq_logical_nr(&sh->roster->logicals, sock->logical, sh->id),
+                             .publishes = type == MCQ_PUB || type == MCQ_XPUB};
     mcq_list_init(&m->channels);
     sock->member = m;
     if (m->publishes)

@@ -37,6 +37,7 @@ struct mcq_sock;
 
 struct mcq_member {
     struct mcq_sock *sock;
+    uint64_t nr; /* among all that have joined: the later of two opens their channel */
     struct mcq_list channels;
     bool user_first;                    /* when there is room; then the channels */
     bool publishes;                     /* PUB, XPUB; else PUSH, DEALER */

@@ -477,6 +477,117 @@ static void floods(uint32_t shards)
     CHECK(f.said == ROUNDS);
 }
 
+/* --- members that come and go ----------------------------------------------------------------- */
+
+/* Shard 0's member is closed and opened anew while shard 1's opens: whoever was the later one opens
+ * the channel, and there is exactly one. */
+#define MEETINGS 4000u
+#define CALM     100u    /* turns in which nothing changes */
+#define PATIENCE 100000u /* turns */
+
+struct meeting {
+    unsigned nr, wait, asked[2], alone[2];
+    atomic_uint met;
+    bool over;
+};
+
+static const struct mcq_sock_handlers comer;
+
+static void come(struct mcq_shard *shard, void *arg)
+{
+    struct place *p = &places[mcq_shard_id(shard)];
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    opts.logical = "meeting";
+    opts.linger_ms = MCQ_NONE;
+    p->shard = shard;
+    CHECK(mcq_sock_open(shard, MCQ_PUB, &opts, &comer, arg, &p->member, NULL) == MCQ_OK);
+}
+
+static void go(struct mcq_shard *shard, void *arg);
+
+/* Until the channel is there, and alone. */
+static void meet(struct mcq_shard *shard, void *arg)
+{
+    struct meeting *m = arg;
+    const uint32_t id = mcq_shard_id(shard);
+    m->alone[id] = stats_of(&places[id]).bridge.bridges_now == 1 ? m->alone[id] + 1 : 0;
+    if (m->alone[id] < CALM && m->asked[id]++ < PATIENCE) {
+        post(shard, id, meet, m);
+        return;
+    }
+    if (!CHECK(m->alone[id] == CALM))
+        m->over = true;
+    if (++m->met != 2)
+        return;
+    m->met = 0;
+    if (++m->nr == MEETINGS || m->over)
+        mcq_stop(shard);
+    else
+        post(shard, 1, go, m);
+}
+
+static void come_late(struct mcq_shard *shard, void *arg)
+{
+    struct meeting *m = arg;
+    if (m->wait != 0) {
+        m->wait--;
+        post(shard, 1, come_late, m);
+        return;
+    }
+    come(shard, m);
+    meet(shard, m);
+}
+
+static void leave(struct mcq_shard *shard, void *arg)
+{
+    (void)arg;
+    mcq_sock_close(places[mcq_shard_id(shard)].member);
+}
+
+static void go(struct mcq_shard *shard, void *arg)
+{
+    leave(shard, arg);
+}
+
+/* Shard 1's has gone: both come again. */
+static void came_off(void *ctx, struct mcq_sock *sock)
+{
+    struct meeting *m = ctx;
+    struct mcq_shard *shard = mcq_sock_shard(sock);
+    const uint32_t id = mcq_shard_id(shard);
+    if (m->nr == MEETINGS || m->over)
+        return;
+    m->asked[id] = 0;
+    m->alone[id] = 0;
+    if (id == 0) {
+        come(shard, m);
+        meet(shard, m);
+        return;
+    }
+    m->wait = m->nr * 7 % 128;
+    post(shard, 0, leave, m);
+    come_late(shard, m);
+}
+
+static const struct mcq_sock_handlers comer = {.closed = came_off};
+
+static int meeting_start(struct mcq_shard *shard, void *arg)
+{
+    come(shard, arg);
+    if (mcq_shard_id(shard) == 1)
+        post(shard, 1, go, arg);
+    return 0;
+}
+
+static void meetings(void)
+{
+    static struct meeting m;
+    memset(&m, 0, sizeof(m));
+    const struct mcq_trial trial = {"meetings", shards_opts(2), meeting_start, NULL, &m};
+    run_all(&trial);
+    CHECK(m.nr == MEETINGS);
+}
+
 /* --- nobody starves --------------------------------------------------------------------------- */
 
 /* All members have more to say than the only peer, of the last shard, takes: to whoever there is
@@ -608,6 +719,7 @@ int main(void)
     works(MCQ_DEALER, 3);
     floods(2);
     floods(3);
+    meetings();
     crowds(MCQ_PUSH, 2);
     crowds(MCQ_PUSH, 4);
     crowds(MCQ_ROUTER, 2);
