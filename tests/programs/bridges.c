@@ -459,6 +459,104 @@ static void kept(void)
     CHECK(k.got == KEPT && k.again_cnt == KEPT);
 }
 
+/* --- what is dropped last --------------------------------------------------------------------- */
+
+/* Each shard forwards to the next what it got, so that the last one's holds a block of the one
+ * before, and so on; all keep it, and let go of it in on_stop alone, when nobody takes a turn any
+ * more: it is home nevertheless before the app ends. */
+#define LAST_CNT    20u
+#define LAST_SHARDS 4u
+
+struct last {
+    struct mcq_sock *in[LAST_SHARDS], *out[LAST_SHARDS];
+    struct mcq_msg kept[LAST_SHARDS][LAST_CNT];
+    uint32_t got[LAST_SHARDS], sent;
+    uint8_t body[300000];
+};
+
+static void last_send(void *ctx, struct mcq_sock *sock)
+{
+    struct last *l = ctx;
+    for (; sock == l->out[0] && l->sent < LAST_CNT; l->sent++)
+        if (mcq_send_bytes(sock, l->body, sizeof(l->body)) != MCQ_OK)
+            return;
+}
+
+static void last_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *event)
+{
+    if (event->kind == MCQ_EVENT_UP)
+        last_send(ctx, sock);
+}
+
+static enum mcq_flow last_take(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
+                               struct mcq_msg *m)
+{
+    struct last *l = ctx;
+    struct mcq_shard *shard = mcq_sock_shard(sock);
+    const uint32_t id = mcq_shard_id(shard);
+    (void)from;
+    CHECK(m->len == sizeof(l->body));
+    CHECK(mcq_msg_keep(shard, m, &l->kept[id][l->got[id]++]) == MCQ_OK);
+    if (l->out[id] != NULL)
+        CHECK(mcq_send(l->out[id], m) == MCQ_OK);
+    else if (l->got[id] == LAST_CNT)
+        mcq_stop(shard);
+    return MCQ_CONTINUE;
+}
+
+static const struct mcq_sock_handlers last_ones = {
+    .message = last_take, .writable = last_send, .event = last_event};
+
+static int last_start(struct mcq_shard *shard, void *arg)
+{
+    struct last *l = arg;
+    const uint32_t id = mcq_shard_id(shard);
+    char name[2][32];
+    for (uint32_t i = 0; i < 2; i++)
+        snprintf(name[i], sizeof(name[i]), "inproc://hop-%u", id + i);
+    if (id != 0 &&
+        (mcq_sock_open(shard, MCQ_PULL, NULL, &last_ones, l, &l->in[id], NULL) != MCQ_OK ||
+         mcq_sock_bind(l->in[id], name[0], NULL) != MCQ_OK))
+        return 1;
+    if (id + 1 == mcq_shard_cnt(shard))
+        return 0;
+    return mcq_sock_open(shard, MCQ_PUSH, NULL, &last_ones, l, &l->out[id], NULL) == MCQ_OK &&
+                   mcq_sock_connect(l->out[id], name[1], NULL) == MCQ_OK
+               ? 0
+               : 1;
+}
+
+static void last_drop(struct mcq_shard *shard, void *arg)
+{
+    struct last *l = arg;
+    const uint32_t id = mcq_shard_id(shard);
+    for (uint32_t i = 0; i < l->got[id]; i++) {
+        CHECK(memcmp(l->kept[id][i].data, l->body, sizeof(l->body)) == 0);
+        mcq_msg_drop(shard, &l->kept[id][i]);
+    }
+}
+
+static void dropped_last(uint32_t shards, bool keeps)
+{
+    static struct last l;
+    const struct mcq_app app = {.start = last_start, .on_stop = keeps ? NULL : last_drop};
+    struct mcq_opts opts = shards_opts(shards);
+    struct mcq_detail detail = {.text = ""};
+    l = (struct last){.sent = 0};
+    opts.arena_bytes = 64u << 20;
+    opts.large_bytes = 32u << 20;
+    if (keeps)
+        opts.log = NULL;
+    for (uint32_t i = 0; i < sizeof(l.body); i++)
+        l.body[i] = (uint8_t)(i * 7);
+    mcq_trial_watch("dropped last");
+    const enum mcq_error err = mcq_run(&opts, &app, &l, &detail);
+    mcq_trial_watch(NULL);
+    if (!CHECK(err == (keeps ? MCQ_ESTATE : MCQ_OK)))
+        printf("  %u shards: %s\n", shards, detail.text);
+    CHECK(l.got[shards - 1] == LAST_CNT);
+}
+
 /* --- one that doesn't read -------------------------------------------------------------------- */
 
 #define WAVE 100u
@@ -768,6 +866,9 @@ int main(void)
 {
     all_talks();
     kept();
+    dropped_last(2, false);
+    dropped_last(LAST_SHARDS, false);
+    dropped_last(2, true);
     one_that_pauses(MCQ_SLOW_BLOCK, 10);
     one_that_pauses(MCQ_SLOW_DROP_NEW, 10);
     one_that_pauses(MCQ_SLOW_DROP_OLD, 8);
