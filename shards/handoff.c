@@ -503,17 +503,23 @@ static void run_due(struct mcq_shard *sh)
         mcq_list_push_back(&sh->handoff.due, n);
 }
 
-static void run_tied(struct mcq_shard *sh)
+/* Returns whether one waits for the next turn alone. */
+static bool run_tied(struct mcq_shard *sh)
 {
     struct mcq_node *next;
+    bool again = false;
     for (struct mcq_node *n = mcq_list_first(&sh->handoff.tied); n != NULL; n = next) {
         struct mcq_move *m = MCQ_CONTAINER_OF(n, struct mcq_move, node);
         next = mcq_list_next(&sh->handoff.tied, n);
-        if (is_tied(m->link) || m->turn == sh->handoff.turn)
+        bool tied = is_tied(m->link);
+        if (tied || m->turn == sh->handoff.turn) {
+            again = again || !tied;
             continue;
+        }
         mcq_node_unlink(n);
         freeze(m);
     }
+    return again;
 }
 
 static void run_news(struct mcq_shard *sh)
@@ -525,16 +531,16 @@ static void run_news(struct mcq_shard *sh)
     }
 }
 
-void mcq_handoff_run(struct mcq_shard *sh)
+bool mcq_handoff_run(struct mcq_shard *sh)
 {
-    if (!mcq_list_empty(&sh->handoff.tied))
-        run_tied(sh);
+    bool again = !mcq_list_empty(&sh->handoff.tied) && run_tied(sh);
     sh->handoff.turn++;
     run_news(sh);
     run_due(sh);
     run_news(sh);
     if (sh->handoff.ask_cnt != 0)
         run_asks(sh);
+    return again;
 }
 
 static void moving_told(struct mcq_shard *sh, uint32_t from, const struct mcq_move_record *r)

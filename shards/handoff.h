@@ -150,8 +150,8 @@ void mcq_handoff_held(struct mcq_link *link);
 MCQ_MUST_USE enum mcq_error mcq_handoff_ask(const struct mcq_sock *sock, struct mcq_peer peer,
                                             const struct mcq_link *link, enum mcq_move_word word,
                                             uint32_t to);
-/* Says what is due. Once per turn. */
-void mcq_handoff_run(struct mcq_shard *sh);
+/* Says what is due. Once per turn. true: the next turn shall come at once. */
+bool mcq_handoff_run(struct mcq_shard *sh);
 bool mcq_handoff_idle(const struct mcq_handoff *h);
 /* MCQ_MESH_MOVE */
 void mcq_handoff_arrived(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);

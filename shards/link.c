@@ -60,6 +60,7 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->gen = 0;
     link->hold_serial = 0;
     link->hold_gen = 0;
+    link->at_gen = 0;
     link->topics = NULL;
     link->news_node = (struct mcq_node){NULL, NULL};
     link->drops = (struct mcq_drops){{0}};

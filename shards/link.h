@@ -91,6 +91,7 @@ struct mcq_link {
     uint32_t hold_from;            /* a remote one's: who waits until its bridge holds, */
     uint32_t hold_serial;          /* ... for which move; 0: nobody */
     uint32_t hold_gen;             /* ... and the newest that was announced to it */
+    uint32_t at_gen;               /* ... and the one that its bridge's other end has come by */
     uint32_t gen;                  /* moves of its peer so far */
     struct mcq_pipe_queue arrived; /* what came along, until it may go on */
     struct mcq_buf *topics;        /* SUB: told by the member it came from; NULL: nothing */

@@ -91,17 +91,26 @@ static void far_ended(struct mcq_bridge *b, enum mcq_reason reason, uint32_t los
 void mcq_remote_peer_follow(struct mcq_link *link)
 {
     struct mcq_bridge *b = link->bridge;
-    if (b == NULL || link->session.ended || link->gen == 0 || link->hold_gen > link->gen)
-        return;
-    bool there = (b->again ? b->next_to : b->to) == link->owner;
-    if (!there && (!b->held || b->holding)) {
+    if (b == NULL || b->state != MCQ_BRIDGE_OPEN || link->hold_gen > link->gen)
+        return; /* looked at again when it is open, or when the peer has arrived */
+    if (link->at_gen >= link->gen) {
+        if (b->held)
+            mcq_bridge_release(b);
+    } else if (!b->held || b->holding) {
         mcq_bridge_hold(b); /* goes on in far_held */
-        return;
-    }
-    if (!there)
+    } else {
         mcq_bridge_retarget(b, link->owner, MCQ_REASON_NONE);
-    if (b->held)
-        mcq_bridge_release(b);
+    }
+}
+
+/* The peer may have been there before, and left: the end over there counts for one visit. */
+static void far_opened(struct mcq_bridge *b, struct mcq_slice what)
+{
+    struct mcq_link *link = b->ctx;
+    struct mcq_reader in = mcq_reader_of(what);
+    if (!mcq_reader_be32(&in, &link->at_gen))
+        MCQ_ASSERT(false);
+    mcq_remote_peer_follow(link);
 }
 
 static void far_held(struct mcq_bridge *b)
@@ -120,6 +129,7 @@ static void far_closed(struct mcq_bridge *b)
 
 static const struct mcq_bridge_ops far_ops = {
     .introduce = far_introduce,
+    .opened = far_opened,
     .taken = far_taken,
     .held = far_held,
     .ended = far_ended,
@@ -260,6 +270,13 @@ static size_t near_receive(struct mcq_bridge *b, struct mcq_msg *msgs, size_t n)
     return n;
 }
 
+static void near_introduce(struct mcq_bridge *b, struct mcq_writer *w)
+{
+    const struct mcq_link *link = b->ctx;
+    if (!mcq_writer_be32(w, link == NULL ? 0 : link->gen))
+        MCQ_ASSERT(false);
+}
+
 static void near_ended(struct mcq_bridge *b, enum mcq_reason reason, uint32_t lost)
 {
     struct mcq_link *link = b->ctx;
@@ -280,6 +297,7 @@ static void near_closed(struct mcq_bridge *b)
 }
 
 static const struct mcq_bridge_ops near_ops = {
+    .introduce = near_introduce,
     .receive = near_receive,
     .ended = near_ended,
     .closed = near_closed,

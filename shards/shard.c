@@ -172,6 +172,14 @@ static bool awake(struct mcq_shard *sh)
     return true;
 }
 
+/* Returns whether the next turn shall come at once: there is more to say, or a claim has settled
+ * that a move has waited for. */
+static bool run_directory(struct mcq_shard *sh)
+{
+    bool more = mcq_directory_run(&sh->directory);
+    return more || (sh->directory.due_cnt == 0 && !mcq_list_empty(&sh->handoff.tied));
+}
+
 /* One turn but for its end. Returns false once nothing is left anywhere; *busy: don't sleep. */
 static bool turn(struct mcq_shard *sh, bool *busy)
 {
@@ -205,13 +213,13 @@ static bool turn(struct mcq_shard *sh, bool *busy)
         mcq_inproc_far_tell(sh);
     (void)mcq_bridges_run(sh);
     if (MCQ_UNLIKELY(sh->mesh != NULL)) {
-        mcq_handoff_run(sh);
+        work += mcq_handoff_run(sh) ? 1 : 0;
         mcq_placement_run(sh);
     }
     (void)mcq_remote_run(sh);
     if (MCQ_UNLIKELY(sh->passes.cnt != 0))
         mcq_group_run(sh);
-    if (MCQ_UNLIKELY(sh->directory.due_cnt != 0) && mcq_directory_run(&sh->directory))
+    if (MCQ_UNLIKELY(sh->directory.due_cnt != 0) && run_directory(sh))
         work++;
     mcq_mesh_publish(sh->mesh);
     if (MCQ_UNLIKELY(!mcq_list_empty(&sh->ports.open)))
