@@ -158,6 +158,7 @@ bool mcq_handoff_ready(struct mcq_shard *sh, const struct mcq_move *m)
     struct mcq_link *remote = sock == NULL ? NULL : remote_of(sock, m);
     if (remote == NULL || remote->bridge == NULL || mcq_remote_peer_may_part(remote))
         return true;
+    remote->hold_gen = m->gen; /* it may be younger than MOVING; if the peer stays, OWNER ends it */
     if (!remote->bridge->held)
         mcq_bridge_hold(remote->bridge);
     return false;
