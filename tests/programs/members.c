@@ -295,7 +295,8 @@ struct work {
     unsigned long total, sent;
     atomic_ulong heard[SHARDS_MAX], all;
     uint32_t shards;
-    bool own; /* shard 0 has a peer that is up */
+    uint32_t ready; /* of the others: their peer is up */
+    bool own;       /* shard 0 has one, too */
     unsigned long next[SHARDS_MAX];
     enum mcq_sock_type type;
 };
@@ -303,6 +304,8 @@ struct work {
 static void push(struct work *w)
 {
     static uint8_t body[200000];
+    if (w->ready + 1 < w->shards)
+        return;
     while (w->sent < (w->own ? w->total : w->total / 2)) {
         size_t len = w->sent % 64 == 0 ? sizeof(body) : 32;
         memcpy(body, &w->sent, sizeof(w->sent));
@@ -312,6 +315,14 @@ static void push(struct work *w)
         CHECK(err == MCQ_OK);
         w->sent++;
     }
+}
+
+static void one_ready(struct mcq_shard *shard, void *arg)
+{
+    struct work *w = arg;
+    (void)shard;
+    w->ready++;
+    push(w);
 }
 
 static void on_push_room(void *ctx, struct mcq_sock *sock)
@@ -355,8 +366,12 @@ static void on_push_event(void *ctx, struct mcq_sock *sock, const struct mcq_eve
 {
     struct work *w = ctx;
     CHECK(event->kind != MCQ_EVENT_UP || mcq_sock_peer_cnt(sock) == 1);
-    if (event->kind != MCQ_EVENT_UP || sock != places[0].member)
+    if (event->kind != MCQ_EVENT_UP)
         return;
+    if (sock != places[0].member) {
+        post(mcq_sock_shard(sock), 0, one_ready, w);
+        return;
+    }
     w->own = true;
     push(w);
 }
