@@ -122,6 +122,10 @@ static void *peers(void *arg)
 
 int main(void)
 {
+#ifdef __SANITIZE_THREAD__ /* libzmq isn't built for it */
+    printf("SKIP members_zmq: libzmq isn't built for ThreadSanitizer\n");
+    return 77;
+#endif
     static struct feed f;
     struct mcq_trial trial = {"libzmq's subscribers", mcq_trial_opts(), start, peers, &f};
     trial.opts.shards = SHARDS;

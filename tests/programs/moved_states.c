@@ -870,6 +870,10 @@ static void named(void)
 
 int main(void)
 {
+#ifdef __SANITIZE_THREAD__ /* libzmq isn't built for it */
+    printf("SKIP moved_states: libzmq isn't built for ThreadSanitizer\n");
+    return 77;
+#endif
     setvbuf(stdout, NULL, _IOLBF, 0);
     asked();
     paused();
