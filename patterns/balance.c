@@ -260,13 +260,18 @@ enum mcq_error mcq_balance_send(struct mcq_psock *s, struct mcq_pipe *to, const 
     return err;
 }
 
-size_t mcq_balance_relay(struct mcq_psock *s, struct mcq_msg *msgs, size_t n)
+bool mcq_balance_has_peers(const struct mcq_psock *s)
+{
+    return s->balance.active != &s->balance.pending;
+}
+
+static size_t share_out(struct mcq_psock *s, bool own, struct mcq_msg *msgs, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct mcq_pipe *to = NULL;
-        enum mcq_error err = s->peers_up == 0
-                                 ? mcq_psock_again(s)
-                                 : mcq_balance_put(s, MCQ_PSOCK_NO_PREFIX, &msgs[i], &to);
+        bool any = own ? s->peers_up != 0 : mcq_balance_has_peers(s);
+        enum mcq_error err = any ? mcq_balance_put(s, MCQ_PSOCK_NO_PREFIX, &msgs[i], &to)
+                                 : mcq_psock_again(s);
         if (err == MCQ_EAGAIN)
             return i;
         if (err == MCQ_OK)
@@ -275,6 +280,16 @@ size_t mcq_balance_relay(struct mcq_psock *s, struct mcq_msg *msgs, size_t n)
             mcq_psock_drop(s, NULL, MCQ_REASON_HWM, 1);
     }
     return n;
+}
+
+size_t mcq_balance_relay(struct mcq_psock *s, struct mcq_msg *msgs, size_t n)
+{
+    return share_out(s, true, msgs, n);
+}
+
+size_t mcq_balance_resend(struct mcq_psock *s, struct mcq_msg *msgs, size_t n)
+{
+    return share_out(s, false, msgs, n);
 }
 
 struct mcq_pipe *mcq_balance_pick_slot(struct mcq_psock *s, size_t len, enum mcq_error *err)

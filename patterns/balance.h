@@ -50,6 +50,10 @@ void mcq_balance_member(struct mcq_psock *s, struct mcq_pipe *p, bool on);
 /* Messages of another member, for this one's own peers that are up: to the next with room, in turn.
  * Returns how many were taken; fewer: `writable` follows. */
 size_t mcq_balance_relay(struct mcq_psock *s, struct mcq_msg *msgs, size_t n);
+/* Is any peer up, of this member's or another's? */
+bool mcq_balance_has_peers(const struct mcq_psock *s);
+/* The same for messages of this member's that waited for another one, to whoever's peers. */
+size_t mcq_balance_resend(struct mcq_psock *s, struct mcq_msg *msgs, size_t n);
 
 /* p has got its message: the next one is its successor's. */
 static inline void mcq_balance_advance(struct mcq_balance *b, struct mcq_pipe *p)

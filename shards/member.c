@@ -2,6 +2,7 @@
 
 #include "mem/detail.h"
 #include "shards/shard.h"
+#include "shards/takeback.h"
 
 /* First byte of a control record. */
 enum word {
@@ -171,7 +172,7 @@ static bool channel_say(struct mcq_bridge *b)
     if (peers != ch->peers_said && !put_flag(ch, WORD_PEERS, peers))
         return false;
     ch->peers_said = peers;
-    return true;
+    return mcq_takeback_run(ch);
 }
 
 void mcq_member_peers(struct mcq_member *m)
@@ -223,7 +224,9 @@ static void channel_control(struct mcq_bridge *b, struct mcq_slice body)
         check_known(ch->member);
         break;
     case WORD_PEERS:
-        mcq_balance_member(psock_of(ch), &ch->link->pipe, rest.ptr[0] != 0);
+        ch->peers = rest.ptr[0] != 0;
+        mcq_balance_member(psock_of(ch), &ch->link->pipe, ch->peers);
+        say_all(ch->member); /* what waits in others may have somewhere to go now */
         break;
     }
 }
@@ -249,11 +252,15 @@ void mcq_member_writable(struct mcq_sock *sock)
         return;
     mcq_list_push_back(&m->channels, n);
     m->user_first = !m->user_first;
-    for (n = mcq_list_first(&m->channels); n != NULL; n = mcq_list_next(&m->channels, n))
+    for (n = mcq_list_first(&m->channels); n != NULL; n = mcq_list_next(&m->channels, n)) {
+        struct mcq_bridge *b = channel_of(n)->bridge;
+        if (b->held)
+            mcq_bridge_say(b);
         if (m->user_first)
-            mcq_bridge_resume(channel_of(n)->bridge);
+            mcq_bridge_resume(b);
         else
-            mcq_bridge_retry(channel_of(n)->bridge);
+            mcq_bridge_retry(b);
+    }
 }
 
 /* The limits are the members' own, alike on both sides. */
@@ -325,6 +332,7 @@ static const struct mcq_bridge_ops channel_ops = {
     .taken = channel_taken,
     .say = channel_say,
     .control = channel_control,
+    .held = mcq_bridge_say,
     .ended = channel_ended,
     .closed = channel_closed,
 };

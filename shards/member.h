@@ -10,7 +10,8 @@
  *
  * PUSH, DEALER: each member tells the others whether it has peers that are up. One that has none
  * gives its messages to those that have, in turn; its own peers come first. What waits in a channel
- * when the far member's last peer goes waits for that member's next one.
+ * when the far member's last peer goes, or moves to another shard, is taken back and sent again, as
+ * soon as anybody has peers (shards/takeback).
  *
  * PUB, XPUB: each member tells the others what its own peers want, as the distinct topics (its
  * summary), up to MCQ_MEMBER_TOPICS_MAX, and beyond that: everything; it filters what comes anyway.
@@ -61,6 +62,7 @@ struct mcq_channel {
     uint64_t known;      /* changes that the other member has acknowledged */
     uint64_t heard;      /* MARK of the other's changes ... */
     uint64_t known_said; /* ... that was acknowledged */
+    bool peers;          /* the other has some: PUSH, DEALER */
     bool short_of_room;  /* for the other's summary: it gets everything */
     bool flood;          /* the other wants that itself */
 };
