@@ -270,8 +270,8 @@ static size_t share_out(struct mcq_psock *s, bool own, struct mcq_msg *msgs, siz
     for (size_t i = 0; i < n; i++) {
         struct mcq_pipe *to = NULL;
         bool any = own ? s->peers_up != 0 : mcq_balance_has_peers(s);
-        enum mcq_error err = any ? mcq_balance_put(s, MCQ_PSOCK_NO_PREFIX, &msgs[i], &to)
-                                 : mcq_psock_again(s);
+        enum mcq_error err =
+            any ? mcq_balance_put(s, MCQ_PSOCK_NO_PREFIX, &msgs[i], &to) : mcq_psock_again(s);
         if (err == MCQ_EAGAIN)
             return i;
         if (err == MCQ_OK)
