@@ -46,8 +46,8 @@ mcq_add_sim(ghosts ${sim_dir}/ghosts.c)
 
 # Seeds of each test run: what fits 20 s on two cores. Debug builds take twice, sanitizers six times
 # as long as the preset sim.
-set(sim_seeds 800)
-set(sim_many_seeds 150)
+set(sim_seeds 400)
+set(sim_many_seeds 100)
 set(sim_ghost_steps 700000)
 if(MCQ_SANITIZE)
     set(sim_seeds 120)
