@@ -200,14 +200,6 @@ static void draw_steering(struct mcq_circuit *c)
     c->steering.rung = mcq_dice_percent(50) ? MCQ_STEER_RUNG_KERNEL : MCQ_STEER_RUNG_HANDOFF;
 }
 
-/* Members send to each other's peers by channels. Their peers aren't handed over here: what a
- * channel holds for a member stays with it when the peer goes, and may come behind what is newer.
- */
-static bool has_channels(enum mcq_sock_type type)
-{
-    return type == MCQ_PUB || type == MCQ_XPUB || type == MCQ_PUSH || type == MCQ_DEALER;
-}
-
 /* Members on all shards or some of them, and who meets them. */
 static void add_logical(struct mcq_many *m, uint32_t idx)
 {
@@ -222,7 +214,7 @@ static void add_logical(struct mcq_many *m, uint32_t idx)
     c->cuts = hub_opts.slow > MCQ_SLOW_BLOCK || spoke_opts.slow > MCQ_SLOW_BLOCK;
     bool joins = mcq_dice_percent(60);
     draw_steering(c);
-    c->moves = mcq_dice_percent(70) && !has_channels(pair->hub);
+    c->moves = mcq_dice_percent(70);
     uint32_t missing = mcq_dice_percent(30) ? mcq_dice_below(50) : 0; /* percent of the shards */
     enum mcq_placement placement =
         mcq_dice_percent(60)
