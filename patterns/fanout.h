@@ -115,6 +115,10 @@ bool mcq_fanout_sweep(struct mcq_psock *s);
 /* p gets what giver, a pipe of another shard that keeps still, is subscribed to. */
 bool mcq_fanout_inherit(struct mcq_psock *s, struct mcq_pipe *p, const struct mcq_pipe *giver);
 
+/* Nothing that is published, or comes from another member, is given to p until it is given again.
+ * Not while a message is. */
+void mcq_fanout_mute(struct mcq_pipe *p, bool on);
+
 /* The peer subscribes or cancels; ignored of one that is leaving. Returns MCQ_REASON_LIMIT if p
  * asks for more than it or the shard may have: nothing changed. A cancel of what isn't there
  * changes nothing, and is told by a manual XPUB alone. */

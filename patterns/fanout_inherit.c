@@ -21,3 +21,9 @@ bool mcq_fanout_inherit(struct mcq_psock *s, struct mcq_pipe *p, const struct mc
             return false;
     return true;
 }
+
+/* A pass gives to those that it hasn't come to. */
+void mcq_fanout_mute(struct mcq_pipe *p, bool on)
+{
+    p->fanout_seq = on ? UINT64_MAX : 0;
+}

@@ -243,6 +243,8 @@ void mcq_pipe_land(struct mcq_pipe *p);
 size_t mcq_pipe_seg_bytes(const struct mcq_seg *seg);
 /* Everything leaves p, a cut message included; nothing is in flight. p may be used again. */
 void mcq_pipe_take_out(struct mcq_pipe *p, struct mcq_pipe_queue *q);
+/* Other high-water marks from now on. */
+void mcq_pipe_set_marks(struct mcq_pipe *p, uint32_t hwm_msgs, uint64_t hwm_bytes);
 /* q, of p's own segments and bufs, goes before all that p holds, of which the kernel has nothing if
  * it has some of q. Credit isn't asked for. q is empty then. */
 void mcq_pipe_put_back(struct mcq_pipe *p, struct mcq_pipe_queue *q);

@@ -27,6 +27,13 @@ void mcq_pipe_take_out(struct mcq_pipe *p, struct mcq_pipe_queue *q)
     p->probe = NULL;
 }
 
+void mcq_pipe_set_marks(struct mcq_pipe *p, uint32_t hwm_msgs, uint64_t hwm_bytes)
+{
+    p->hwm_msgs = hwm_msgs;
+    p->hwm_bytes = hwm_bytes;
+    mcq_pipe_shut(p);
+}
+
 void mcq_pipe_put_back(struct mcq_pipe *p, struct mcq_pipe_queue *q)
 {
     if (q->head == NULL)

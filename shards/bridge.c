@@ -418,7 +418,7 @@ static enum mcq_bridge_step send_end(struct mcq_bridge *b)
     rec = mcq_bridge_reserve(b, MCQ_MESH_BRIDGE_END, sizeof(*rec));
     if (rec == NULL)
         return MCQ_BRIDGE_FULL;
-    uint32_t kept = mcq_cargo_drop(&b->cargo, b->shard);
+    uint32_t kept = mcq_bridge_forget(b);
     rec->bytes = b->got;
     rec->kept = kept != 0 ? kept : b->kept;
     rec->reason = b->reason;
@@ -535,6 +535,8 @@ static enum mcq_bridge_step run_bit(struct mcq_bridge *b, uint32_t bit)
         return mcq_bridge_send_held(b);
     case MCQ_BRIDGE_DUE_TELL:
         return tell_held(b);
+    case MCQ_BRIDGE_DUE_MARKED:
+        return mcq_bridge_send_marked(b);
     default: /* the last bit */
         return send_end(b);
     }

@@ -23,6 +23,9 @@
  * receiving shard: whoever keeps or forwards one (mcq_msg_keep, a pipe) holds the sender's block
  * by reference until the last such reference ends (kind RELEASE); all else is copied by who keeps.
  *
+ * A mark is a point in the stream: mcq_bridge_mark puts it behind all that the pipe holds, and the
+ * far owner hears of it between the last message before and the first one behind it. One at a time.
+ *
  * Life, either end:
  *      (open) OPENING --OPENED--> OPEN --> ENDING --both have said END--> closed
  *                     --REFUSED--> closed
@@ -61,6 +64,7 @@ struct mcq_shard;
 #define MCQ_BRIDGE_BATCHES     16u  /* calls of receive for one end in a turn */
 #define MCQ_BRIDGE_OPEN_MAX    768u /* bytes of what is said at open, and of its answer */
 #define MCQ_BRIDGE_CONTROL_MAX 768u /* bytes of one control record */
+#define MCQ_BRIDGE_MARK_MAX    32u  /* bytes of what a mark says */
 #define MCQ_BRIDGE_OPENS_MAX   64u  /* that wait for their answer, of one shard; then others wait */
 #define MCQ_BRIDGE_HUNGRY_NS   10000000u /* when memory was short: tried again after so long */
 
@@ -90,6 +94,8 @@ struct mcq_bridge_ops {
     /* n messages, views borrowed until return, the array may be scribbled on. Returns how many were
      * taken; fewer: stalled until mcq_bridge_resume. */
     size_t (*receive)(struct mcq_bridge *b, struct mcq_msg *msgs, size_t n);
+    /* All before a mark of the other end's was taken, and nothing behind it. */
+    void (*marked)(struct mcq_bridge *b, struct mcq_slice what);
     /* So many bytes of messages, as stored, were taken by this end. */
     void (*got)(struct mcq_bridge *b, uint64_t bytes);
     /* A message that exceeds b->limits has come (it counts as taken): the owner ends the bridge or
@@ -132,14 +138,18 @@ struct mcq_bridge {
     uint32_t due; /* bits, see bridge.c */
     struct mcq_node due_node;
     /* sending */
+    bool marking; /* the other end hasn't come to the last mark yet */
     bool held;    /* until mcq_bridge_release */
     bool holding; /* ... and HELD hasn't come yet */
     uint32_t flight_cnt;
     uint64_t lent, taken; /* bytes, since it opened */
     uint64_t flight_end[MCQ_BRIDGE_FLIGHTS_MAX];
     /* receiving */
-    bool stalled; /* refused: waits for mcq_bridge_resume */
-    struct mcq_cargo cargo;
+    bool stalled;           /* refused: waits for mcq_bridge_resume */
+    struct mcq_cargo cargo; /* up to the mark */
+    struct mcq_cargo behind;
+    uint32_t mark_len; /* 0: no mark waits */
+    uint8_t mark[MCQ_BRIDGE_MARK_MAX];
     uint64_t got, told;      /* bytes taken, and of which the other end was told */
     uint32_t kept;           /* of mcq_cargo_drop, until it is told */
     struct mcq_buf *control; /* a long one that the other end hasn't read yet; NULL: none */
@@ -208,6 +218,13 @@ void mcq_bridge_say(struct mcq_bridge *b);
  * long ones one at a time). For ops->say, or inside flush. false: not now; say is called again. */
 MCQ_MUST_USE bool mcq_bridge_control(struct mcq_bridge *b, struct mcq_slice head,
                                      struct mcq_slice body);
+/* May it be marked now? If not, ops->say is called when the last mark has been come to, or, *full,
+ * should return false until there is room. */
+bool mcq_bridge_may_mark(struct mcq_bridge *b, bool *full);
+/* Lends all that the pipe holds, whatever limits its flights, and a mark behind it. what: up to
+ * MCQ_BRIDGE_MARK_MAX bytes, not none. It may be marked, and isn't held until the mark was come to.
+ */
+void mcq_bridge_mark(struct mcq_bridge *b, struct mcq_slice what);
 /* Lends nothing more, and takes back what is lent and not taken: ops->held tells when nothing is
  * out. The pipe queues on, with its marks. */
 void mcq_bridge_hold(struct mcq_bridge *b);
@@ -246,6 +263,8 @@ void mcq_bridges_room(struct mcq_shard *sh, uint32_t to);
 void mcq_bridge_on_open(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
 void mcq_bridge_on_opened(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
 void mcq_bridge_on_data(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
+void mcq_bridge_on_mark(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
+void mcq_bridge_on_marked(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
 void mcq_bridge_on_taken(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
 void mcq_bridge_on_control(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
 void mcq_bridge_on_ack(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);

@@ -54,6 +54,20 @@ static struct mcq_cargo_job job_of(struct mcq_bridge *b)
         .shard = b->shard, .owner = b->to, .limits = b->limits, .receive = receive, .ctx = b};
 }
 
+/* All before the mark is taken. */
+static void come_to_mark(struct mcq_bridge *b)
+{
+    uint8_t what[MCQ_BRIDGE_MARK_MAX];
+    const uint32_t len = b->mark_len;
+    mcq_bytes_copy(what, b->mark, len);
+    b->mark_len = 0;
+    b->cargo = b->behind;
+    b->behind = (struct mcq_cargo){.seg = NULL};
+    mcq_bridge_make_due(b,
+                        MCQ_BRIDGE_DUE_MARKED | (b->cargo.seg != NULL ? MCQ_BRIDGE_DUE_OFFER : 0));
+    b->ops->marked(b, mcq_slice_of(what, len));
+}
+
 enum mcq_bridge_step mcq_bridge_offer(struct mcq_bridge *b)
 {
     struct mcq_cargo_job job = job_of(b);
@@ -61,7 +75,10 @@ enum mcq_bridge_step mcq_bridge_offer(struct mcq_bridge *b)
         return MCQ_BRIDGE_DONE;
     enum mcq_cargo_outcome out = mcq_cargo_offer(&b->cargo, &job, MCQ_BRIDGE_BATCHES);
     count(b, &job);
-    return settle(b, out);
+    enum mcq_bridge_step step = settle(b, out);
+    if (b->mark_len != 0 && b->cargo.seg == NULL && b->state == MCQ_BRIDGE_OPEN)
+        come_to_mark(b);
+    return step;
 }
 
 /* The flight's bytes are here: its segments aren't looked at but for what is refused. */
@@ -79,6 +96,15 @@ static void offer_copy(struct mcq_bridge *b, const struct mcq_bridge_data_rec *r
     (void)settle(b, out);
 }
 
+static void add(struct mcq_cargo *c, const struct mcq_seg *seg, uint64_t off, uint32_t cnt)
+{
+    if (c->seg == NULL && cnt != 0) {
+        c->seg = seg;
+        c->off = (size_t)off;
+    }
+    c->cnt += cnt;
+}
+
 void mcq_bridge_on_data(struct mcq_shard *sh, uint32_t from, const void *body, size_t len)
 {
     const struct mcq_bridge_data_rec *rec = body;
@@ -89,16 +115,29 @@ void mcq_bridge_on_data(struct mcq_shard *sh, uint32_t from, const void *body, s
         return;
     bool first = b->cargo.seg == NULL;
     sh->bridges.stats.flights_in++;
-    if (first) {
-        b->cargo.seg = rec->seg;
-        b->cargo.off = (size_t)rec->off;
-    }
-    b->cargo.cnt += rec->cnt;
-    if (b->stalled)
+    add(b->mark_len == 0 ? &b->cargo : &b->behind, rec->seg, rec->off, rec->cnt);
+    if (b->stalled || b->mark_len != 0)
         return;
     if (first && rec->len != 0)
         offer_copy(b, rec);
     else if ((b->due & MCQ_BRIDGE_DUE_OFFER) == 0)
+        (void)mcq_bridge_offer(b);
+}
+
+void mcq_bridge_on_mark(struct mcq_shard *sh, uint32_t from, const void *body, size_t len)
+{
+    const struct mcq_bridge_mark_rec *rec = body;
+    struct mcq_bridge *b = mcq_bridge_find(sh, rec->to);
+    (void)from;
+    (void)len;
+    if (b == NULL || b->state != MCQ_BRIDGE_OPEN)
+        return;
+    MCQ_ASSERT(b->mark_len == 0);
+    sh->bridges.stats.flights_in += rec->cnt != 0 ? 1 : 0;
+    add(&b->cargo, rec->seg, rec->off, rec->cnt);
+    b->mark_len = rec->len;
+    mcq_bytes_copy(b->mark, rec->what, rec->len);
+    if ((b->due & MCQ_BRIDGE_DUE_OFFER) == 0)
         (void)mcq_bridge_offer(b);
 }
 
@@ -116,15 +155,27 @@ void mcq_bridge_retry(struct mcq_bridge *b)
     mcq_bridge_resume(b);
 }
 
+static uint64_t waiting(const struct mcq_cargo *c)
+{
+    const struct mcq_seg *seg = c->seg;
+    uint64_t len = 0;
+    for (uint32_t i = 0; seg != NULL && i < c->cnt; i++) {
+        len += seg->len;
+        seg = i + 1 < c->cnt ? seg->next : NULL;
+    }
+    return len - c->off;
+}
+
 uint64_t mcq_bridge_waiting(const struct mcq_bridge *b)
 {
-    const struct mcq_seg *seg = b->cargo.seg;
-    uint64_t len = 0;
-    for (uint32_t i = 0; seg != NULL && i < b->cargo.cnt; i++) {
-        len += seg->len;
-        seg = i + 1 < b->cargo.cnt ? seg->next : NULL;
-    }
-    return len - b->cargo.off;
+    return waiting(&b->cargo) + waiting(&b->behind);
+}
+
+uint32_t mcq_bridge_forget(struct mcq_bridge *b)
+{
+    b->behind = (struct mcq_cargo){.seg = NULL};
+    b->mark_len = 0;
+    return mcq_cargo_drop(&b->cargo, b->shard);
 }
 
 /* --- telling -------------------------------------------------------------------------------- */
@@ -151,7 +202,7 @@ void mcq_bridge_on_hold(struct mcq_shard *sh, uint32_t from, const void *body, s
     (void)len;
     if (b == NULL || b->state != MCQ_BRIDGE_OPEN)
         return;
-    b->kept = mcq_cargo_drop(&b->cargo, sh);
+    b->kept = mcq_bridge_forget(b);
     b->stalled = false;
     b->due &= ~(MCQ_BRIDGE_DUE_OFFER | MCQ_BRIDGE_DUE_TAKEN);
     mcq_bridge_make_due(b, MCQ_BRIDGE_DUE_HELD);
@@ -167,6 +218,14 @@ enum mcq_bridge_step mcq_bridge_send_held(struct mcq_bridge *b)
     rec->kept = b->kept;
     b->told = b->got;
     b->kept = 0;
+    mcq_bridge_commit(b);
+    return MCQ_BRIDGE_DONE;
+}
+
+enum mcq_bridge_step mcq_bridge_send_marked(struct mcq_bridge *b)
+{
+    if (mcq_bridge_reserve(b, MCQ_MESH_BRIDGE_MARKED, sizeof(struct mcq_bridge_note_rec)) == NULL)
+        return MCQ_BRIDGE_FULL;
     mcq_bridge_commit(b);
     return MCQ_BRIDGE_DONE;
 }

@@ -83,6 +83,67 @@ void mcq_bridge_flush(struct mcq_bridge *b)
         mcq_bridge_make_due(b, MCQ_BRIDGE_DUE_DATA);
 }
 
+/* --- marks ---------------------------------------------------------------------------------- */
+
+bool mcq_bridge_may_mark(struct mcq_bridge *b, bool *full)
+{
+    *full = false;
+    if (b->link == NULL || b->state != MCQ_BRIDGE_OPEN || b->held || b->marking)
+        return false;
+    *full = mcq_bridge_reserve(b, MCQ_MESH_BRIDGE_MARK, sizeof(struct mcq_bridge_mark_rec)) == NULL;
+    return !*full;
+}
+
+/* In as many runs as it takes, which follow one another. */
+static void lend_all(struct mcq_bridge *b, struct mcq_pipe_run *all)
+{
+    struct mcq_pipe_run run;
+    *all = (struct mcq_pipe_run){.cnt = 0};
+    do {
+        mcq_pipe_lend(&b->link->pipe, UINT32_MAX, &run);
+        lend_bodies(b->shard, &run);
+        if (all->cnt == 0)
+            *all = run;
+        else
+            all->cnt += run.cnt;
+        b->lent += run.bytes;
+    } while (run.cnt != 0);
+}
+
+void mcq_bridge_mark(struct mcq_bridge *b, struct mcq_slice what)
+{
+    struct mcq_pipe_run run;
+    struct mcq_bridge_mark_rec *rec =
+        mcq_bridge_reserve(b, MCQ_MESH_BRIDGE_MARK, sizeof(struct mcq_bridge_mark_rec));
+    MCQ_ASSERT(rec != NULL && !b->marking && what.len != 0 && what.len <= sizeof(rec->what));
+    lend_all(b, &run);
+    if (run.cnt != 0) {
+        if (b->flight_cnt < MCQ_BRIDGE_FLIGHTS_MAX)
+            b->flight_cnt++;
+        b->flight_end[b->flight_cnt - 1] = b->lent;
+        b->shard->bridges.stats.flights++;
+    }
+    rec->seg = run.seg;
+    rec->off = run.off;
+    rec->cnt = run.cnt;
+    rec->len = (uint32_t)what.len;
+    mcq_bytes_copy(rec->what, what.ptr, what.len);
+    mcq_bridge_commit(b);
+    b->marking = true;
+}
+
+void mcq_bridge_on_marked(struct mcq_shard *sh, uint32_t from, const void *body, size_t len)
+{
+    const struct mcq_bridge_note_rec *rec = body;
+    struct mcq_bridge *b = mcq_bridge_find(sh, rec->to);
+    (void)from;
+    (void)len;
+    if (b == NULL)
+        return;
+    b->marking = false;
+    mcq_bridge_say(b);
+}
+
 /* --- what comes back ------------------------------------------------------------------------ */
 
 void mcq_bridge_count_taken(struct mcq_bridge *b, uint64_t bytes)
@@ -140,6 +201,7 @@ void mcq_bridge_take_back(struct mcq_bridge *b, uint32_t kept)
 
 void mcq_bridge_hold(struct mcq_bridge *b)
 {
+    MCQ_DASSERT(!b->marking);
     if (b->held)
         return;
     b->held = true;

@@ -17,7 +17,8 @@
 #define MCQ_BRIDGE_DUE_HOLD   0x080u
 #define MCQ_BRIDGE_DUE_HELD   0x100u
 #define MCQ_BRIDGE_DUE_TELL   0x200u /* ops->held */
-#define MCQ_BRIDGE_DUE_END    0x400u
+#define MCQ_BRIDGE_DUE_MARKED 0x400u /* its mark has been come to */
+#define MCQ_BRIDGE_DUE_END    0x800u
 
 /* `to` comes first in all that go to an end. */
 struct mcq_bridge_open_rec {
@@ -41,6 +42,15 @@ struct mcq_bridge_data_rec {
     uint8_t bytes[];
 };
 
+struct mcq_bridge_mark_rec {
+    struct mcq_bridge_ref to;
+    const struct mcq_seg *seg; /* as in data */
+    uint64_t off;
+    uint32_t cnt; /* may be 0 */
+    uint32_t len;
+    uint8_t what[MCQ_BRIDGE_MARK_MAX];
+};
+
 struct mcq_bridge_taken_rec {
     struct mcq_bridge_ref to;
     uint64_t bytes; /* since it opened */
@@ -53,7 +63,7 @@ struct mcq_bridge_control_rec {
     uint8_t bytes[];
 };
 
-/* HOLD and ACK are nothing but that. */
+/* HOLD, MARKED and ACK are nothing but that. */
 struct mcq_bridge_note_rec {
     struct mcq_bridge_ref to;
 };
@@ -98,5 +108,8 @@ void mcq_bridge_take_back(struct mcq_bridge *b, uint32_t kept);
 enum mcq_bridge_step mcq_bridge_offer(struct mcq_bridge *b);
 enum mcq_bridge_step mcq_bridge_send_taken(struct mcq_bridge *b);
 enum mcq_bridge_step mcq_bridge_send_held(struct mcq_bridge *b);
+enum mcq_bridge_step mcq_bridge_send_marked(struct mcq_bridge *b);
+/* What was lent to this end isn't any more. */
+uint32_t mcq_bridge_forget(struct mcq_bridge *b);
 
 #endif

@@ -1,5 +1,6 @@
 #include "shards/handoff.h"
 
+#include "shards/crossing.h"
 #include "shards/shard.h"
 
 /* --- life ---------------------------------------------------------------------------------- */
@@ -12,6 +13,7 @@ static uint32_t asks_max(uint32_t moves_max, uint32_t shards)
 size_t mcq_handoff_footprint(uint32_t moves_max, uint32_t shards)
 {
     return mcq_pool_footprint(sizeof(struct mcq_move), moves_max) + MCQ_CACHE_LINE +
+           mcq_pool_footprint(sizeof(struct mcq_crossing), 2 * moves_max) +
            asks_max(moves_max, shards) * sizeof(struct mcq_handoff_ask);
 }
 
@@ -24,7 +26,9 @@ bool mcq_handoff_init(struct mcq_handoff *h, struct mcq_arena *arena, uint32_t m
     mcq_list_init(&h->news);
     h->asks = mcq_arena_carve(arena, h->ask_max * sizeof(*h->asks), MCQ_CACHE_LINE);
     return h->asks != NULL &&
-           mcq_pool_init(&h->moves, "moves", arena, sizeof(struct mcq_move), moves_max);
+           mcq_pool_init(&h->moves, "moves", arena, sizeof(struct mcq_move), moves_max) &&
+           mcq_pool_init(&h->crossings, "crossings", arena, sizeof(struct mcq_crossing),
+                         2 * moves_max);
 }
 
 bool mcq_handoff_idle(const struct mcq_handoff *h)
@@ -66,7 +70,7 @@ static void move_free(struct mcq_shard *sh, struct mcq_move *m)
 static bool is_tied(const struct mcq_link *link)
 {
     const struct mcq_psock *ps = &link->sock->psock;
-    if (link->claim != NULL && !mcq_directory_settled(link->claim))
+    if (link->crossing != NULL || (link->claim != NULL && !mcq_directory_settled(link->claim)))
         return true;
     return link->attached && ps->pattern->tied != NULL && ps->pattern->tied(ps, &link->pipe);
 }
@@ -211,7 +215,7 @@ static void offer(struct mcq_move *m)
     if (link->move != m)
         return;
     if (link->closing || s->end_due != MCQ_REASON_NONE || s->mute || s->sending ||
-        !take_topics(m)) {
+        !take_topics(m) || !mcq_crossing_begin(link, m)) {
         mcq_handoff_call_off(link);
         return;
     }
@@ -268,6 +272,7 @@ void mcq_handoff_frozen(struct mcq_link *link)
 static void refused(struct mcq_shard *sh, struct mcq_move *m)
 {
     struct mcq_link *link = m->link;
+    mcq_crossing_end(link);
     mcq_pipe_put_back(&link->pipe, &m->queue);
     mcq_session_take_off(link);
     link->held = false;
@@ -321,8 +326,10 @@ static void taken(struct mcq_shard *sh, struct mcq_move *m)
         link->sock->psock.pattern->remove(&link->sock->psock, &link->pipe);
     link->added = false;
     link->attached = false;
+    mcq_crossing_end(link);
     mcq_pipe_take_out(&link->pipe, &m->late);
     mcq_pack_choose(&m->late);
+    m->late_ahead = mcq_pack_ahead(sh, &m->late);
     m->pipe.user = link->pipe.user;
     m->state = MCQ_MOVE_LEFT;
     sh->stats.moves.left++;
@@ -476,6 +483,11 @@ static bool say(struct mcq_shard *sh, struct mcq_move *m)
     enum mcq_move_word word = m->say;
     if (word == MCQ_MOVE_MOVING)
         return announce(sh, m);
+    if (word == MCQ_MOVE_TAKEN && m->from == sh->id) {
+        if (mcq_crossing_done(m->link))
+            taken(sh, m);
+        return m->state == MCQ_MOVE_LEFT;
+    }
     if (word == MCQ_MOVE_DONE && !mcq_handoff_go(sh, m))
         return false;
     if (word == MCQ_MOVE_OFFER && m->to == sh->id) {
@@ -601,7 +613,7 @@ void mcq_handoff_arrived(struct mcq_shard *sh, uint32_t from, const void *body, 
         mcq_handoff_say(sh, r->move, MCQ_MOVE_OFFER, from); /* answered as soon as it can be */
         break;
     case MCQ_MOVE_TAKEN:
-        taken(sh, r->move);
+        mcq_handoff_say(sh, r->move, MCQ_MOVE_TAKEN, sh->id); /* to oneself, when it is true */
         break;
     case MCQ_MOVE_REFUSED:
         refused(sh, r->move);
@@ -611,6 +623,7 @@ void mcq_handoff_arrived(struct mcq_shard *sh, uint32_t from, const void *body, 
         break;
     case MCQ_MOVE_DONE:
         mcq_pack_settle(sh, &r->move->late);
+        mcq_pack_back(sh, r->move->late_ahead);
         move_free(sh, r->move);
         break;
     case MCQ_MOVE_OWNER:

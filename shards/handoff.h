@@ -28,6 +28,9 @@
  * its home, and on to the owner; a name is a number that anybody may have, so they say of which
  * logical socket they are, and aren't complied with for a peer of another one's.
  *
+ * A subscriber is given what is published on one of the two shards, and on the other from one
+ * message on: TAKEN waits for that (shards/crossing).
+ *
  * A claim to the peer's identity (shards/directory) goes with GO: given up in silence on one shard
  * and announced from the other.
  *
@@ -112,14 +115,16 @@ struct mcq_move {
     struct mcq_conn_parcel conn;
     struct mcq_move_pipe pipe;
     struct mcq_pipe_queue queue, late;
+    uint32_t late_ahead;    /* of late, the taker may send it all before it says DONE */
     struct mcq_buf *topics; /* SUB, XSUB: what the publisher was told; NULL: nothing */
 };
 
 struct mcq_handoff {
     struct mcq_pool moves;
-    struct mcq_list due;  /* moves with a word to be said */
-    struct mcq_list tied; /* ... that wait for a reply */
-    struct mcq_list news; /* links with something to be told to all */
+    struct mcq_pool crossings; /* of subscribers, on both sides */
+    struct mcq_list due;       /* moves with a word to be said */
+    struct mcq_list tied;      /* ... that wait for a reply */
+    struct mcq_list news;      /* links with something to be told to all */
     uint64_t turn;
     uint32_t serial;
     uint32_t ask_cnt, ask_max;

@@ -65,6 +65,23 @@ void mcq_pack_choose(struct mcq_pipe_queue *q)
         seg->way = (uint8_t)way_of(seg->buf, seg->alone && seg->len >= MCQ_PIPE_SHARE_MIN);
 }
 
+uint32_t mcq_pack_ahead(struct mcq_shard *sh, const struct mcq_pipe_queue *q)
+{
+    uint32_t cnt = 0;
+    for (const struct mcq_seg *seg = q->head; seg != NULL; seg = seg->next)
+        if (seg->way == MCQ_WAY_LEND) {
+            mcq_remote_went(sh);
+            cnt++;
+        }
+    return cnt;
+}
+
+void mcq_pack_back(struct mcq_shard *sh, uint32_t ahead)
+{
+    for (uint32_t i = 0; i < ahead; i++)
+        mcq_remote_came(sh);
+}
+
 static void append(struct mcq_pipe_queue *q, struct mcq_seg *seg)
 {
     if (q->tail != NULL)

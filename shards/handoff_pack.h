@@ -25,6 +25,10 @@ enum mcq_way { MCQ_WAY_COPY = 0, MCQ_WAY_LEND, MCQ_WAY_PASS };
 /* --- a queue */
 
 void mcq_pack_choose(struct mcq_pipe_queue *q);
+/* What of it is to be lent may come home before settle: it counts as out from here, until back.
+ * Gives how much; settle comes in between. */
+uint32_t mcq_pack_ahead(struct mcq_shard *sh, const struct mcq_pipe_queue *q);
+void mcq_pack_back(struct mcq_shard *sh, uint32_t ahead);
 /* from: the giver's id. src's segments and blocks are read. dst: of sh's own. */
 MCQ_MUST_USE bool mcq_pack_take(struct mcq_shard *sh, uint32_t from, struct mcq_pipe_queue *src,
                                 struct mcq_pipe_queue *dst);

@@ -1,4 +1,5 @@
 /* The taker's part of a hand-off. */
+#include "shards/crossing.h"
 #include "shards/handoff.h"
 #include "shards/shard.h"
 
@@ -67,6 +68,8 @@ static bool attach(struct mcq_link *link, const struct mcq_move *m)
     mcq_bytes_copy(p->identity, was->identity, was->identity_len);
     p->identity_len = was->identity_len;
     p->user = m->pipe.user;
+    if (!mcq_crossing_begin(link, m))
+        return false;
     p->arriving = true;
     ps->pattern->add(ps, p);
     enum mcq_reason reason = ps->pattern->attach(ps, p);
@@ -74,15 +77,18 @@ static bool attach(struct mcq_link *link, const struct mcq_move *m)
     if (reason == MCQ_REASON_NONE &&
         (ps->pattern->inherit == NULL || ps->pattern->inherit(ps, p, was))) {
         restore_pipe(link, m);
+        mcq_crossing_subscribed(link);
         return true;
     }
     ps->pattern->remove(ps, p);
+    mcq_crossing_end(link);
     return false;
 }
 
 static void detach(struct mcq_link *link)
 {
     link->sock->psock.pattern->remove(&link->sock->psock, &link->pipe);
+    mcq_crossing_end(link);
 }
 
 static bool take_parts(struct mcq_link *link, struct mcq_move *m)
@@ -234,6 +240,7 @@ bool mcq_handoff_go(struct mcq_shard *sh, struct mcq_move *m)
         return false;
     mcq_pipe_put_back(&link->pipe, &late);
     mcq_pipe_put_back(&link->pipe, &link->arrived);
+    mcq_crossing_arrived(link);
     mcq_session_take_off(link);
     m->taken = NULL;
     link->held = false;

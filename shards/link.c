@@ -5,6 +5,7 @@
 #include "runtime/net.h"
 #include "runtime/oserr.h"
 #include "shards/claim.h"
+#include "shards/crossing.h"
 #include "shards/placement.h"
 #include "shards/remote_peer.h"
 #include "shards/shard.h"
@@ -56,6 +57,7 @@ struct mcq_link *mcq_link_create(struct mcq_sock *sock)
     link->ends_peer = false;
     link->claim = NULL;
     link->move = NULL;
+    link->crossing = NULL;
     link->held = false;
     link->gen = 0;
     link->hold_serial = 0;
@@ -291,6 +293,7 @@ void mcq_link_detach(struct mcq_link *link)
     }
     if (link->claim != NULL)
         mcq_claim_end(link);
+    mcq_crossing_end(link);
     mcq_remote_peer_leave(link);
 }
 

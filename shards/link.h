@@ -86,6 +86,7 @@ struct mcq_link {
     bool user_first;            /* when there is room; then the feeders */
     /* shards/handoff */
     struct mcq_move *move;         /* NULL: it doesn't leave */
+    struct mcq_crossing *crossing; /* NULL: its pattern needs none, or it is over */
     bool held;                     /* is on its way, or has just come: nothing happens to it */
     uint32_t owner;                /* AWAY: which shard has the connection */
     uint32_t hold_from;            /* a remote one's: who waits until its bridge holds, */

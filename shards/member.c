@@ -1,6 +1,7 @@
 #include "shards/member.h"
 
 #include "mem/detail.h"
+#include "shards/crossing.h"
 #include "shards/shard.h"
 #include "shards/takeback.h"
 
@@ -12,6 +13,7 @@ enum word {
     WORD_MARK,  /* changes */
     WORD_KNOWN, /* changes */
     WORD_PEERS, /* there are any, or none */
+    WORD_CUT,   /* please: shards/crossing.h */
 };
 
 bool mcq_member_has_channels(enum mcq_sock_type type)
@@ -29,7 +31,7 @@ static struct mcq_psock *psock_of(const struct mcq_channel *ch)
     return &ch->link->sock->psock;
 }
 
-static void say_all(const struct mcq_member *m)
+void mcq_member_say(struct mcq_member *m)
 {
     for (struct mcq_node *n = mcq_list_first(&m->channels); n != NULL;
          n = mcq_list_next(&m->channels, n))
@@ -80,11 +82,10 @@ void mcq_member_wanted(struct mcq_member *m, bool added, struct mcq_slice topic)
     else
         m->left_out_cnt = added ? m->left_out_cnt + 1 : m->left_out_cnt - 1;
     m->changes++;
-    say_all(m);
+    mcq_member_say(m);
 }
 
-/* The changes that all other members know of. */
-static uint64_t known_by_all(const struct mcq_member *m)
+uint64_t mcq_member_known(const struct mcq_member *m)
 {
     uint64_t known = m->changes;
     for (struct mcq_node *n = mcq_list_first(&m->channels); n != NULL;
@@ -95,13 +96,15 @@ static uint64_t known_by_all(const struct mcq_member *m)
 
 uint64_t mcq_member_unknown(const struct mcq_member *m)
 {
-    return known_by_all(m) == m->changes ? 0 : m->changes;
+    return mcq_member_known(m) == m->changes ? 0 : m->changes;
 }
 
 static void check_known(struct mcq_member *m)
 {
-    if (m->publishes)
-        mcq_fanout_known(&m->sock->psock, known_by_all(m));
+    if (!m->publishes)
+        return;
+    mcq_fanout_known(&m->sock->psock, mcq_member_known(m));
+    mcq_crossing_check(m);
 }
 
 /* --- saying --------------------------------------------------------------------------------- */
@@ -168,7 +171,7 @@ static bool channel_say(struct mcq_bridge *b)
         return false;
     ch->known_said = ch->heard;
     if (ch->member->publishes)
-        return say_summary(ch);
+        return say_summary(ch) && mcq_crossing_say(ch);
     if (peers != ch->peers_said && !put_flag(ch, WORD_PEERS, peers))
         return false;
     ch->peers_said = peers;
@@ -178,7 +181,7 @@ static bool channel_say(struct mcq_bridge *b)
 void mcq_member_peers(struct mcq_member *m)
 {
     if (!m->publishes)
-        say_all(m);
+        mcq_member_say(m);
 }
 
 /* --- hearing -------------------------------------------------------------------------------- */
@@ -226,12 +229,40 @@ static void channel_control(struct mcq_bridge *b, struct mcq_slice body)
     case WORD_PEERS:
         ch->peers = rest.ptr[0] != 0;
         mcq_balance_member(psock_of(ch), &ch->link->pipe, ch->peers);
-        say_all(ch->member); /* what waits in others may have somewhere to go now */
+        mcq_member_say(ch->member); /* what waits in others may have somewhere to go now */
+        break;
+    case WORD_CUT:
+        mcq_crossing_asked(ch, rest);
         break;
     }
 }
 
 /* --- messages ------------------------------------------------------------------------------- */
+
+/* Peers that are on their way get some members' messages, not others'. */
+static size_t relay(struct mcq_channel *ch, struct mcq_msg *msgs, size_t n)
+{
+    struct mcq_member *m = ch->member;
+    if (MCQ_LIKELY(mcq_list_empty(&m->crossings)))
+        return mcq_fanout_relay(psock_of(ch), msgs, n);
+    mcq_crossing_mute(m, ch->bridge->to);
+    size_t taken = mcq_fanout_relay(psock_of(ch), msgs, n);
+    mcq_crossing_mute(m, m->sock->shard->id);
+    return taken;
+}
+
+static void channel_marked(struct mcq_bridge *b, struct mcq_slice what)
+{
+    struct mcq_channel *ch = b->ctx;
+    if (ch->link->attached)
+        mcq_crossing_cut(ch, what);
+}
+
+bool mcq_channel_ask_cut(struct mcq_channel *ch, struct mcq_slice body)
+{
+    const uint8_t word = WORD_CUT;
+    return mcq_bridge_control(ch->bridge, mcq_slice_of(&word, 1), body);
+}
 
 static size_t channel_receive(struct mcq_bridge *b, struct mcq_msg *msgs, size_t n)
 {
@@ -239,7 +270,7 @@ static size_t channel_receive(struct mcq_bridge *b, struct mcq_msg *msgs, size_t
     struct mcq_psock *ps = psock_of(ch);
     if (!ch->link->attached || ch->link->sock->closing)
         return 0;
-    return ch->member->publishes ? mcq_fanout_relay(ps, msgs, n) : mcq_balance_relay(ps, msgs, n);
+    return ch->member->publishes ? relay(ch, msgs, n) : mcq_balance_relay(ps, msgs, n);
 }
 
 /* Who is asked first may take all the room there is: that is in turns the user, and each time
@@ -328,6 +359,7 @@ static void channel_introduce(struct mcq_bridge *b, struct mcq_writer *w)
 static const struct mcq_bridge_ops channel_ops = {
     .introduce = channel_introduce,
     .receive = channel_receive,
+    .marked = channel_marked,
     .oversized = channel_oversized,
     .taken = channel_taken,
     .say = channel_say,
@@ -457,6 +489,7 @@ enum mcq_error mcq_member_open(struct mcq_sock *sock, const struct mcq_shard_set
                              .nr = mcq_logical_nr(&sh->roster->logicals, sock->logical, sh->id),
                              .publishes = type == MCQ_PUB || type == MCQ_XPUB};
     mcq_list_init(&m->channels);
+    mcq_list_init(&m->crossings);
     sock->member = m;
     if (m->publishes)
         summary_open(m);
@@ -475,7 +508,7 @@ void mcq_member_close(struct mcq_sock *sock)
     struct mcq_member *m = sock->member;
     if (m == NULL)
         return;
-    MCQ_ASSERT(mcq_list_empty(&m->channels));
+    MCQ_ASSERT(mcq_list_empty(&m->channels) && mcq_list_empty(&m->crossings));
     if (m->publishes)
         mcq_psock_fini(&m->summary);
     sock->member = NULL;

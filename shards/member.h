@@ -36,6 +36,13 @@ struct mcq_sock;
 
 #define MCQ_MEMBER_TOPICS_MAX 1024u /* of a summary; then everything is sent */
 
+/* A point in what a member publishes, shards/crossing.h. */
+struct mcq_cut {
+    struct mcq_peer peer;
+    uint32_t gen, giver, taker;
+    bool due;
+};
+
 struct mcq_member {
     struct mcq_sock *sock;
     uint64_t nr; /* among all that have joined: the later of two opens their channel */
@@ -47,6 +54,8 @@ struct mcq_member {
     uint32_t topic_cnt;                 /* in the summary */
     uint32_t left_out_cnt;              /* wanted, but not in the summary: everything is sent */
     uint64_t changes;                   /* of the summary */
+    struct mcq_list crossings;          /* shards/crossing.h */
+    struct mcq_cut cut;                 /* ... that this member has asked of itself */
 };
 
 /* One end of what joins two members. */
@@ -65,6 +74,8 @@ struct mcq_channel {
     bool peers;          /* the other has some: PUSH, DEALER */
     bool short_of_room;  /* for the other's summary: it gets everything */
     bool flood;          /* the other wants that itself */
+    bool asking;         /* the other for a cut, which hasn't come */
+    struct mcq_cut cut;  /* that the other has asked for */
 };
 
 /* Whether sockets of that type have channels. */
@@ -81,7 +92,13 @@ void mcq_member_writable(struct mcq_sock *sock);
 /* What patterns ask of a member (patterns/pattern.h). */
 void mcq_member_peers(struct mcq_member *m);
 void mcq_member_wanted(struct mcq_member *m, bool added, struct mcq_slice topic);
+/* The changes that all other members know of. */
+uint64_t mcq_member_known(const struct mcq_member *m);
 uint64_t mcq_member_unknown(const struct mcq_member *m);
+/* Part of the bridge's say. false: there is no room. */
+MCQ_MUST_USE bool mcq_channel_ask_cut(struct mcq_channel *ch, struct mcq_slice body);
+/* Every channel has something to say. */
+void mcq_member_say(struct mcq_member *m);
 /* The channel's link has begun to end: nothing more is given to it. */
 void mcq_channel_detach(struct mcq_channel *ch);
 

@@ -16,6 +16,7 @@ struct far {
     uint64_t next;  /* message that is expected */
     uint32_t wants; /* messages it takes until it has had enough; UINT32_MAX: all */
     uint32_t controls;
+    uint32_t marks; /* come to */
     uint32_t ended, closed;
     enum mcq_reason reason, refuse;
     struct mcq_msg kept[64];
@@ -114,6 +115,17 @@ static void far_control(struct mcq_bridge *b, struct mcq_slice body)
     f->controls++;
 }
 
+/* A mark says how many were sent before it. */
+static void far_marked(struct mcq_bridge *b, struct mcq_slice what)
+{
+    struct far *f = b->ctx;
+    uint64_t sent;
+    cr_assert(what.len == sizeof(sent));
+    memcpy(&sent, what.ptr, sizeof(sent));
+    cr_assert_eq(sent, f->next);
+    f->marks++;
+}
+
 static void far_ended(struct mcq_bridge *b, enum mcq_reason reason, uint32_t lost)
 {
     struct far *f = b->ctx;
@@ -144,6 +156,7 @@ static void far_introduce(struct mcq_bridge *b, struct mcq_writer *w)
 
 static const struct mcq_bridge_ops far_ops = {.introduce = far_introduce,
                                               .receive = far_receive,
+                                              .marked = far_marked,
                                               .oversized = far_oversized,
                                               .control = far_control,
                                               .ended = far_ended,
@@ -536,6 +549,97 @@ Test(bridge, goes_on_to_another_shard_where_it_was)
     mcq_bridge_end(duo->near.b, MCQ_REASON_LOCAL, 0);
     turns();
     duo_close();
+}
+
+/* --- marks --------------------------------------------------------------------------------------
+ */
+
+static bool try_mark(void)
+{
+    struct near *n = &duo->near;
+    bool full;
+    mcq_shard_here = duo->sh[0];
+    if (!mcq_bridge_may_mark(n->b, &full))
+        return false;
+    mcq_bridge_mark(n->b, mcq_slice_of(&n->sent, sizeof(n->sent)));
+    return true;
+}
+
+Test(bridge, a_mark_lies_behind_what_was_sent_and_before_what_follows)
+{
+    duo_open(12);
+    open_near(1);
+    cr_assert(!try_mark(), "it isn't open");
+    turns();
+    cr_assert(try_mark(), "nothing before it");
+    cr_assert(!try_mark(), "one at a time");
+    turns();
+    cr_assert_eq(duo->far[1].marks, 1);
+    duo->far[1].wants = 5;
+    for (uint32_t i = 0; i < 6; i++) /* more than flights may be out */
+        send_some(7);
+    cr_assert(try_mark());
+    send_some(60);
+    turns();
+    cr_assert(duo->far[1].next == 5 && duo->far[1].marks == 1 && !try_mark());
+    duo->far[1].wants = UINT32_MAX;
+    mcq_bridge_resume(duo->far[1].b);
+    turns();
+    cr_assert(duo->far[1].next == duo->near.sent && duo->far[1].marks == 2);
+    cr_assert(try_mark());
+    mcq_bridge_end(duo->near.b, MCQ_REASON_LOCAL, 0);
+    turns();
+    duo_close();
+}
+
+Test(bridge, marks_of_random_lives_lie_where_they_were_put)
+{
+    uint32_t marks = 0;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        uint32_t put = 0;
+        duo_open(seed);
+        duo->far[1].keeps = true;
+        open_near(1);
+        for (uint32_t i = 0; i < 600; i++) {
+            struct far *f = &duo->far[1];
+            switch (dice(6)) {
+            case 0:
+                send_some(dice(40));
+                break;
+            case 1:
+                put += try_mark() ? 1 : 0;
+                break;
+            case 2:
+                f->wants = dice(3) == 0 ? UINT32_MAX : dice(30);
+                if (f->b != NULL && f->wants != 0)
+                    mcq_bridge_resume(f->b);
+                break;
+            case 3:
+                let_go(1);
+                if (dice(2) == 0)
+                    stop_up(0, 1);
+                else
+                    stop_up(1, 0);
+                break;
+            default:
+                for (uint32_t k = dice(4); k != 0; k--)
+                    turn(dice(2));
+            }
+        }
+        for (uint32_t i = 0; i < 20; i++) {
+            duo->far[1].wants = UINT32_MAX;
+            let_go(1);
+            mcq_bridge_resume(duo->far[1].b);
+            mcq_bridge_flush(duo->near.b);
+            turns();
+        }
+        cr_assert(duo->far[1].next == duo->near.sent && duo->far[1].marks == put);
+        marks += put;
+        mcq_bridge_end(dice(2) == 0 ? duo->near.b : duo->far[1].b, MCQ_REASON_LOCAL, 0);
+        turns();
+        duo_close();
+    }
+    cr_assert_gt(marks, 300);
 }
 
 /* --- random lives -------------------------------------------------------------------------------
