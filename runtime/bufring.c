@@ -47,7 +47,9 @@ bool mcq_bufring_init(struct mcq_bufring *r, struct mcq_arena *arena, struct mcq
     for (uint32_t i = 0; i < n; i++)
         r->free_bids[i] = (uint16_t)(n - 1 - i);
     r->free_cnt = n;
-    r->target_min = (uint32_t)mcq_min(hot_cnt(), cnt_max);
+    const uint32_t share = mcq_buf_heap_pool(heap, MCQ_BUF_32K)->max / 2;
+    r->target_max = (uint32_t)mcq_min(mcq_max(share, MCQ_BUFRING_START_MIN), cnt_max);
+    r->target_min = (uint32_t)mcq_min(hot_cnt(), r->target_max);
     return true;
 }
 
@@ -124,7 +126,7 @@ void mcq_bufring_starved(struct mcq_bufring *r, uint64_t now_ns)
     /* One burst ends many shots, and a heap that is empty has nothing to fill up with: raise only
      * what was reached. */
     if (r->filled)
-        set_target(r, (uint32_t)mcq_min(r->target + r->target / 2, r->cnt_max));
+        set_target(r, (uint32_t)mcq_min(r->target + r->target / 2, r->target_max));
     r->filled = false;
     r->relax_ns = now_ns + QUIET_NS;
 }

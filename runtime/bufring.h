@@ -2,8 +2,9 @@
  *
  * Occupancy is a control variable: few blocks that stay in cache, more when they ran out. The
  * target starts at half the level 2 cache, is raised when a receive found the ring empty, lowered
- * slowly after quiet, and bounded by cnt_max. Blocks come from the heap's LIFO at the turn's end,
- * so the hottest goes in first.
+ * slowly after quiet, and bounded by cnt_max and by half of the heap's blocks: what is in the ring
+ * can't be taken back, and leaves it only when something is received. Blocks come from the heap's
+ * LIFO at the turn's end, so the hottest goes in first.
  *
  *      heap --topup--> ring (kernel) --take--> application --unref--> heap
  *
@@ -29,7 +30,7 @@ struct mcq_bufring {
     uint16_t *free_bids;
     uint32_t free_cnt;
     uint32_t cnt; /* blocks in the ring */
-    uint32_t target, target_min, cnt_max;
+    uint32_t target, target_min, target_max, cnt_max;
     bool inc;
     bool filled;       /* reached the target since it was last raised */
     uint64_t relax_ns; /* when the target may next be lowered */

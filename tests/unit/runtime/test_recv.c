@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "rig.h"
+#include "runtime/loop_private.h"
 
 static struct rig r;
 static uint8_t pattern[4u << 20];
@@ -131,6 +132,23 @@ RIG_MASKS(recv, watermark_rises)
         cr_assert_gt(r.stats.ring_target_now, target);
     else
         cr_assert_eq(r.stats.ring_target_now, target);
+    finish(c, peer);
+}
+
+/* However often the ring ran dry: half of the blocks are never in it, since none comes back from it
+ * as long as nothing is received. */
+RIG_MASKS(recv, half_of_the_blocks_stay_out_of_the_ring)
+{
+    struct mcq_conn *c;
+    int peer;
+    setup(m, (struct rig_opts){.blocks = 128}, &c, &peer);
+    struct mcq_bufring *ring = &r.loop->rx;
+    for (unsigned i = 0; i < 40; i++) {
+        mcq_bufring_starved(ring, mcq_loop_now(r.loop));
+        cr_assert(mcq_bufring_topup(ring));
+    }
+    cr_assert_eq(r.stats.ring_target_now, 64);
+    cr_assert_eq(mcq_buf_heap_left(r.heap), 64);
     finish(c, peer);
 }
 
