@@ -74,9 +74,6 @@ static void draw_teams(struct mcq_many *m, uint32_t shards)
     m->ring_start = mcq_dice_percent(30) ? UINT64_MAX - 8 * mcq_dice_below(4096) - 7 : 0;
     m->post_burst = mcq_dice_percent(70) ? mcq_dice_scaled(250) : 0;
     m->hold = mcq_dice_percent(60) ? mcq_dice_scaled(3000) : 0;
-    /* A receive ring that was raised keeps its blocks while nothing comes, and what another shard
-     * sends may find none: that is a matter of one shard's memory. */
-    m->faults.enobufs = 0;
     if (mcq_dice_percent(50))
         m->faults.wake_max_ns = mcq_dice_scaled(300000);
 }
