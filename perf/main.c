@@ -2,11 +2,11 @@
  * mcq-perf: what a message costs, here, now, beside libzmq and beside bare sockets.
  * Exit status: 0 measured, 1 something couldn't be measured, 2 wrong usage.
  */
-#include "perf/compare.h"
-#include "perf/hop.h"
 #include "perf/options.h"
-#include "perf/report.h"
-#include "perf/slow.h"
+#include "perf/output/report.h"
+#include "perf/workloads/compare.h"
+#include "perf/workloads/hop.h"
+#include "perf/workloads/slow.h"
 
 #include <signal.h>
 

@@ -1,6 +1,6 @@
 #include "perf/options.h"
 
-#include "perf/fanout.h"
+#include "perf/workloads/fanout.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -2,7 +2,7 @@
 #ifndef MCQ_PERF_OPTIONS_H
 #define MCQ_PERF_OPTIONS_H
 
-#include "perf/peer.h"
+#include "perf/peers/peer.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -107,7 +107,7 @@ LOOKALIKES = [
     ("include/monocoque", "#include <monocoque/base.h>\n#include <stddef.h>\n"),
     ("tools", '#include <monocoque.h>\n#include "tools/text.h"\n#include <sys/socket.h>\n'),
     ("tools", '#include "text.h"\n' + body("memcpy(p, q, 1); close(s);")),
-    ("perf", '#include "mem/hdr.h"\n#include "perf/peer.h"\n#include <zmq.h>\n'),
+    ("perf", '#include "mem/hdr.h"\n#include "perf/peers/peer.h"\n#include <zmq.h>\n'),
     ("perf/micro", '#include "proto/zmtp.h"\n#include "patterns/pipe.h"\n'),
     ("tests", '#include "proto/zmtp.h"\n#include <criterion/criterion.h>\n' + LONG),
 ]

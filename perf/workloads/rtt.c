@@ -1,6 +1,6 @@
-#include "perf/rtt.h"
+#include "perf/workloads/rtt.h"
 
-#include "perf/peer.h"
+#include "perf/peers/peer.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
-#include "perf/compare.h"
+#include "perf/workloads/compare.h"
 
-#include "perf/row.h"
-#include "perf/table.h"
+#include "perf/output/row.h"
+#include "perf/output/table.h"
 
 #include <stdio.h>
 

@@ -10,7 +10,7 @@
 #ifndef MCQ_PERF_FANOUT_H
 #define MCQ_PERF_FANOUT_H
 
-#include "perf/fork.h"
+#include "perf/run/fork.h"
 
 #include <stdbool.h>
 #include <stddef.h>

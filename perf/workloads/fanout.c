@@ -1,7 +1,7 @@
-#include "perf/fanout.h"
+#include "perf/workloads/fanout.h"
 
 #include "mem/hdr.h"
-#include "perf/clock.h"
+#include "perf/run/clock.h"
 
 #include <monocoque.h>
 

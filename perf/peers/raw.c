@@ -3,8 +3,8 @@
  * on non-blocking sockets or blocking; the stream is written in 256 KiB pieces and counted as if it
  * were made of messages.
  */
-#include "perf/peer.h"
-#include "perf/tcp.h"
+#include "perf/peers/peer.h"
+#include "perf/peers/tcp.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -9,8 +9,8 @@
 #ifndef MCQ_PERF_PEER_H
 #define MCQ_PERF_PEER_H
 
-#include "perf/rtt.h"
-#include "perf/throughput.h"
+#include "perf/workloads/rtt.h"
+#include "perf/workloads/throughput.h"
 
 struct perf_peer {
     const char *name;

@@ -1,7 +1,7 @@
-#include "perf/throughput.h"
+#include "perf/workloads/throughput.h"
 
-#include "perf/clock.h"
-#include "perf/peer.h"
+#include "perf/peers/peer.h"
+#include "perf/run/clock.h"
 
 #include <stdio.h>
 

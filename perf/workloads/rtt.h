@@ -10,8 +10,8 @@
 #define MCQ_PERF_RTT_H
 
 #include "mem/hdr.h"
-#include "perf/clock.h"
-#include "perf/fork.h"
+#include "perf/run/clock.h"
+#include "perf/run/fork.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,7 +7,7 @@
 #ifndef MCQ_PERF_ROW_H
 #define MCQ_PERF_ROW_H
 
-#include "perf/compare.h"
+#include "perf/workloads/compare.h"
 
 struct perf_row {
     const struct perf_cell *cell;

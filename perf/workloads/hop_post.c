@@ -1,7 +1,7 @@
 /* Typed posts: the asking shard is 0, the answering one 1. */
-#include "perf/hop.h"
+#include "perf/workloads/hop.h"
 
-#include "perf/clock.h"
+#include "perf/run/clock.h"
 
 enum { POST_READY, POST_ASK, POST_ANSWER, POST_STREAM, POST_DONE };
 

@@ -3,8 +3,8 @@
  * message behind its frame header into a block and sends blocks of up to 256 KiB; the receiver
  * reads what there is and walks it frame by frame. No patterns, no callbacks, no accounting.
  */
-#include "perf/peer.h"
-#include "perf/tcp.h"
+#include "perf/peers/peer.h"
+#include "perf/peers/tcp.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
-#include "perf/hop.h"
+#include "perf/workloads/hop.h"
 
-#include "perf/clock.h"
-#include "perf/report.h"
+#include "perf/output/report.h"
+#include "perf/run/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>

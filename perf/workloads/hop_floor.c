@@ -1,7 +1,7 @@
-#include "perf/hop.h"
+#include "perf/workloads/hop.h"
 
-#include "perf/affinity.h"
-#include "perf/clock.h"
+#include "perf/run/affinity.h"
+#include "perf/run/clock.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

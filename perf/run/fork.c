@@ -1,6 +1,6 @@
-#include "perf/fork.h"
+#include "perf/run/fork.h"
 
-#include "perf/clock.h"
+#include "perf/run/clock.h"
 
 #include <errno.h>
 #include <poll.h>

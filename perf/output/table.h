@@ -2,7 +2,7 @@
 #ifndef MCQ_PERF_TABLE_H
 #define MCQ_PERF_TABLE_H
 
-#include "perf/row.h"
+#include "perf/output/row.h"
 
 void perf_table_text(const struct perf_row *rows, size_t cnt);
 void perf_table_json(const struct perf_row *rows, size_t cnt);

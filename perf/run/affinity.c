@@ -1,4 +1,4 @@
-#include "perf/affinity.h"
+#include "perf/run/affinity.h"
 
 #include <sched.h>
 

@@ -7,7 +7,7 @@
 #ifndef MCQ_PERF_TCP_H
 #define MCQ_PERF_TCP_H
 
-#include "perf/fork.h"
+#include "perf/run/fork.h"
 
 #include <stdbool.h>
 #include <stddef.h>

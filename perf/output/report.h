@@ -2,7 +2,7 @@
 #ifndef MCQ_PERF_REPORT_H
 #define MCQ_PERF_REPORT_H
 
-#include "perf/peer.h"
+#include "perf/peers/peer.h"
 
 #include <stdio.h>
 

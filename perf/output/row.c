@@ -1,4 +1,4 @@
-#include "perf/row.h"
+#include "perf/output/row.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
-#include "perf/slow.h"
+#include "perf/workloads/slow.h"
 
-#include "perf/fanout.h"
-#include "perf/report.h"
+#include "perf/output/report.h"
+#include "perf/workloads/fanout.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "perf/peer.h"
+#include "perf/peers/peer.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Two PAIRs over inproc: the one that binds asks, on shard 0. */
-#include "perf/hop.h"
+#include "perf/workloads/hop.h"
 
-#include "perf/clock.h"
+#include "perf/run/clock.h"
 
 #define ENDPOINT "inproc://hop"
 

@@ -3,7 +3,7 @@
  * CPU of its side. The receiver takes batches, the sender fills its queue until it is full and goes
  * on when it is told that there is room.
  */
-#include "perf/peer.h"
+#include "perf/peers/peer.h"
 
 #include <monocoque.h>
 

@@ -9,7 +9,7 @@
 #ifndef MCQ_PERF_THROUGHPUT_H
 #define MCQ_PERF_THROUGHPUT_H
 
-#include "perf/fork.h"
+#include "perf/run/fork.h"
 
 #include <stdbool.h>
 #include <stdint.h>

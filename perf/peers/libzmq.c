@@ -4,7 +4,7 @@
  * allocation and the copy. Received messages reuse one zmq_msg_t. Its sockets block: it has no way
  * to spin.
  */
-#include "perf/peer.h"
+#include "perf/peers/peer.h"
 
 #if MCQ_PERF_HAVE_ZMQ
 

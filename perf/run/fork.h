@@ -10,7 +10,7 @@
 #ifndef MCQ_PERF_FORK_H
 #define MCQ_PERF_FORK_H
 
-#include "perf/affinity.h"
+#include "perf/run/affinity.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

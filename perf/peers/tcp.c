@@ -1,4 +1,4 @@
-#include "perf/tcp.h"
+#include "perf/peers/tcp.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

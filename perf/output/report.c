@@ -1,4 +1,4 @@
-#include "perf/report.h"
+#include "perf/output/report.h"
 
 #include <math.h>
 #include <string.h>

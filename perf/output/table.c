@@ -1,6 +1,6 @@
-#include "perf/table.h"
+#include "perf/output/table.h"
 
-#include "perf/report.h"
+#include "perf/output/report.h"
 
 #include <math.h>
 #include <stdio.h>
