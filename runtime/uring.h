@@ -93,10 +93,10 @@ bool mcq_uring_wants_run(const struct mcq_uring *u);
 /* Completions that can be reaped. */
 uint32_t mcq_uring_ready(const struct mcq_uring *u);
 /* For an owner who sleeps by other means: fd is readable from when there is something to run or to
- * reap until take, and while wake_fd is. 0 or -errno. Take, then look at wants_run and ready:
- * nothing is missed. */
+ * reap until take, and while wake_fd is, if the owner's own enter reads that. 0 or -errno. Take,
+ * then look at wants_run and ready: nothing is missed. */
 struct mcq_uring_bell {
-    int fd;      /* an epoll set of both */
+    int fd;      /* an epoll set */
     int ring_fd; /* an eventfd the ring signals */
 };
 MCQ_MUST_USE int mcq_uring_bell_open(struct mcq_uring *u, int wake_fd, struct mcq_uring_bell *bell);

@@ -4,8 +4,10 @@
  * A poll of the ring's own descriptor won't do: with DEFER_TASKRUN it isn't woken by work that is
  * deferred while it sleeps. A registered eventfd is, but for work that the write to another eventfd
  * brings about (one isn't signalled from inside another); so that other one, the loop's own, is
- * looked at beside it. And it rings all the time, since it stays silent once it has been silenced
- * by IORING_CQ_EVENTFD_DISABLED (all seen on 6.18). */
+ * looked at beside it. Not so in ring mode sqpoll: there the kernel's thread reads the loop's own,
+ * a while after it was written and outside of that write, and until it has, a program that looked
+ * at it would be told of the same again and again. And the registered one rings all the time, since
+ * it stays silent once it has been silenced by IORING_CQ_EVENTFD_DISABLED (all seen on 6.18). */
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -33,7 +35,8 @@ int mcq_uring_bell_open(struct mcq_uring *u, int wake_fd, struct mcq_uring_bell 
 {
     struct mcq_uring_bell b = {.fd = epoll_create1(EPOLL_CLOEXEC),
                                .ring_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-    if (b.fd < 0 || b.ring_fd < 0 || add(&b, b.ring_fd) != 0 || add(&b, wake_fd) != 0)
+    if (b.fd < 0 || b.ring_fd < 0 || add(&b, b.ring_fd) != 0 ||
+        (!u->sqpoll && add(&b, wake_fd) != 0))
         return fail(&b);
     int err = io_uring_register_eventfd(&u->ring, b.ring_fd);
     if (err != 0) {

@@ -126,8 +126,8 @@ struct mcq_app {
     const struct mcq_port_handlers *ports;
 };
 
-/* mcq_run starts the shards, runs until mcq_stop, a signal, or until no socket, timer and post is
- * left on any shard, and gives everything back. detail may be NULL: the log has its text too.
+/* mcq_run starts the shards, runs until mcq_stop, a signal, or until no socket, timer, port and
+ * post is left on any shard, and gives everything back. detail may be NULL: the log has its text.
  * Thread: any, typically main's; blocks. Returns MCQ_OK after an orderly end; errors with what to
  * change in detail:
  *   MCQ_EINVAL, MCQ_ENOTSUP             an option

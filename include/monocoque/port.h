@@ -4,8 +4,9 @@
  *      shard     `opened` --> `message`, mcq_port_reply --> `closed`
  *
  * Messages are bytes with a kind, as typed posts; in order each way, none lost until an end closes.
- * A full ring is MCQ_EAGAIN. An open port keeps its app running, as an open socket does; when the
- * app stops all the same, the thread's calls return MCQ_ESTALE.
+ * A full ring is MCQ_EAGAIN. An open port keeps its app running, as an open socket or timer
+ * does; one that is still to be opened doesn't: an app with nothing else keeps a timer open until
+ * then. When the app ends all the same, the thread's calls return MCQ_ESTALE.
  *
  * Thread: a port belongs to the thread that opened it (or one at a time), its end to the shard's.
  */

@@ -69,11 +69,13 @@ static const struct mcq_app app = {.start = start, .on_stop = on_stop, .on_post 
 
 TestSuite(embed, .timeout = 60);
 
-/* Both by timer and by the other shard's answer it must be told in time, and not without need. */
-static void sleep_and_wake(enum mcq_idle idle)
+/* Both by timer and by the other shard's answer it must be told in time, and not without need: a
+ * round takes a turn that is woken and one that finds nothing. */
+static void sleep_and_wake(enum mcq_idle idle, enum mcq_ring_mode ring)
 {
     struct mcq_opts opts = two();
     opts.idle = idle;
+    opts.ring = ring;
     struct mcq_embed *e = NULL;
     struct mcq_detail d = {.text = ""};
     uint64_t wait_ns, turns = 0, late = 0;
@@ -89,7 +91,7 @@ static void sleep_and_wake(enum mcq_idle idle)
     }
     cr_assert_eq(s.answers, ROUNDS);
     cr_assert_eq(late, 0, "a wake was lost");
-    cr_assert_lt(turns, 20 * ROUNDS, "it never sleeps");
+    cr_assert_lt(turns, 6 * ROUNDS, "%u turns: it is woken without need", (unsigned)turns);
     mcq_timer_close(s.timer);
     while (mcq_shard_poll(shard, NULL)) /* nothing is left: it ends by itself */
         ;
@@ -99,13 +101,24 @@ static void sleep_and_wake(enum mcq_idle idle)
 
 Test(embed, it_sleeps_and_is_woken)
 {
-    sleep_and_wake(MCQ_IDLE_BLOCK);
+    sleep_and_wake(MCQ_IDLE_BLOCK, MCQ_RING_DEFER);
 }
 
 /* The program sleeps though the other shard never does. */
 Test(embed, it_sleeps_beside_one_that_spins)
 {
-    sleep_and_wake(MCQ_IDLE_SPIN);
+    sleep_and_wake(MCQ_IDLE_SPIN, MCQ_RING_DEFER);
+}
+
+/* The kernel's thread reads what wakes the shard, and the program isn't told of it until then. */
+Test(embed, it_sleeps_and_is_woken_by_a_kernel_thread)
+{
+    sleep_and_wake(MCQ_IDLE_BLOCK, MCQ_RING_SQPOLL);
+}
+
+Test(embed, it_sleeps_with_a_kernel_thread_beside_one_that_spins)
+{
+    sleep_and_wake(MCQ_IDLE_SPIN, MCQ_RING_SQPOLL);
 }
 
 static void *open_late(void *arg)
@@ -156,6 +169,20 @@ Test(embed, ports_are_told_when_the_last_turn_is_taken)
     cr_assert_eq(on_thread(open_late), MCQ_ESTALE);
     cr_assert_eq(mcq_embed_close(ended, &d), MCQ_OK, "%s", d.text);
     mcq_port_close(held);
+}
+
+/* A thread that comes after the end is told so, though nobody has stopped the app. */
+Test(embed, with_nothing_open_it_ends_before_a_port_is)
+{
+    static const struct mcq_app bare = {.start = NULL};
+    struct mcq_opts opts = two();
+    struct mcq_detail d = {.text = ""};
+    cr_assert_eq(mcq_embed_open(&opts, &bare, NULL, &ended, &d), MCQ_OK, "%s", d.text);
+    while (mcq_shard_poll(mcq_embed_shard(ended), NULL))
+        ;
+    cr_assert_eq(on_thread(open_late), MCQ_ESTALE);
+    cr_assert(!mcq_shard_poll(mcq_embed_shard(ended), NULL));
+    cr_assert_eq(mcq_embed_close(ended, &d), MCQ_OK, "%s", d.text);
 }
 
 Test(embed, closing_ends_it)
