@@ -107,14 +107,16 @@ static void enter(struct mcq_thread *t)
 }
 
 /* The shard whose kernel thread serves this one, too, once it has been set up: the first for which
- * the plan has the same CPU. Seats are in a row, by id. NULL: there is none, or it has failed. */
+ * the plan has the same CPU, but for one without a seat: the caller's of an embedded app, whose
+ * ring and its kernel thread are nowhere in particular. Threads are in a row, by id. NULL: there is
+ * none, or it has failed. */
 static const struct mcq_shard *kin_of(const struct mcq_thread *t)
 {
     uint32_t first = 0;
     if (t->seat == NULL || t->seat->sqpoll_cpu == MCQ_TOPO_NONE)
         return NULL;
-    const struct mcq_topo_shard *seats = t->seat - t->id;
-    while (seats[first].sqpoll_cpu != t->seat->sqpoll_cpu)
+    const struct mcq_thread *all = t - t->id;
+    while (all[first].seat == NULL || all[first].seat->sqpoll_cpu != t->seat->sqpoll_cpu)
         first++;
     if (first == t->id)
         return NULL;
