@@ -40,8 +40,8 @@ endif()
 # The simulation seam: everything in runtime/ that calls the kernel. Simulated tests link another
 # implementation of it.
 set(MCQ_kernel_SOURCES ${MCQ_runtime_SOURCES})
-list(FILTER MCQ_kernel_SOURCES INCLUDE REGEX "/(uring(_[a-z]+)?|net|clock|random)\\.c$")
-list(FILTER MCQ_runtime_SOURCES EXCLUDE REGEX "/(uring(_[a-z]+)?|net|clock|random)\\.c$")
+list(FILTER MCQ_kernel_SOURCES INCLUDE REGEX "/(uring(_[a-z]+)?|net(_[a-z]+)?|clock|random)\\.c$")
+list(FILTER MCQ_runtime_SOURCES EXCLUDE REGEX "/(uring(_[a-z]+)?|net(_[a-z]+)?|clock|random)\\.c$")
 
 mcq_objects(mcq_mem SOURCES ${MCQ_mem_SOURCES} LINK PkgConfig::NUMA)
 mcq_objects(mcq_proto SOURCES ${MCQ_proto_SOURCES})

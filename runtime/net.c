@@ -3,7 +3,6 @@
  * conn_move, listen, loop_init, napi, ring_choice, uring_probe, the mailbox, and shards/group. */
 #include "runtime/net.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -163,29 +162,6 @@ int mcq_net_bind(const struct mcq_addr *addr, const struct mcq_sockopts *so, boo
 int mcq_net_listen_on(int fd, uint32_t backlog)
 {
     return listen(fd, backlog > INT32_MAX ? INT32_MAX : (int)backlog) == 0 ? 0 : -errno;
-}
-
-/* An abstract unix name: it is of the network namespace, and gone with its last descriptor. */
-int mcq_net_claim(const struct mcq_addr *bound)
-{
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    char host[INET6_ADDRSTRLEN] = "";
-    struct sockaddr_in6 in6 = {0}; /* port, and IPv4's address, are where sockaddr_in has them */
-    struct sockaddr_in in = {0};
-    memcpy(&in6, &bound->ss, sizeof(in6));
-    memcpy(&in, &bound->ss, sizeof(in));
-    bool six = bound->ss.ss_family == AF_INET6;
-    inet_ntop(bound->ss.ss_family, six ? (void *)&in6.sin6_addr : (void *)&in.sin_addr, host,
-              sizeof(host));
-    int len = snprintf(un.sun_path + 1, sizeof(un.sun_path) - 1, "monocoque/tcp/[%s%%%u]:%u", host,
-                       six ? in6.sin6_scope_id : 0, (unsigned)ntohs(in.sin_port));
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (bind(fd, (const struct sockaddr *)&un,
-             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) != 0)
-        return fail(fd);
-    return fd;
 }
 
 int mcq_net_dup(int fd)

@@ -20,7 +20,8 @@ MCQ_MUST_USE int mcq_net_bind(const struct mcq_addr *addr, const struct mcq_sock
                               bool shared, struct mcq_addr *bound);
 MCQ_MUST_USE int mcq_net_listen_on(int fd, uint32_t backlog);
 /* Gives a descriptor that stands for the tcp address within this network namespace until it is
- * closed, which the end of the process does, too. -EADDRINUSE: another has it. */
+ * closed, which the end of the process does, too. -EADDRINUSE: another has it, or all addresses of
+ * that port, or one of them if these are all. */
 MCQ_MUST_USE int mcq_net_claim(const struct mcq_addr *bound);
 /* Gives another descriptor of the same socket. */
 MCQ_MUST_USE int mcq_net_dup(int fd);

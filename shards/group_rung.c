@@ -31,8 +31,8 @@ static enum mcq_error claim(struct mcq_group *g, const struct mcq_addr *addr,
     if (fd == -EADDRINUSE)
         return mcq_detail_set(
             detail, MCQ_EADDRINUSE, EADDRINUSE,
-            "a logical socket listens there already, of another process, or of this "
-            "one by another name or text: an address has one owner: choose "
+            "a logical socket of another process, or of this one by another name or "
+            "text, has this address or one that overlaps (* is all of a port): choose "
             "another, or bind all members by the same text");
     if (fd < 0)
         return mcq_detail_set(detail, MCQ_EOS, -fd,

@@ -738,6 +738,56 @@ static void second_process(void)
     close(ends[1]);
 }
 
+/* Before anybody listens: neither another socket of this process nor a second process gets an
+ * address that overlaps. */
+struct early {
+    const char *first, *second; /* what is bound; second: a format that takes the port */
+    int pipe;
+    pid_t rival;
+};
+
+static int early_start(struct mcq_shard *shard, void *arg)
+{
+    struct early *e = arg;
+    struct mcq_sock *first, *second;
+    struct mcq_detail d = {.text = ""};
+    struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
+    char text[MCQ_ENDPOINT_LEN_MAX] = "";
+    int status = 1;
+    opts.logical = "early";
+    if (!CHECK(mcq_sock_open(shard, MCQ_PULL, &opts, &handlers, NULL, &first, NULL) == MCQ_OK) ||
+        !CHECK(mcq_sock_bind(first, e->first, &d) == MCQ_OK))
+        return 1;
+    opts.logical = "late";
+    if (!CHECK(mcq_sock_open(shard, MCQ_PULL, &opts, &handlers, NULL, &second, NULL) == MCQ_OK))
+        return 1;
+    snprintf(text, sizeof(text), "%s%s", e->second, strrchr(mcq_sock_endpoint(first), ':'));
+    CHECK(mcq_sock_bind(second, text, &d) == MCQ_EADDRINUSE);
+    CHECK(strstr(d.text, "overlaps") != NULL);
+    CHECK(write(e->pipe, text, sizeof(text)) == sizeof(text));
+    waitpid(e->rival, &status, 0);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    mcq_sock_close(first);
+    mcq_sock_close(second);
+    return 0;
+}
+
+static void before_the_first_turn(const char *first, const char *second)
+{
+    const struct mcq_app app = {.start = early_start};
+    struct mcq_opts opts = mcq_trial_opts();
+    struct early e = {.first = first, .second = second};
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    e.pipe = ends[1];
+    e.rival = rival_begin(ends[0]);
+    opts.cpus = "none";
+    mcq_trial_watch("before the first turn");
+    CHECK(mcq_run(&opts, &app, &e, NULL) == MCQ_OK);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* A listener that would share: SO_REUSEPORT alone would let us steal its clients. */
 static void foreign_listener(void)
 {
@@ -1081,6 +1131,8 @@ int main(void)
     fickle();
     run("another port", world_new(NULL), change_peer);
     second_process();
+    before_the_first_turn("tcp://0.0.0.0:*", "tcp://127.0.0.1");
+    before_the_first_turn("tcp://127.0.0.1:*", "tcp://0.0.0.0");
     foreign_listener();
     ipc();
     return mcq_trial_end();

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "rig.h"
+#include "runtime/net.h"
 #include "runtime/oserr.h"
 
 static struct rig r;
@@ -295,4 +296,56 @@ Test(net, a_refused_device_names_the_privilege)
     cr_assert_eq(mcq_oserr_device("eth0", EPERM, &d), MCQ_EACCESS);
     cr_assert_not_null(strstr(d.text, "CAP_NET_RAW"));
     cr_assert_not_null(strstr(d.text, "'eth0'"));
+}
+
+/* --- claims -------------------------------------------------------------------------------- */
+
+static struct mcq_addr at(const char *host, uint16_t port)
+{
+    struct mcq_addr addr = {.len = sizeof(struct sockaddr_in)};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    if (inet_pton(AF_INET, host, &in.sin_addr) == 1) {
+        memcpy(&addr.ss, &in, sizeof(in));
+        return addr;
+    }
+    cr_assert_eq(inet_pton(AF_INET6, host, &in6.sin6_addr), 1);
+    memcpy(&addr.ss, &in6, sizeof(in6));
+    addr.len = sizeof(in6);
+    return addr;
+}
+
+static void claims(const char *first, const char *second, bool exclusive)
+{
+    enum { PORT = 1 }; /* nobody's: it takes a privilege to bind it */
+    struct mcq_addr a = at(first, PORT), b = at(second, PORT), elsewhere = at(second, PORT + 1);
+    for (unsigned i = 0; i < 2; i++) {
+        int fd = mcq_net_claim(i == 0 ? &a : &b);
+        cr_assert_geq(fd, 0, "%s, %s: %d", first, second, fd);
+        int rival = mcq_net_claim(i == 0 ? &b : &a), apart = mcq_net_claim(&elsewhere);
+        if (exclusive)
+            cr_assert_eq(rival, -EADDRINUSE, "%s, %s: %d", first, second, rival);
+        else
+            cr_assert_geq(rival, 0, "%s, %s: %d", first, second, rival);
+        cr_assert_geq(apart, 0);
+        mcq_net_close(fd);
+        mcq_net_close(rival);
+        mcq_net_close(apart);
+    }
+}
+
+/* An address has one owner, and so have all of a port and each one of them. */
+Test(net, claims_exclude_what_overlaps)
+{
+    claims("127.0.0.1", "127.0.0.1", true);
+    claims("0.0.0.0", "127.0.0.1", true);
+    claims("::", "::1", true);
+    claims("127.0.0.1", "127.0.0.2", false);
+    claims("::1", "fe80::1", false);
+    claims("0.0.0.0", "::1", false);
+    int six = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool both = six >= 0 && get(six, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
+    mcq_net_close(six);
+    claims("::", "127.0.0.1", both); /* as this host has it */
+    claims("::", "0.0.0.0", both);
 }
