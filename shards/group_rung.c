@@ -96,7 +96,6 @@ static void tell_about(struct mcq_group *g, const struct mcq_steer_tables *t,
 {
     *about = (struct mcq_steer_about){.version = MCQ_STEER_LAYOUT_VERSION,
                                       .pid = mcq_steer_pins_pid(),
-                                      .pid_space = mcq_steer_pins_pid_space(),
                                       .shard_cnt = g->shard_cnt};
     mcq_bytes_copy(about->weights, t->weights, sizeof(about->weights));
     snprintf(about->name, sizeof(about->name), "%s", g->name);

@@ -53,6 +53,7 @@ struct mcq_steer_maps {
     struct mcq_steer_bpf *skel; /* NULL: opened by path */
     int fd[MAP_CNT];
     int lock_fd;
+    int owner_fd; /* holds the path */
     uint32_t cpu_cnt;
     uint64_t *per_cpu; /* scratch, one per possible CPU */
     char path[MCQ_STEER_PATH_LEN];
@@ -123,7 +124,7 @@ static struct mcq_steer_maps *maps_new(void)
         return NULL;
     m->cpu_cnt = cpus > 0 ? (uint32_t)cpus : 1;
     m->per_cpu = calloc(m->cpu_cnt, sizeof(*m->per_cpu));
-    m->lock_fd = -1;
+    m->lock_fd = m->owner_fd = -1;
     for (uint32_t i = 0; i < MAP_CNT; i++)
         m->fd[i] = -1;
     if (m->per_cpu == NULL) {
@@ -213,7 +214,7 @@ enum mcq_error mcq_steer_maps_open(struct mcq_steer_maps **maps, const char *pat
 void mcq_steer_maps_destroy(struct mcq_steer_maps *m)
 {
     if (m->pinned)
-        mcq_steer_pins_remove(m->path);
+        mcq_steer_pins_remove(m->path, m->owner_fd);
     if (m->skel != NULL)
         mcq_steer_bpf__destroy(m->skel); /* and its maps */
     for (uint32_t i = 0; i < MAP_CNT && m->skel == NULL; i++)
@@ -227,7 +228,7 @@ enum mcq_error mcq_steer_maps_pin(struct mcq_steer_maps *m, const char *name,
                                   struct mcq_detail *detail)
 {
     char file[MCQ_STEER_PATH_LEN + 32];
-    enum mcq_error err = mcq_steer_pins_make(name, m->path, detail);
+    enum mcq_error err = mcq_steer_pins_make(name, m->path, &m->owner_fd, detail);
     for (uint32_t i = 0; i < MAP_CNT && err == MCQ_OK; i++) {
         snprintf(file, sizeof(file), "%s/%s", m->path, shapes[i].name);
         if (bpf_obj_pin(m->fd[i], file) != 0)
@@ -235,7 +236,7 @@ enum mcq_error mcq_steer_maps_pin(struct mcq_steer_maps *m, const char *name,
     }
     m->pinned = err == MCQ_OK;
     if (err != MCQ_OK && m->path[0] != '\0')
-        mcq_steer_pins_remove(m->path);
+        mcq_steer_pins_remove(m->path, m->owner_fd);
     if (err != MCQ_OK)
         m->path[0] = '\0';
     return err;

@@ -223,12 +223,6 @@ enum mcq_error mcq_steer_of(struct mcq_sock *sock, const char *endpoint, struct 
     return MCQ_OK;
 }
 
-/* false: its process has ended. One of another pid namespace can't be judged. */
-static bool is_alive(const struct mcq_steer_about *about)
-{
-    return about->pid_space != mcq_steer_pins_pid_space() || mcq_steer_pins_is_running(about->pid);
-}
-
 enum mcq_error mcq_steer_open(const char *path, struct mcq_steer **steer, struct mcq_detail *detail)
 {
     struct mcq_steer_about about;
@@ -241,7 +235,7 @@ enum mcq_error mcq_steer_open(const char *path, struct mcq_steer **steer, struct
         err = mcq_steer_maps_open(&s->maps, path, detail);
     if (err == MCQ_OK)
         err = mcq_steer_maps_read(s->maps, t, &about, detail);
-    if (err == MCQ_OK && !is_alive(&about))
+    if (err == MCQ_OK && !mcq_steer_pins_is_held(path))
         err = mcq_detail_set(detail, MCQ_ENOENT, 0, "%s: its process, %u, has ended", path,
                              about.pid);
     free(t);
@@ -267,30 +261,10 @@ struct listing {
     void *ctx;
 };
 
-/* Of another namespace, or not to be read: told, not judged. */
-static bool is_left_over(const char *path, uint32_t pid)
-{
-    struct mcq_steer_about about = {.pid = pid};
-    struct mcq_steer_maps *maps = NULL;
-    struct mcq_steer_tables *t = calloc(1, sizeof(*t));
-    bool dead = !mcq_steer_pins_is_running(pid);
-    if (dead && t != NULL && mcq_steer_maps_open(&maps, path, NULL) == MCQ_OK &&
-        mcq_steer_maps_read(maps, t, &about, NULL) == MCQ_OK)
-        dead = !is_alive(&about);
-    if (maps != NULL)
-        mcq_steer_maps_destroy(maps);
-    free(t);
-    return dead;
-}
-
-static bool list_one(void *ctx, const char *path, uint32_t pid)
+static bool list_one(void *ctx, const char *path)
 {
     const struct listing *listing = ctx;
-    if (is_left_over(path, pid)) {
-        mcq_steer_pins_remove(path);
-        return true;
-    }
-    return listing->fn(listing->ctx, path);
+    return mcq_steer_pins_sweep(path) || listing->fn(listing->ctx, path);
 }
 
 enum mcq_error mcq_steer_list(mcq_steer_list_fn *fn, void *ctx, struct mcq_detail *detail)

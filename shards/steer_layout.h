@@ -90,8 +90,7 @@ struct mcq_steer_choice {
 /* Who a pinned group belongs to; a map of one element. */
 struct mcq_steer_about {
     uint32_t version; /* of this page */
-    uint32_t pid;
-    uint64_t pid_space; /* inode of its pid namespace: pid means nothing in another */
+    uint32_t pid;     /* in its own pid namespace */
     uint32_t shard_cnt;
     uint32_t weights[MCQ_STEER_SHARD_CNT];
     uint8_t member[MCQ_STEER_SHARD_CNT];  /* listens */
@@ -100,6 +99,6 @@ struct mcq_steer_about {
     char endpoint[MCQ_STEER_PINS_TEXT];
 };
 
-#define MCQ_STEER_LAYOUT_VERSION 1u
+#define MCQ_STEER_LAYOUT_VERSION 2u
 
 #endif

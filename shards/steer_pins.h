@@ -1,10 +1,10 @@
 /* Steer pins: the directories of the bpf file system where the maps of steered groups are, one per
  * bind: MCQ_STEER_PINS_ROOT/PID-NAME.
  *
- * The file system is mounted if it isn't and that is permitted. What processes that have ended have
- * left is removed by whoever looks or binds next: one is taken for ended if its number names
- * nobody, in the pid namespace that its pins name, which has to be one's own to judge. Thread: any.
- * Cost: system calls.
+ * The file system is mounted if it isn't and that is permitted. A process holds a lock on what it
+ * has pinned until it ends, however it ends; children that it forks and that don't exec share it.
+ * So what is left over is known for it in any pid namespace, whoever has the number by now, and is
+ * removed by whoever looks or binds next. Thread: any. Cost: system calls.
  */
 #ifndef MCQ_SHARDS_STEER_PINS_H
 #define MCQ_SHARDS_STEER_PINS_H
@@ -14,21 +14,24 @@
 #define MCQ_STEER_PINS_FS   "/sys/fs/bpf"
 #define MCQ_STEER_PINS_ROOT MCQ_STEER_PINS_FS "/monocoque"
 
+#define MCQ_STEER_PINS_TWINS_MAX 64u /* binds of one PID-NAME: they are told apart by a number */
+
 /* Makes the directory for a bind of this process; what name has beyond letters, digits, '-' and '_'
- * becomes '_'. Errors: MCQ_EACCESS, MCQ_EOS; detail says what to do. */
+ * becomes '_'. Gives *owner_fd, which holds it. Errors: MCQ_EACCESS, MCQ_EOS; detail says what to
+ * do. */
 MCQ_MUST_USE enum mcq_error mcq_steer_pins_make(const char *name, char path[MCQ_STEER_PATH_LEN],
-                                                struct mcq_detail *detail);
-/* Removes the directory and what is pinned in it. */
-void mcq_steer_pins_remove(const char *path);
-/* Calls fn for each directory until it returns false. pid: as its name begins. Nothing there is no
- * error. */
-typedef bool mcq_steer_pins_fn(void *ctx, const char *path, uint32_t pid);
+                                                int *owner_fd, struct mcq_detail *detail);
+/* Removes one's own directory and what is pinned in it; takes owner_fd. */
+void mcq_steer_pins_remove(const char *path, int owner_fd);
+/* Whether the process that made it is there; who can't look is told that it is. */
+bool mcq_steer_pins_is_held(const char *path);
+/* Removes what is left over. true: that is what it was. */
+bool mcq_steer_pins_sweep(const char *path);
+/* Calls fn for each directory until it returns false. Nothing there is no error. */
+typedef bool mcq_steer_pins_fn(void *ctx, const char *path);
 MCQ_MUST_USE enum mcq_error mcq_steer_pins_each(mcq_steer_pins_fn *fn, void *ctx,
                                                 struct mcq_detail *detail);
-/* Inode of this process's pid namespace; 0: can't be told. */
-uint64_t mcq_steer_pins_pid_space(void);
 uint32_t mcq_steer_pins_pid(void);
-bool mcq_steer_pins_is_running(uint32_t pid);
 /* An exclusive lock on the directory, between processes. Gives its descriptor; -1: there is none,
  * or somebody has held it for 100 ms, which is no reason to hold up a shard. */
 MCQ_MUST_USE int mcq_steer_pins_lock(const char *path);

@@ -24,6 +24,7 @@
 #include <linux/capability.h>
 
 #include "shards/steer.h"
+#include "shards/steer_pins.h"
 #include "tests/support/trial.h"
 
 #define SHARDS   3u
@@ -1054,6 +1055,76 @@ static void left_over(bool by_bind)
     free(w);
 }
 
+/* The number of a killed process may be another's by now: what it has left goes all the same. */
+static void number_reused(void)
+{
+    struct world *w = world_new(NULL);
+    char other[MCQ_STEER_PATH_LEN];
+    struct seen seen = {other, false};
+    struct stat st;
+    int ends[2];
+    fflush(stdout);
+    CHECK(pipe(ends) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        w->pipe = ends[1];
+        run("killed", w, killed_peer);
+        _exit(1);
+    }
+    CHECK(read(ends[0], last_path, sizeof(last_path)) == sizeof(last_path));
+    if (last_path[0] != '\0') {
+        snprintf(other, sizeof(other), MCQ_STEER_PINS_ROOT "/%d%s", (int)getppid(),
+                 strchr(last_path, '-'));
+        CHECK(rename(last_path, other) == 0);
+        CHECK(mcq_steer_list(see, &seen, NULL) == MCQ_OK && seen.there);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    if (last_path[0] != '\0') {
+        seen.there = false;
+        CHECK(mcq_steer_list(see, &seen, NULL) == MCQ_OK && !seen.there);
+        CHECK(stat(other, &st) != 0);
+    }
+    close(ends[0]);
+    close(ends[1]);
+    free(w);
+}
+
+/* Two that have the same number and the same bind, in containers: each keeps its own. */
+static void twins(void)
+{
+    struct mcq_steer_maps *maps[2] = {NULL, NULL};
+    struct mcq_detail why = {.text = ""};
+    char path[2][MCQ_STEER_PATH_LEN] = {"", ""};
+    struct stat st;
+    bool pinned = true;
+    for (int i = 0; i < 2 && pinned; i++) {
+        struct mcq_steer_about about = {
+            .version = MCQ_STEER_LAYOUT_VERSION, .pid = (uint32_t)getpid(), .shard_cnt = SHARDS};
+        pinned = mcq_steer_maps_create(&maps[i], -1, &why) == MCQ_OK &&
+                 mcq_steer_maps_tell(maps[i], &about, &why) == MCQ_OK &&
+                 mcq_steer_maps_pin(maps[i], "twin", &why) == MCQ_OK;
+        if (pinned)
+            snprintf(path[i], sizeof(path[i]), "%s", mcq_steer_maps_path(maps[i]));
+    }
+    if (!pinned)
+        printf("SKIP twins: %s\n", why.text);
+    for (int i = 0; i < 2 && pinned; i++) {
+        struct seen seen = {path[i], false};
+        struct mcq_steer *steer = NULL;
+        CHECK(mcq_steer_list(see, &seen, NULL) == MCQ_OK && seen.there);
+        CHECK(mcq_steer_open(path[i], &steer, &why) == MCQ_OK);
+        if (steer != NULL)
+            mcq_steer_close(steer);
+    }
+    for (int i = 0; i < 2; i++) {
+        CHECK(!pinned || stat(path[i], &st) == 0);
+        if (maps[i] != NULL)
+            mcq_steer_maps_destroy(maps[i]);
+        CHECK(!pinned || stat(path[i], &st) != 0);
+    }
+}
+
 /* --- privileges ------------------------------------------------------------------------------ */
 
 static bool drop_caps(uint64_t kept)
@@ -1116,6 +1187,8 @@ int main(void)
     apart(ebpf);
     left_over(false);
     left_over(true);
+    number_reused();
+    twins();
     rules_on(MCQ_STEER_RUNG_EBPF, RULES);
     rules_on(MCQ_STEER_RUNG_CBPF, RULES ",rung=cbpf");
     rules_on(MCQ_STEER_RUNG_KERNEL, RULES ",rung=kernel");
