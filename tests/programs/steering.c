@@ -749,6 +749,7 @@ struct early {
 
 static int early_start(struct mcq_shard *shard, void *arg)
 {
+    static const struct mcq_sock_handlers silent = {.event = NULL};
     struct early *e = arg;
     struct mcq_sock *first, *second;
     struct mcq_detail d = {.text = ""};
@@ -756,11 +757,11 @@ static int early_start(struct mcq_shard *shard, void *arg)
     char text[MCQ_ENDPOINT_LEN_MAX] = "";
     int status = 1;
     opts.logical = "early";
-    if (!CHECK(mcq_sock_open(shard, MCQ_PULL, &opts, &handlers, NULL, &first, NULL) == MCQ_OK) ||
+    if (!CHECK(mcq_sock_open(shard, MCQ_PULL, &opts, &silent, NULL, &first, NULL) == MCQ_OK) ||
         !CHECK(mcq_sock_bind(first, e->first, &d) == MCQ_OK))
         return 1;
     opts.logical = "late";
-    if (!CHECK(mcq_sock_open(shard, MCQ_PULL, &opts, &handlers, NULL, &second, NULL) == MCQ_OK))
+    if (!CHECK(mcq_sock_open(shard, MCQ_PULL, &opts, &silent, NULL, &second, NULL) == MCQ_OK))
         return 1;
     snprintf(text, sizeof(text), "%s%s", e->second, strrchr(mcq_sock_endpoint(first), ':'));
     CHECK(mcq_sock_bind(second, text, &d) == MCQ_EADDRINUSE);
