@@ -113,6 +113,7 @@ enum mcq_error mcq_handoff_begin(struct mcq_link *link, uint32_t to)
         .peer = link->pipe.peer,
     };
     link->move = m;
+    mcq_placement_leave(link->sock, to, 1);
     sh->stats.moves.begun++;
     m->turn = sh->handoff.turn;
     if (is_tied(link) || mcq_node_linked(&s->ready_node))
@@ -152,6 +153,7 @@ void mcq_handoff_call_off(struct mcq_link *link)
     if (m == NULL || link->held)
         return;
     link->move = NULL;
+    mcq_placement_leave(link->sock, m->to, -1);
     mcq_node_unlink(&m->node);
     if (link->session.conn != NULL)
         mcq_conn_thaw(sh->loop, link->session.conn);
@@ -311,6 +313,7 @@ static void taken(struct mcq_shard *sh, struct mcq_move *m)
     mcq_pack_settle_session(sh, s, m->win_way);
     (void)mcq_conn_give(sh->loop, s->conn, &gone);
     mcq_placement_count(link->sock, -1);
+    mcq_placement_leave(link->sock, m->to, -1);
     s->conn = NULL;
     s->ended = true;
     s->moving = false;

@@ -11,7 +11,7 @@ struct load_record {
 
 static size_t loads_len(uint32_t shards)
 {
-    return sizeof(uint32_t) * MCQ_LOGICALS_MAX * shards;
+    return sizeof(struct mcq_load) * MCQ_LOGICALS_MAX * shards;
 }
 
 size_t mcq_placement_footprint(uint32_t shards)
@@ -27,11 +27,11 @@ bool mcq_placement_init(struct mcq_placements *p, struct mcq_arena *arena, uint3
     };
     mcq_list_init(&p->news);
     for (uint32_t i = 0; p->loads != NULL && i < MCQ_LOGICALS_MAX * shards; i++)
-        p->loads[i] = NO_MEMBER;
+        p->loads[i] = (struct mcq_load){.cnt = NO_MEMBER};
     return p->loads != NULL;
 }
 
-static uint32_t *load_of(struct mcq_shard *sh, uint32_t logical, uint32_t shard)
+static struct mcq_load *load_of(struct mcq_shard *sh, uint32_t logical, uint32_t shard)
 {
     return &sh->placement.loads[logical * sh->placement.shards + shard];
 }
@@ -55,7 +55,16 @@ void mcq_placement_count(struct mcq_sock *sock, int more)
 {
     if (!counts(sock))
         return;
-    *load_of(sock->shard, sock->logical, sock->shard->id) += (uint32_t)more;
+    load_of(sock->shard, sock->logical, sock->shard->id)->cnt += (uint32_t)more;
+    tell(sock);
+}
+
+void mcq_placement_leave(struct mcq_sock *sock, uint32_t to, int more)
+{
+    if (!counts(sock))
+        return;
+    load_of(sock->shard, sock->logical, to)->coming += (uint32_t)more;
+    load_of(sock->shard, sock->logical, sock->shard->id)->coming += (uint32_t)more;
     tell(sock);
 }
 
@@ -63,7 +72,7 @@ void mcq_placement_open(struct mcq_sock *sock)
 {
     if (!counts(sock))
         return;
-    *load_of(sock->shard, sock->logical, sock->shard->id) = 0;
+    load_of(sock->shard, sock->logical, sock->shard->id)->cnt = 0;
     tell(sock);
 }
 
@@ -71,13 +80,20 @@ void mcq_placement_open(struct mcq_sock *sock)
 void mcq_placement_close(struct mcq_sock *sock)
 {
     if (sock->logical != MCQ_LOGICAL_NONE)
-        *load_of(sock->shard, sock->logical, sock->shard->id) = NO_MEMBER;
+        load_of(sock->shard, sock->logical, sock->shard->id)->cnt = NO_MEMBER;
     mcq_node_unlink(&sock->load_node);
+}
+
+/* Without those that leave. */
+static uint32_t own_load(struct mcq_shard *sh, uint32_t logical)
+{
+    const struct mcq_load *l = load_of(sh, logical, sh->id);
+    return l->cnt == NO_MEMBER ? NO_MEMBER : l->cnt - l->coming;
 }
 
 static bool tell_all(struct mcq_shard *sh, struct mcq_sock *sock)
 {
-    const struct load_record r = {sock->logical, *load_of(sh, sock->logical, sh->id)};
+    const struct load_record r = {sock->logical, own_load(sh, sock->logical)};
     for (; sock->load_next < sh->placement.shards; sock->load_next++)
         if (sock->load_next != sh->id &&
             !mcq_mesh_send(sh->mesh, sock->load_next, MCQ_LANE_BULK, MCQ_MESH_LOAD, &r, sizeof(r)))
@@ -99,7 +115,7 @@ void mcq_placement_arrived(struct mcq_shard *sh, uint32_t from, const void *body
 {
     const struct load_record *r = body;
     MCQ_ASSERT(len == sizeof(*r) && r->logical < MCQ_LOGICALS_MAX);
-    *load_of(sh, r->logical, from) = r->cnt;
+    load_of(sh, r->logical, from)->cnt = r->cnt;
 }
 
 /* --- choosing ------------------------------------------------------------------------------ */
@@ -109,16 +125,14 @@ static uint32_t least(struct mcq_sock *sock)
 {
     struct mcq_shard *sh = sock->shard;
     uint32_t best = sh->id;
-    uint32_t best_cnt = *load_of(sh, sock->logical, sh->id) - 1;
+    uint32_t best_cnt = own_load(sh, sock->logical) - 1;
     for (uint32_t i = 0; i < sh->placement.shards; i++) {
-        uint32_t cnt = *load_of(sh, sock->logical, i);
-        if (i != sh->id && cnt < best_cnt) {
+        const struct mcq_load *l = load_of(sh, sock->logical, i);
+        if (i != sh->id && l->cnt != NO_MEMBER && l->cnt + l->coming < best_cnt) {
             best = i;
-            best_cnt = cnt;
+            best_cnt = l->cnt + l->coming;
         }
     }
-    if (best != sh->id)
-        ++*load_of(sh, sock->logical, best);
     return best;
 }
 

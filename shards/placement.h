@@ -7,8 +7,9 @@
  *      handler   where the user's `place` says
  *
  * least: every member tells the others how many connections it has (MCQ_MESH_LOAD), once a turn in
- * which that changed. Whoever sends one to another counts it there at once, until it is told more:
- * so many that come at once don't all go to the same.
+ * which that changed, without those that are leaving it. Whoever hands one over counts it where it
+ * goes until that is done: what the other tells from then on has it. So a crowd that comes at once
+ * is shared out as if it came one by one; what is told late is what others have accepted meanwhile.
  *
  * Thread: the shard's. Cost: nothing but for sockets with `least`, and then O(shards) per change.
  */
@@ -24,10 +25,15 @@ struct mcq_link;
 struct mcq_shard;
 struct mcq_sock;
 
+struct mcq_load {
+    uint32_t cnt;    /* its own, or as told; UINT32_MAX: no member, as far as known */
+    uint32_t coming; /* from here; of one's own: leaving */
+};
+
 struct mcq_placements {
     uint32_t shards;
-    uint32_t *loads;      /* [logical * shards + shard]; UINT32_MAX: no member, as far as known */
-    struct mcq_list news; /* sockets with a number to be told */
+    struct mcq_load *loads; /* [logical * shards + shard] */
+    struct mcq_list news;   /* sockets with a number to be told */
 };
 
 size_t mcq_placement_footprint(uint32_t shards);
@@ -38,6 +44,8 @@ MCQ_MUST_USE bool mcq_placement_init(struct mcq_placements *p, struct mcq_arena 
 bool mcq_placement_moves(struct mcq_link *link);
 /* The socket has one connection more, or less. */
 void mcq_placement_count(struct mcq_sock *sock, int more);
+/* One is being handed over to a shard, or is so no longer: it has been taken, or stays. */
+void mcq_placement_leave(struct mcq_sock *sock, uint32_t to, int more);
 /* The socket has been opened, with its options; it ends. */
 void mcq_placement_open(struct mcq_sock *sock);
 void mcq_placement_close(struct mcq_sock *sock);
