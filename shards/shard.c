@@ -7,7 +7,8 @@
 #include "shards/claim.h"
 #include "shards/inproc_far.h"
 
-#define RX_RESERVE_PART 16u /* of the 32 KiB blocks: so many are left to receiving */
+#define RX_RESERVE_PART 16u  /* of the 32 KiB blocks: so many are left to receiving */
+#define CALM_TURNS      256u /* without work, of a shard that spins, before it says that it is idle */
 
 __thread struct mcq_shard *mcq_shard_here;
 
@@ -159,6 +160,15 @@ static bool rest(struct mcq_shard *sh)
     return !mcq_roster_over(r);
 }
 
+/* A shard has nothing of its own. To say so, and to take it back, moves cache lines of all shards to
+ * and fro; one that spins, and is posted to again soon, is spared that. */
+static bool calm(struct mcq_shard *sh, uint32_t work)
+{
+    if (work != 0)
+        sh->calm_cnt = 0;
+    return sh->stopping || sh->calm_cnt++ >= sh->calm_max;
+}
+
 /* An idle shard has work again only if it is sent some; that it has must be seen before the work
  * is. A post of another thread's may come so late that all has been declared over meanwhile: what
  * it opens is closed as by a stop. */
@@ -224,9 +234,12 @@ static bool turn(struct mcq_shard *sh, bool *busy)
     mcq_mesh_publish(sh->mesh);
     if (MCQ_UNLIKELY(!mcq_list_empty(&sh->ports.open)))
         mcq_ports_publish(sh);
-    if (MCQ_UNLIKELY(finished(sh)) && !rest(sh))
-        return false;
     *busy = work != 0 || has_work(sh);
+    if (MCQ_UNLIKELY(finished(sh))) {
+        if (calm(sh, work))
+            return rest(sh);
+        *busy = true;
+    }
     return true;
 }
 
@@ -495,6 +508,7 @@ enum mcq_error mcq_shard_init_at(struct mcq_shard *sh, uint32_t id, const struct
         .resolver = resolver,
         .log = {opts->log, opts->log_ctx, opts->log_level},
         .env = {.ctx = sh, .mark = env_mark, .pressed = env_pressed},
+        .calm_max = opts->shards > 1 && opts->idle != MCQ_IDLE_BLOCK ? CALM_TURNS : 0,
     };
     mcq_list_init(&sh->ready);
     mcq_list_init(&sh->marked);

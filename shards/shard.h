@@ -69,6 +69,8 @@ struct mcq_shard {
     void *user;
     bool stopping;
     bool idle;                 /* as the roster knows it: nothing to do but what others send */
+    uint32_t calm_cnt;         /* turns since then in which there was none either ... */
+    uint32_t calm_max;         /* ... and so many are needed until it tells the roster */
     struct mcq_roster *roster; /* NULL: alone */
     const struct mcq_app *app; /* NULL: stepped by somebody else */
     void *app_arg;
