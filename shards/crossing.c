@@ -12,6 +12,11 @@ static void add(struct mcq_shard_set *set, uint32_t shard)
     set->bits[shard / 64] |= UINT64_C(1) << shard % 64;
 }
 
+static void discard(struct mcq_shard_set *set, uint32_t shard)
+{
+    set->bits[shard / 64] &= ~(UINT64_C(1) << shard % 64);
+}
+
 static struct mcq_channel *channel_of(struct mcq_node *n)
 {
     return MCQ_CONTAINER_OF(n, struct mcq_channel, node);
@@ -60,27 +65,51 @@ static void mute(struct mcq_crossing *c, uint32_t from)
     mcq_fanout_mute(&c->link->pipe, has(&c->cut, from) == is_giver(c));
 }
 
-void mcq_crossing_mute(struct mcq_member *m, uint32_t from)
+static bool blocks(const struct mcq_link *link)
 {
-    for (struct mcq_node *n = mcq_list_first(&m->crossings); n != NULL;
-         n = mcq_list_next(&m->crossings, n))
-        mute(crossing_of(n), from);
-}
-
-/* Who waits for its room needn't any more. */
-static void lift_marks(struct mcq_link *link)
-{
-    struct mcq_psock *ps = &link->sock->psock;
-    if (ps->opts->slow != MCQ_SLOW_BLOCK)
-        return;
-    mcq_pipe_set_marks(&link->pipe, MCQ_UNLIMITED, UINT64_MAX);
-    mcq_psock_wake(ps);
+    return link->sock->psock.opts->slow == MCQ_SLOW_BLOCK;
 }
 
 static void restore_marks(struct mcq_link *link)
 {
     const struct mcq_sock_opts *o = &link->sock->opts;
     mcq_pipe_set_marks(&link->pipe, o->send_hwm_msgs, o->send_hwm_bytes);
+}
+
+/* What the channels hold is taken; who publishes here waits as ever. */
+static void set_marks(struct mcq_crossing *c, uint32_t from)
+{
+    if (!blocks(c->link))
+        return;
+    if (from == own_id(c->member) || c->here)
+        restore_marks(c->link);
+    else
+        mcq_pipe_set_marks(&c->link->pipe, MCQ_UNLIMITED, UINT64_MAX);
+}
+
+void mcq_crossing_mute(struct mcq_member *m, uint32_t from)
+{
+    for (struct mcq_node *n = mcq_list_first(&m->crossings); n != NULL;
+         n = mcq_list_next(&m->crossings, n)) {
+        mute(crossing_of(n), from);
+        set_marks(crossing_of(n), from);
+    }
+}
+
+static bool is_over_marks(const struct mcq_link *link)
+{
+    const struct mcq_sock_opts *o = &link->sock->opts;
+    return (o->send_hwm_msgs != MCQ_UNLIMITED &&
+            mcq_pipe_queued_msgs(&link->pipe) > o->send_hwm_msgs) ||
+           mcq_pipe_queued_bytes(&link->pipe) > o->send_hwm_bytes;
+}
+
+bool mcq_crossing_ties(const struct mcq_link *link)
+{
+    const struct mcq_member *m = link->sock->member;
+    if (link->crossing != NULL)
+        return true;
+    return m != NULL && m->publishes && blocks(link) && is_over_marks(link);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -103,7 +132,7 @@ bool mcq_crossing_begin(struct mcq_link *link, const struct mcq_move *m)
     link->crossing = c;
     mcq_list_push_back(&member->crossings, &c->node);
     mute(c, sh->id);
-    lift_marks(link);
+    mcq_psock_wake(&link->sock->psock);
     return true;
 }
 
@@ -114,8 +143,6 @@ void mcq_crossing_end(struct mcq_link *link)
         return;
     link->crossing = NULL;
     mcq_fanout_mute(&link->pipe, false);
-    if (!c->here)
-        restore_marks(link);
     mcq_node_unlink(&c->node);
     mcq_pool_give(&link->shard->handoff.crossings, c);
 }
@@ -150,7 +177,6 @@ void mcq_crossing_arrived(struct mcq_link *link)
     struct mcq_crossing *c = link->crossing;
     if (c == NULL)
         return;
-    restore_marks(link);
     c->here = true;
     end_if_over(c);
 }
@@ -215,9 +241,38 @@ static void try_cut(struct mcq_member *m, struct mcq_cut *cut, struct mcq_channe
     came(m, cut, own_id(m));
 }
 
+static struct mcq_cut cut_of(const struct mcq_crossing *c)
+{
+    return (struct mcq_cut){
+        .peer = c->peer, .gen = c->gen, .giver = c->giver, .taker = c->taker, .due = true};
+}
+
+static bool asks(const struct mcq_crossing *c, uint32_t shard)
+{
+    return c->ready && c->taker == own_id(c->member) && !has(&c->asked, shard);
+}
+
+/* false: there is nothing to ask for, or the last one is still due. */
+static bool ask_self(struct mcq_member *m)
+{
+    const uint32_t id = own_id(m);
+    for (struct mcq_node *n = mcq_list_first(&m->crossings); n != NULL && !m->cut.due;
+         n = mcq_list_next(&m->crossings, n)) {
+        struct mcq_crossing *c = crossing_of(n);
+        if (!asks(c, id))
+            continue;
+        add(&c->asked, id);
+        m->cut = cut_of(c);
+        return true;
+    }
+    return false;
+}
+
 static void cut_all(struct mcq_member *m, struct mcq_channel *says, bool *room)
 {
-    try_cut(m, &m->cut, says, room);
+    do
+        try_cut(m, &m->cut, says, room);
+    while (ask_self(m));
     for (struct mcq_node *n = mcq_list_first(&m->channels); n != NULL;
          n = mcq_list_next(&m->channels, n))
         try_cut(m, &channel_of(n)->cut, says, room);
@@ -239,31 +294,7 @@ void mcq_crossing_cut(struct mcq_channel *ch, struct mcq_slice body)
     came(ch->member, &cut, ch->bridge->to);
 }
 
-/* --- asking ---------------------------------------------------------------------------------- */
-
-static struct mcq_cut cut_of(const struct mcq_crossing *c)
-{
-    return (struct mcq_cut){
-        .peer = c->peer, .gen = c->gen, .giver = c->giver, .taker = c->taker, .due = true};
-}
-
-static bool asks(const struct mcq_crossing *c, uint32_t shard)
-{
-    return c->ready && c->taker == own_id(c->member) && !has(&c->asked, shard);
-}
-
-static void ask_self(struct mcq_member *m)
-{
-    const uint32_t id = own_id(m);
-    for (struct mcq_node *n = mcq_list_first(&m->crossings); n != NULL && !m->cut.due;
-         n = mcq_list_next(&m->crossings, n)) {
-        struct mcq_crossing *c = crossing_of(n);
-        if (!asks(c, id))
-            continue;
-        add(&c->asked, id);
-        m->cut = cut_of(c);
-    }
-}
+/* --- asking others --------------------------------------------------------------------------- */
 
 /* A member that has joined since has to know, too. */
 static struct mcq_crossing *next_to_ask(const struct mcq_channel *ch)
@@ -298,18 +329,25 @@ bool mcq_crossing_say(struct mcq_channel *ch)
 {
     struct mcq_member *m = ch->member;
     bool room = true;
-    ask_self(m);
+    if (m->sock->psock.pub.busy) { /* a message has gone into some of the channels */
+        mcq_bridge_say(ch->bridge);
+        return true;
+    }
     cut_all(m, ch, &room);
     return ask(ch) && room;
 }
 
 void mcq_crossing_check(struct mcq_member *m)
 {
+    const bool alone = mcq_list_empty(&m->channels);
     struct mcq_node *next;
     for (struct mcq_node *n = mcq_list_first(&m->crossings); n != NULL; n = next) {
         struct mcq_crossing *c = crossing_of(n);
         next = mcq_list_next(&m->crossings, n);
         c->ready = c->ready || (c->subscribed && mcq_member_known(m) >= c->changes);
+        if (alone && c->ready) /* no channel is left whose turn it would be */
+            add(&c->cut, own_id(m));
+        mute(c, own_id(m));
         end_if_over(c);
     }
     if (!mcq_list_empty(&m->crossings))
@@ -323,6 +361,19 @@ void mcq_crossing_subscribed(struct mcq_link *link)
         return;
     c->subscribed = true;
     c->changes = c->member->changes;
-    c->ready = mcq_member_known(c->member) >= c->changes;
-    mcq_member_say(c->member);
+    mcq_crossing_check(c->member);
+}
+
+void mcq_crossing_left(struct mcq_channel *ch)
+{
+    const uint32_t shard = ch->bridge->to;
+    for (struct mcq_node *n = mcq_list_first(&ch->member->crossings); n != NULL;
+         n = mcq_list_next(&ch->member->crossings, n)) {
+        struct mcq_crossing *c = crossing_of(n);
+        discard(&c->asked, shard);
+        if (c->here)
+            add(&c->cut, shard);
+        else
+            discard(&c->cut, shard);
+    }
 }

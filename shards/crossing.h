@@ -19,9 +19,13 @@
  * A taker asks each member for one cut at a time; a member cuts when neither channel has a mark on
  * its way. Who has no channel (any more) to a side publishes nothing there, and isn't waited for.
  *
- * With slow = block a peer on its way takes all it is given, or it would wait for itself: that is
- * no more than the members' channels hold, which are full at their own marks. It waits for those
- * that are full, as everything published does.
+ * With slow = block a peer on its way takes all that comes by channels, or it would wait for
+ * itself: that is no more than they hold, which are full at their own marks. What is published
+ * where it is waits for it as ever, and its next move until it is within its marks again: so its
+ * queue doesn't grow by moves. It waits for those that are full, as everything published does.
+ *
+ * A member that leaves and joins again is another one: of what it publishes then, the peer gets all
+ * on the taker's side if the giver has let go of it, else it is asked for a cut anew.
  *
  * Thread: the shard's. Limits: the pool "crossings", two for each move of a shard's: a taker that
  * finds none refuses the peer.
@@ -58,6 +62,8 @@ void mcq_crossing_subscribed(struct mcq_link *link);
 bool mcq_crossing_done(const struct mcq_link *link);
 /* Taker: the giver has let go of the peer, whose high-water marks count again. */
 void mcq_crossing_arrived(struct mcq_link *link);
+/* It isn't to move (again) yet. */
+bool mcq_crossing_ties(const struct mcq_link *link);
 /* Ends it, in any state. Harmless if there is none. */
 void mcq_crossing_end(struct mcq_link *link);
 
@@ -65,6 +71,8 @@ void mcq_crossing_end(struct mcq_link *link);
 
 /* What the channels know, or which there are, has changed. */
 void mcq_crossing_check(struct mcq_member *m);
+/* The other member is gone. */
+void mcq_crossing_left(struct mcq_channel *ch);
 /* Before what shard `from` has published is given to peers, and after with the own one. */
 void mcq_crossing_mute(struct mcq_member *m, uint32_t from);
 /* The other member asks for a cut; its mark has come. */

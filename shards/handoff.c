@@ -70,7 +70,7 @@ static void move_free(struct mcq_shard *sh, struct mcq_move *m)
 static bool is_tied(const struct mcq_link *link)
 {
     const struct mcq_psock *ps = &link->sock->psock;
-    if (link->crossing != NULL || (link->claim != NULL && !mcq_directory_settled(link->claim)))
+    if (mcq_crossing_ties(link) || (link->claim != NULL && !mcq_directory_settled(link->claim)))
         return true;
     return link->attached && ps->pattern->tied != NULL && ps->pattern->tied(ps, &link->pipe);
 }

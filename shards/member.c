@@ -320,6 +320,7 @@ void mcq_channel_detach(struct mcq_channel *ch)
     struct mcq_psock *ps = psock_of(ch);
     struct mcq_pipe *p = &ch->link->pipe;
     if (ch->member->publishes) {
+        mcq_crossing_left(ch);
         mcq_fanout_member_close(ps, p);
         mcq_subs_detach(&ch->member->summary, &ch->told);
         mcq_subs_remove(&ch->member->summary, &ch->told);

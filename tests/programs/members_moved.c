@@ -8,6 +8,9 @@
 #include "tests/support/trial.h"
 
 #define SHARDS 3u
+#define BURST  4u
+
+#define AHEAD_MAX 2400u /* messages that nobody has read */
 
 struct world {
     struct mcq_shard *shard[SHARDS];
@@ -16,6 +19,7 @@ struct world {
     char endpoint[MCQ_ENDPOINT_LEN_MAX];
     atomic_ulong listening, up, down, came, posted, dropped, stayed, subscribed;
     atomic_ulong sent[SHARDS];
+    atomic_ulong got; /* by the subscriber */
     atomic_bool busy, restless;
     atomic_ullong peer; /* that came up last */
     atomic_ulong here;  /* where it is */
@@ -25,6 +29,7 @@ static struct world w;
 static enum mcq_sock_type type;
 static struct mcq_sock_opts sock_opts;
 static void (*work)(uint32_t id); /* what each member does all the time */
+static unsigned burst;            /* messages at a time */
 
 static uint32_t id_of(const struct mcq_sock *sock)
 {
@@ -112,6 +117,7 @@ static void reset(enum mcq_sock_type of, void (*does)(uint32_t id))
     memset(&w, 0, sizeof(w));
     type = of;
     work = does;
+    burst = BURST;
     sock_opts = (struct mcq_sock_opts)MCQ_SOCK_OPTS_INIT;
     sock_opts.logical = "moving";
 }
@@ -191,10 +197,19 @@ static size_t item_len(uint64_t seq)
     return seq % 32 == 31 ? LARGE : sizeof(struct item);
 }
 
+/* Never so much that memory is short. */
+static bool is_ahead(void)
+{
+    unsigned long sent = 0;
+    for (unsigned i = 0; i < SHARDS; i++)
+        sent += atomic_load(&w.sent[i]);
+    return sent > atomic_load(&w.got) + AHEAD_MAX;
+}
+
 static void publish(uint32_t id)
 {
     static _Thread_local uint8_t body[LARGE];
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < burst && !is_ahead(); i++) {
         struct item item = {.topic = 'a', .from = (uint8_t)id, .seq = atomic_load(&w.sent[id])};
         memcpy(body, &item, sizeof(item));
         enum mcq_error err = mcq_send_bytes(w.sock[id], body, item_len(item.seq));
@@ -211,6 +226,7 @@ static bool next_item(int fd, struct mcq_text *body, struct item *item)
     if (!CHECK(mcq_raw_next_message(fd, &flags, body) && body->len >= sizeof(*item)))
         return false;
     memcpy(item, body->ptr, sizeof(*item));
+    atomic_fetch_add(&w.got, 1);
     return CHECK(item->from < SHARDS && body->len == item_len(item->seq));
 }
 
@@ -251,7 +267,7 @@ static void *subscriber(void *arg)
             break;
     atomic_store(&w.restless, true);
     post((unsigned)atomic_load(&w.here), do_set_out, NULL);
-    for (unsigned i = 0; i < 20000 && next_item(fd, &body, &item); i++)
+    for (unsigned i = 0; i < (burst == BURST ? 20000 : 200000) && next_item(fd, &body, &item); i++)
         if (!follows(&item, next))
             break;
     CHECK(mcq_trial_wait(&w.came, 100));
@@ -269,9 +285,10 @@ static void *subscriber(void *arg)
     return NULL;
 }
 
-static void subscribed(const char *name, enum mcq_sock_type of, enum mcq_slow slow)
+static void subscribed(const char *name, enum mcq_sock_type of, enum mcq_slow slow, unsigned cnt)
 {
     reset(of, publish);
+    burst = cnt;
     sock_opts.slow = slow;
     sock_opts.send_hwm_msgs = slow == MCQ_SLOW_BLOCK ? 50 : MCQ_UNLIMITED;
     run(name, subscriber);
@@ -343,8 +360,9 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     shared("a PUSH's work", MCQ_PUSH);
     shared("a DEALER's work", MCQ_DEALER);
-    subscribed("an XPUB's subscriber", MCQ_XPUB, MCQ_SLOW_DEFAULT);
-    subscribed("a PUB's subscriber", MCQ_PUB, MCQ_SLOW_DEFAULT);
-    subscribed("a subscriber that all wait for", MCQ_XPUB, MCQ_SLOW_BLOCK);
+    subscribed("an XPUB's subscriber", MCQ_XPUB, MCQ_SLOW_DEFAULT, BURST);
+    subscribed("a PUB's subscriber", MCQ_PUB, MCQ_SLOW_DEFAULT, BURST);
+    subscribed("a subscriber that all wait for", MCQ_XPUB, MCQ_SLOW_BLOCK, BURST);
+    subscribed("a subscriber of bursts", MCQ_PUB, MCQ_SLOW_DEFAULT, 600);
     return mcq_trial_end();
 }
