@@ -18,7 +18,9 @@ function(mcq_plant name dir)
     foreach(room IN LISTS MCQ_ROOMS)
         file(COPY ${PROJECT_SOURCE_DIR}/${room} DESTINATION ${stage})
     endforeach()
-    execute_process(COMMAND ${MCQ_PATCH} --strip=1 --no-backup-if-mismatch --input=${patch_file}
+    # Without fuzz: a hunk that finds its place by two lines has been seen to find a wrong one.
+    execute_process(COMMAND ${MCQ_PATCH} --strip=1 --fuzz=0 --no-backup-if-mismatch
+                            --input=${patch_file}
                     WORKING_DIRECTORY ${stage} RESULT_VARIABLE failed OUTPUT_VARIABLE output
                     ERROR_VARIABLE output)
     if(failed)

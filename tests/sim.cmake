@@ -1,7 +1,7 @@
 # The simulator: mcq_simkernel stands in for mcq_kernel. Of tests/sim/*.c, the kernel's nouns are
 # listed, test_*.c are its own unit tests, and all others are the simulator's program.
-set(simkernel_nouns blocks clock event file kernel net op place probe random ring socket stream
-    transfer)
+set(simkernel_nouns blocks clock event file kernel net op outside place probe random ring socket
+    stream transfer)
 set(sim_dir ${CMAKE_CURRENT_SOURCE_DIR}/sim)
 file(GLOB sim_all CONFIGURE_DEPENDS ${sim_dir}/*.c)
 set(sim_tests ${sim_all})
@@ -15,8 +15,11 @@ list(REMOVE_ITEM sim_program ${sim_kernel} ${sim_tests})
 
 add_library(mcq_simkernel OBJECT ${sim_kernel})
 target_link_libraries(mcq_simkernel PUBLIC mcq_test_base)
-# Whatever asks the host for its caches is answered by the simulated machine.
-target_link_options(mcq_simkernel INTERFACE -Wl,--wrap=sysconf)
+# Whatever asks the host for its caches is answered by the simulated machine; so are threads that
+# are no shards (sim/outside.c).
+set(sim_wraps sysconf eventfd read close ppoll clock_gettime sched_yield)
+list(TRANSFORM sim_wraps PREPEND "-Wl,--wrap=")
+target_link_options(mcq_simkernel INTERFACE ${sim_wraps})
 set(MCQ_SIM_ROOMS mcq_mem mcq_proto mcq_patterns mcq_runtime mcq_shards mcq_simkernel)
 
 if(COMMAND mcq_add_unit)
@@ -38,7 +41,7 @@ function(mcq_add_sim name main)
         $<TARGET_OBJECTS:mcq_runtime>
         $<TARGET_OBJECTS:mcq_shards>)
     target_link_libraries(${name} PRIVATE mcq_test_base ${MCQ_LINK})
-    target_link_options(${name} PRIVATE -Wl,--wrap=sysconf)
+    target_link_options(${name} PRIVATE ${sim_wraps})
 endfunction()
 
 mcq_add_sim(sim ${sim_dir}/main.c)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/sim/machine.h"
+#include "tests/sim/outside.h"
 #include "tests/sim/place.h"
 
 struct mcq_sim_machine mcq_sim;
@@ -47,6 +48,7 @@ static void forget_all(void)
     mcq_sim_stream_reset();
     mcq_sim_file_reset();
     mcq_sim_place_reset();
+    mcq_outside_reset();
 }
 
 void mcq_sim_open(uint64_t seed, const struct mcq_sim_faults *faults)

@@ -6,6 +6,7 @@
  *      place     who listens where                     socket   how connections begin and end
  *      op        an operation's life, and cancel       transfer what it does once it can
  *      ring      submission, work, completions         blocks   the buffer ring
+ *      outside   threads that are no shards
  *      net, clock, random, probe: the seam's rest
  *
  * All objects come from pools that grow by use and are emptied by mcq_sim_open, so that a machine

@@ -6,6 +6,7 @@
 
 #include "tests/sim/dice.h"
 #include "tests/sim/mate.h"
+#include "tests/sim/visitor.h"
 
 #define MS            1000000ull
 #define SETTLE_MAX_NS (30000 * MS)
@@ -13,24 +14,17 @@
 #define END_MAX_NS    (30000 * MS)
 #define STEPS_MAX     2000000u
 #define CHECK_EVERY   64u
-#define TICK_MAX_NS   2000000u
-#define RELAX_NS      2000000u
 #define HOLD_MAX_NS   3000000u
-#define POST_PERCENT  30u
 
 static struct mcq_many many;
 static struct mcq_team teams[MCQ_MANY_TEAMS_MAX];
-static struct mcq_posts posts;
 static struct {
     enum mcq_phase phase;
     uint64_t start_ns, phase_ns, calls, digest, sent, taken, steps, phase_steps;
     uint64_t rest_since_ns;
-    uint32_t greets; /* mates that greet were opened before */
     uint32_t lives[MCQ_MANY_TEAMS_MAX];
     uint64_t down_until_ns[MCQ_MANY_TEAMS_MAX]; /* 0: it is up */
     uint64_t drops[MCQ_MANY_TEAMS_MAX][MCQ_TEAM_SHARDS_MAX][MCQ_REASON_KILLED + 1];
-    struct mcq_timer *tickers[MCQ_MANY_TEAMS_MAX][MCQ_TEAM_SHARDS_MAX];
-    bool greeted[MCQ_MATES_MAX + 1];
     const char *unrest;
     char restless[128];
 } world;
@@ -93,141 +87,13 @@ void mcq_many_digest(uint64_t value)
     world.digest = h ^ h >> 29;
 }
 
-/* --- a shard's own timer ------------------------------------------------------------------- */
-
-static bool plays_here(const struct mcq_part *p, const struct mcq_shard *sh)
-{
-    return mcq_team_at(&teams[p->team], p->shard) == sh;
-}
-
-static struct mcq_mate *any_here(const struct mcq_shard *sh)
-{
-    uint32_t first = mcq_dice_below(many.part_cnt);
-    for (uint32_t i = 0; i < many.part_cnt; i++) {
-        const struct mcq_part *p = &many.parts[(first + i) % many.part_cnt];
-        struct mcq_mate *m = plays_here(p, sh) ? mcq_mate_of(p) : NULL;
-        if (m != NULL && m->state == MCQ_MATE_OPEN)
-            return m;
-    }
-    return NULL;
-}
-
-static void fill(struct mcq_shard *sh)
-{
-    for (uint32_t i = 0; i < many.part_cnt; i++) {
-        const struct mcq_part *p = &many.parts[i];
-        if (plays_here(p, sh) && mcq_mate_of(p) == NULL &&
-            (!p->surplus || world.phase == MCQ_PHASE_ACTIVE))
-            (void)mcq_mate_open(p);
-    }
-}
-
-static void act(struct mcq_shard *sh, struct mcq_team *t)
-{
-    for (uint32_t n = mcq_dice_scaled(3); n != 0; n--) {
-        struct mcq_mate *m = any_here(sh);
-        if (m != NULL)
-            mcq_mate_act(m);
-    }
-    if (many.post_burst != 0 && !t->alone && mcq_dice_percent(POST_PERCENT))
-        mcq_posts_send(&posts, t, sh->id, mcq_dice_scaled(many.post_burst));
-    if (mcq_dice_percent(5))
-        fill(sh);
-}
-
-static void rest_here(const struct mcq_shard *sh)
-{
-    for (uint32_t i = 0; i < many.part_cnt; i++) {
-        struct mcq_mate *m = plays_here(&many.parts[i], sh) ? mcq_mate_of(&many.parts[i]) : NULL;
-        if (m == NULL)
-            continue;
-        mcq_mate_relax(m);
-        if (world.phase == MCQ_PHASE_GREET && !world.greeted[m->uid] && m->uid <= world.greets) {
-            world.greeted[m->uid] = true;
-            mcq_mate_greet(m);
-        }
-    }
-}
-
-static void on_tick(void *ctx, struct mcq_timer *timer)
-{
-    struct mcq_shard *sh = ctx;
-    struct mcq_team *t = sh->app_arg;
-    bool active = world.phase == MCQ_PHASE_ACTIVE;
-    if (sh != mcq_shard_here)
-        mcq_sim_fail("a timer of shard %u runs elsewhere", sh->id);
-    if (t->stopping) {
-        mcq_timer_close(timer);
-        return;
-    }
-    if (active) {
-        act(sh, t);
-    } else {
-        fill(sh);
-        rest_here(sh);
-    }
-    mcq_timer_arm(timer, mcq_shard_now(sh) + (active ? mcq_dice_scaled(TICK_MAX_NS) : RELAX_NS));
-}
-
-/* --- the app ------------------------------------------------------------------------------- */
-
-static int on_start(struct mcq_shard *sh, void *arg)
-{
-    struct mcq_timer *timer;
-    (void)arg;
-    if (sh != mcq_shard_here || mcq_timer_open(sh, on_tick, sh, &timer) != MCQ_OK)
-        return 1;
-    mcq_timer_arm(timer, mcq_shard_now(sh) + mcq_dice_scaled(TICK_MAX_NS));
-    fill(sh);
-    return 0;
-}
-
-static void on_stopping(struct mcq_shard *sh, void *arg)
-{
-    (void)arg;
-    for (uint32_t i = 0; i < many.part_cnt; i++) {
-        struct mcq_mate *m = plays_here(&many.parts[i], sh) ? mcq_mate_of(&many.parts[i]) : NULL;
-        if (m != NULL && m->state == MCQ_MATE_OPEN) {
-            mcq_mate_send(m, mcq_dice_below(3));
-            m->state = MCQ_MATE_CLOSING;
-        }
-    }
-}
-
-static void on_post(struct mcq_shard *sh, void *arg, uint32_t from, uint32_t kind, const void *data,
-                    size_t len)
-{
-    struct mcq_team *t = arg;
-    mcq_many_stir();
-    if (sh != mcq_shard_here)
-        mcq_sim_fail("a post for shard %u runs elsewhere", sh->id);
-    mcq_posts_take(&posts, t, from, sh->id, kind, data, len);
-    if (world.phase == MCQ_PHASE_ACTIVE && mcq_dice_percent(5))
-        mcq_posts_send(&posts, t, sh->id, mcq_dice_scaled(4));
-}
-
-static void on_post_room(struct mcq_shard *sh, void *arg, uint32_t to)
-{
-    mcq_many_stir();
-    mcq_posts_room(&posts, arg, sh->id, to);
-    if (world.phase == MCQ_PHASE_ACTIVE && mcq_dice_percent(50))
-        mcq_posts_send(&posts, arg, sh->id, mcq_dice_scaled(8));
-}
-
-static const struct mcq_app app = {
-    .start = on_start,
-    .on_stopping = on_stopping,
-    .on_post = on_post,
-    .on_post_room = on_post_room,
-};
-
 /* --- lives of teams ------------------------------------------------------------------------ */
 
 static void start_team(uint32_t idx)
 {
     const struct mcq_team_plan plan = {
         .opts = &many.opts[idx],
-        .app = &app,
+        .app = &mcq_many_app,
         .alone = idx != MCQ_MANY_HOUSE,
         .ring_len_max = many.ring_len_max,
         .ring_start = many.ring_start & ~(uint64_t)7,
@@ -236,7 +102,8 @@ static void start_team(uint32_t idx)
     world.down_until_ns[idx] = 0;
     memset(world.drops[idx], 0, sizeof(world.drops[idx]));
     if (idx == MCQ_MANY_HOUSE) {
-        mcq_posts_init(&posts);
+        mcq_posts_init(mcq_many_posts());
+        mcq_visitors_begin();
         for (uint32_t i = 0; i < many.circuit_cnt; i++) {
             struct mcq_circuit *c = &many.circuits[i];
             c->put = c->left = c->dropped = 0;
@@ -298,6 +165,8 @@ static void end_team(struct mcq_team *t)
 
 static void kill_team(struct mcq_team *t)
 {
+    if (t->idx == MCQ_MANY_HOUSE)
+        mcq_visitors_kill();
     for (uint32_t i = 0; i < many.part_cnt; i++)
         if (many.parts[i].team == t->idx && mcq_mate_of(&many.parts[i]) != NULL)
             mcq_mate_kill(mcq_mate_of(&many.parts[i]));
@@ -393,8 +262,9 @@ static bool let_go(void)
 
 static void round_once(void)
 {
-    if (mcq_dice_percent(20) || !step_any())
-        if (!mcq_sim_advance() && !let_go())
+    bool outside = mcq_dice_percent(15) && mcq_outside_step();
+    if (!outside && (mcq_dice_percent(20) || !step_any()))
+        if (!mcq_sim_advance() && !mcq_outside_step() && !let_go())
             mcq_sim_fail("nothing will ever happen again: %s", world.restless);
     run_lives();
     if (world.steps - world.phase_steps > STEPS_MAX)
@@ -414,7 +284,10 @@ static const char *unrest(void)
         if ((why = mcq_team_unrest(&teams[i])) != NULL)
             return why;
     }
-    if ((why = mcq_posts_unrest(&posts, &teams[MCQ_MANY_HOUSE])) != NULL)
+    snprintf(world.restless, sizeof(world.restless), "outside");
+    if ((why = mcq_visitors_unrest()) != NULL)
+        return why;
+    if ((why = mcq_posts_unrest(mcq_many_posts(), &teams[MCQ_MANY_HOUSE])) != NULL)
         return why;
     for (uint32_t i = 1; i <= mcq_tie_cnt(); i++)
         if (mcq_tie_at(i)->state == MCQ_TIE_MOVING)
@@ -422,8 +295,7 @@ static const char *unrest(void)
     for (uint32_t i = 1; i <= mcq_mate_cnt(); i++) {
         const struct mcq_mate *m = mcq_mate_at(i);
         if ((why = mcq_mate_unrest(m)) == NULL &&
-            (world.phase != MCQ_PHASE_GREET || m->state != MCQ_MATE_OPEN || i > world.greets ||
-             world.greeted[i]))
+            (world.phase != MCQ_PHASE_GREET || !mcq_many_app_greets(m)))
             continue;
         snprintf(world.restless, sizeof(world.restless), "%s", mcq_mate_name(m));
         return why == NULL ? "it hasn't greeted yet" : why;
@@ -482,7 +354,7 @@ static void settle(void)
 static void greet(void)
 {
     enter(MCQ_PHASE_GREET);
-    world.greets = mcq_mate_cnt();
+    mcq_many_app_greet();
     mcq_many_greets();
     come_to_rest();
 }
@@ -503,6 +375,8 @@ static void end(void)
             round_once();
         }
     }
+    while (mcq_outside_cnt() != 0)
+        round_once();
 }
 
 static void open_machine(uint64_t seed)
@@ -519,6 +393,7 @@ static void open_machine(uint64_t seed)
     mcq_team_reset();
     mcq_waybill_reset();
     mcq_mate_reset();
+    mcq_many_app_reset();
 }
 
 void mcq_many_run(uint64_t seed, uint32_t shards, struct mcq_world_result *result)
@@ -528,6 +403,7 @@ void mcq_many_run(uint64_t seed, uint32_t shards, struct mcq_world_result *resul
     mcq_sim_set_faults(&many.faults);
     for (uint32_t i = 0; i < many.team_cnt; i++)
         start_team(i);
+    mcq_visitors_start(many.visitor_cnt);
     while (mcq_sim_now_ns() - world.start_ns < many.active_ns)
         round_once();
     settle();

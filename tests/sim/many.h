@@ -70,7 +70,8 @@ struct mcq_many {
     size_t ring_len_max;
     uint64_t ring_start;
     uint32_t post_burst; /* 0: no posts */
-    uint32_t hold;       /* chance that a shard is held up before its turn */
+    uint32_t visitor_cnt;
+    uint32_t hold; /* chance that a shard is held up before its turn */
     struct mcq_circuit circuits[MCQ_MANY_CIRCUITS_MAX];
     struct mcq_part parts[MCQ_MANY_PARTS_MAX];
     char endpoints[MCQ_MANY_ENDPOINTS_MAX][40];
@@ -88,6 +89,16 @@ const char *mcq_many_missing(char *who, size_t len);
 /* The same of what was published since the last round began. */
 const char *mcq_many_unpublished(char *who, size_t len);
 void mcq_many_greets(void);
+
+/* many_app.c: what the shards run. */
+struct mcq_mate;
+extern const struct mcq_app mcq_many_app;
+void mcq_many_app_reset(void);
+struct mcq_posts *mcq_many_posts(void);
+/* The mates that are there now greet, each once. */
+void mcq_many_app_greet(void);
+/* It hasn't greeted yet. */
+bool mcq_many_app_greets(const struct mcq_mate *m);
 
 /* The whole life of a seed. */
 void mcq_many_run(uint64_t seed, uint32_t shards, struct mcq_world_result *result);

@@ -5,6 +5,7 @@
 #include "tests/sim/dice.h"
 #include "tests/sim/many.h"
 #include "tests/sim/mate.h"
+#include "tests/sim/outside.h"
 
 #define MIB   (1u << 20)
 #define MS    1000000ull
@@ -74,6 +75,7 @@ static void draw_teams(struct mcq_many *m, uint32_t shards)
     m->ring_start = mcq_dice_percent(30) ? UINT64_MAX - 8 * mcq_dice_below(4096) - 7 : 0;
     m->post_burst = mcq_dice_percent(70) ? mcq_dice_scaled(250) : 0;
     m->hold = mcq_dice_percent(60) ? mcq_dice_scaled(3000) : 0;
+    m->visitor_cnt = mcq_dice_percent(50) ? 0 : mcq_dice_between(1, MCQ_OUTSIDE_MAX);
     if (mcq_dice_percent(50))
         m->faults.wake_max_ns = mcq_dice_scaled(300000);
 }

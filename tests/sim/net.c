@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include "tests/sim/machine.h"
+#include "tests/sim/outside.h"
 #include "tests/sim/place.h"
 #include "tests/sim/socket.h"
 
@@ -213,6 +214,10 @@ static void on_wake(struct mcq_sim_event *e)
 void mcq_net_wake(int fd)
 {
     uint32_t process = (uint32_t)(fd - MCQ_SIM_EVENTFD_BASE);
+    if (fd >= MCQ_OUTSIDE_FD_BASE) {
+        mcq_outside_ring(fd);
+        return;
+    }
     if (fd < MCQ_SIM_EVENTFD_BASE || process >= MCQ_SIM_PROCESSES_MAX)
         mcq_sim_fail("descriptor %d is no eventfd", fd);
     struct mcq_sim_file *f = mcq_sim_fd_file(process, fd, "wake");
@@ -221,4 +226,5 @@ void mcq_net_wake(int fd)
     else if (!mcq_sim_event_armed(&f->wake))
         mcq_sim_event_arm(&f->wake, mcq_sim.now_ns + mcq_sim_below(mcq_sim.faults.wake_max_ns),
                           on_wake);
+    mcq_outside_pause();
 }

@@ -94,8 +94,10 @@ void mcq_team_step(struct mcq_team *t, uint32_t id)
     struct mcq_team_shard *s = &t->shards[id];
     mcq_team_select(t, id);
     s->turns++;
-    if (!mcq_shard_step(&s->shard))
+    if (!mcq_shard_step(&s->shard)) {
         s->over = true;
+        mcq_ports_end(&s->shard);
+    }
     if (!t->alone && s->shard.mesh->dirty_cnt != 0 && !s->over)
         mcq_sim_fail("team %u: a turn of shard %u ended with records that nobody can see", t->idx,
                      id);
