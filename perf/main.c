@@ -1,70 +1,32 @@
 /*
  * mcq-perf: what a message costs, here, now, beside libzmq and beside bare sockets.
- * Exit status: 0 measured, 1 something couldn't be measured, 2 wrong usage.
+ * Exit status: enum perf_exit.
  */
 #include "perf/options.h"
-#include "perf/output/report.h"
 #include "perf/workloads/compare.h"
 #include "perf/workloads/hop.h"
+#include "perf/workloads/rtt.h"
 #include "perf/workloads/slow.h"
+#include "perf/workloads/throughput.h"
 
 #include <signal.h>
+#include <stdio.h>
 
-enum { EXIT_MEASURED = 0, EXIT_MISSING = 1, EXIT_USAGE = 2 };
+typedef int main_fn(const struct perf_options *options);
 
-static int rtt_main(const struct perf_options *options)
-{
-    const struct perf_peer *peer = options->peer;
-    struct perf_rtt_job job = {
-        .size = options->size,
-        .count = options->count,
-        .idle = perf_report_idle(peer, options->idle),
-    };
-    struct perf_rtt_result result;
-    char reason[PERF_REASON_MAX];
-    if (job.count == 0) {
-        job.count = job.idle == PERF_IDLE_SPIN ? PERF_RTT_COUNT_SPIN : PERF_RTT_COUNT_BLOCK;
-    }
-    if (!perf_rtt_measure_best(peer, &job, &result, reason)) {
-        perf_report_missing("rtt", peer, reason, options->json);
-        return EXIT_MISSING;
-    }
-    perf_report_rtt(peer, &job, &result, options->json);
-    return EXIT_MEASURED;
-}
-
-static int throughput_main(const struct perf_options *options)
-{
-    const struct perf_peer *peer = options->peer;
-    struct perf_rate_job job = {
-        .size = options->size,
-        .seconds = options->seconds > 0 ? options->seconds : PERF_SECONDS_DEFAULT,
-    };
-    struct perf_rate_result result;
-    char reason[PERF_REASON_MAX];
-    if (!perf_rate_measure_best(peer, &job, &result, reason)) {
-        perf_report_missing("throughput", peer, reason, options->json);
-        return EXIT_MISSING;
-    }
-    perf_report_rate(peer, &job, &result, options->json);
-    return EXIT_MEASURED;
-}
+static main_fn *const mains[PERF_COMMAND_CNT] = {
+    [PERF_COMMAND_RTT] = perf_rtt_main,         [PERF_COMMAND_THROUGHPUT] = perf_throughput_main,
+    [PERF_COMMAND_COMPARE] = perf_compare_main, [PERF_COMMAND_SLOW] = perf_slow_main,
+    [PERF_COMMAND_HOP] = perf_hop_main,
+};
 
 static int command_run(const struct perf_options *options)
 {
-    switch (options->command) {
-    case PERF_COMMAND_RTT:
-        return rtt_main(options);
-    case PERF_COMMAND_THROUGHPUT:
-        return throughput_main(options);
-    case PERF_COMMAND_COMPARE:
-        return perf_compare_run(options) ? EXIT_MEASURED : EXIT_MISSING;
-    case PERF_COMMAND_SLOW:
-        return perf_slow_run(options) ? EXIT_MEASURED : EXIT_MISSING;
-    case PERF_COMMAND_HOP:
-        return perf_hop_run(options) ? EXIT_MEASURED : EXIT_MISSING;
+    if (mains[options->command] == NULL) {
+        fprintf(stderr, "mcq-perf: this build has no %s\n", perf_command_name(options->command));
+        return PERF_EXIT_USAGE;
     }
-    return EXIT_USAGE;
+    return mains[options->command](options);
 }
 
 int main(int argc, char **argv)
@@ -76,9 +38,9 @@ int main(int argc, char **argv)
         return command_run(&options);
     case PERF_PARSE_HELP:
         perf_options_help();
-        return EXIT_MEASURED;
+        return PERF_EXIT_MEASURED;
     case PERF_PARSE_BAD:
-        return EXIT_USAGE;
+        return PERF_EXIT_USAGE;
     }
-    return EXIT_USAGE;
+    return PERF_EXIT_USAGE;
 }

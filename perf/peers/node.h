@@ -14,7 +14,12 @@
 #ifndef MCQ_PERF_PEERS_NODE_H
 #define MCQ_PERF_PEERS_NODE_H
 
-#include "perf/run/crew.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct perf_child;
+#define PERF_ENDPOINT_MAX 128
 
 enum perf_role {
     PERF_ROLE_CLIENT,
@@ -39,8 +44,9 @@ typedef void perf_arrived_fn(void *ctx, uint64_t conn, const void *data, size_t 
 struct perf_node_spec {
     enum perf_role role;
     bool binds;
-    enum perf_transport transport; /* of a node that binds */
-    const char *endpoint;          /* of a node that connects: "tcp://127.0.0.1:5555"; borrowed */
+    enum perf_transport transport; /* of a node that binds without an endpoint */
+    const char *endpoint;          /* of a node that connects: "tcp://127.0.0.1:5555"; a node that
+                                      binds: NULL for one of its own making; borrowed */
     size_t size;                   /* of every message */
     uint32_t conns;                /* connecting: how many; binding: how many to be ready for */
     uint32_t hwm; /* messages per connection where the library has such a limit; 0: its default */

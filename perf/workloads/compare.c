@@ -193,7 +193,7 @@ static void rounds_run(struct compare *compare)
     }
 }
 
-bool perf_compare_run(const struct perf_options *options)
+int perf_compare_main(const struct perf_options *options)
 {
     static struct compare compare; /* too large for a stack */
     static struct perf_row rows[PERF_CELLS_MAX];
@@ -211,5 +211,5 @@ bool perf_compare_run(const struct perf_options *options)
     for (size_t i = 0; i < compare.cell_cnt; i++) {
         ok = ok && compare.cells[i].failures == 0;
     }
-    return ok;
+    return ok ? PERF_EXIT_MEASURED : PERF_EXIT_MISSING;
 }

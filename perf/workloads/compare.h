@@ -34,7 +34,8 @@ struct perf_cell {
 
 const char *perf_workload_name(enum perf_workload workload);
 
-/* Measures and prints the table. False when a cell that this build can run failed in any run. */
-bool perf_compare_run(const struct perf_options *options);
+/* Measures and prints the table. PERF_EXIT_MISSING when a cell that this build can run
+ * failed in any run. */
+int perf_compare_main(const struct perf_options *options);
 
 #endif

@@ -145,7 +145,7 @@ static bool rounds_run(const struct perf_options *options, struct hop *hops, str
     return true;
 }
 
-bool perf_hop_run(const struct perf_options *options)
+int perf_hop_main(const struct perf_options *options)
 {
     const unsigned cnt = sizeof vias / sizeof vias[0];
     struct hop *hops = aligned_alloc(_Alignof(struct hop), cnt * sizeof *hops);
@@ -173,5 +173,5 @@ bool perf_hop_run(const struct perf_options *options)
     }
     free(hops);
     free(floor_counts);
-    return ok;
+    return ok ? PERF_EXIT_MEASURED : PERF_EXIT_MISSING;
 }

@@ -41,6 +41,6 @@ bool perf_hop_inproc_run(const struct mcq_opts *opts, struct perf_hop_meter *met
 /* Two threads; fills hdr. */
 bool perf_hop_floor(enum perf_idle idle, uint64_t trips, struct mcq_hdr *hdr);
 
-bool perf_hop_run(const struct perf_options *options);
+int perf_hop_main(const struct perf_options *options);
 
 #endif

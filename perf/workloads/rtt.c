@@ -1,5 +1,7 @@
 #include "perf/workloads/rtt.h"
 
+#include "perf/options.h"
+#include "perf/output/report.h"
 #include "perf/peers/peer.h"
 
 #include <math.h>
@@ -155,4 +157,25 @@ bool perf_rtt_measure_best(const struct perf_peer *peer, const struct perf_rtt_j
         *result = free_result;
     }
     return true;
+}
+
+int perf_rtt_main(const struct perf_options *options)
+{
+    const struct perf_peer *peer = options->peer;
+    struct perf_rtt_job job = {
+        .size = options->size,
+        .count = options->count,
+        .idle = perf_peer_idle(peer, options->idle),
+    };
+    struct perf_rtt_result result;
+    char reason[PERF_REASON_MAX];
+    if (job.count == 0) {
+        job.count = job.idle == PERF_IDLE_SPIN ? PERF_RTT_COUNT_SPIN : PERF_RTT_COUNT_BLOCK;
+    }
+    if (!perf_rtt_measure_best(peer, &job, &result, reason)) {
+        perf_report_missing("rtt", peer, reason, options->json);
+        return PERF_EXIT_MISSING;
+    }
+    perf_report_rtt(peer, &job, &result, options->json);
+    return PERF_EXIT_MEASURED;
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
+struct perf_options;
 struct perf_peer;
 
 enum perf_idle { PERF_IDLE_SPIN, PERF_IDLE_BLOCK };
@@ -70,6 +71,8 @@ uint64_t perf_rtt_trips(const struct perf_rtt_job *job);
 
 const char *perf_rtt_point_name(enum perf_rtt_point point);
 const char *perf_idle_name(enum perf_idle idle);
+
+int perf_rtt_main(const struct perf_options *options);
 
 /* One measurement in two new processes. On failure false and a sentence in reason. */
 bool perf_rtt_measure(const struct perf_peer *peer, const struct perf_rtt_job *job,

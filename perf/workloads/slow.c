@@ -146,13 +146,13 @@ static void json_tell(const struct slow *slow)
     printf("}\n");
 }
 
-bool perf_slow_run(const struct perf_options *options)
+int perf_slow_main(const struct perf_options *options)
 {
     struct slow *slow = calloc(1, sizeof *slow);
     struct perf_fanout_result most;
     if (slow == NULL) {
         fputs("mcq-perf: slow: no memory for the results\n", stderr);
-        return false;
+        return PERF_EXIT_MISSING;
     }
     slow->runs = options->runs != 0 ? options->runs : PERF_SLOW_RUNS_DEFAULT;
     slow->job = (struct perf_fanout_job){
@@ -173,5 +173,5 @@ bool perf_slow_run(const struct perf_options *options)
         text_tell(slow);
     }
     free(slow);
-    return ok;
+    return ok ? PERF_EXIT_MEASURED : PERF_EXIT_MISSING;
 }

@@ -14,7 +14,8 @@
 #define PERF_SLOW_RUNS_DEFAULT 5u
 #define PERF_SLOW_LOAD_DEFAULT 0.3
 
-/* Prints the comparison. False: something couldn't be measured, which is told on stderr. */
-bool perf_slow_run(const struct perf_options *options);
+/* Prints the comparison. PERF_EXIT_MISSING: something couldn't be measured, which is told on
+ * stderr. */
+int perf_slow_main(const struct perf_options *options);
 
 #endif

@@ -1,5 +1,7 @@
 #include "perf/workloads/throughput.h"
 
+#include "perf/options.h"
+#include "perf/output/report.h"
 #include "perf/peers/peer.h"
 #include "perf/run/clock.h"
 
@@ -146,4 +148,21 @@ bool perf_rate_measure_best(const struct perf_peer *peer, const struct perf_rate
         *result = free_result;
     }
     return true;
+}
+
+int perf_throughput_main(const struct perf_options *options)
+{
+    const struct perf_peer *peer = options->peer;
+    struct perf_rate_job job = {
+        .size = options->size,
+        .seconds = options->seconds > 0 ? options->seconds : PERF_SECONDS_DEFAULT,
+    };
+    struct perf_rate_result result;
+    char reason[PERF_REASON_MAX];
+    if (!perf_rate_measure_best(peer, &job, &result, reason)) {
+        perf_report_missing("throughput", peer, reason, options->json);
+        return PERF_EXIT_MISSING;
+    }
+    perf_report_rate(peer, &job, &result, options->json);
+    return PERF_EXIT_MEASURED;
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct perf_options;
 struct perf_peer;
 
 struct perf_rate_job {
@@ -57,6 +58,8 @@ double perf_rate_msgs_per_s(const struct perf_rate_result *result);
 
 /* Payload alone, in units of 10^6 bytes. */
 double perf_rate_mb_per_s(const struct perf_rate_result *result, size_t size);
+
+int perf_throughput_main(const struct perf_options *options);
 
 /* One measurement in two new processes. On failure false and a sentence in reason. */
 bool perf_rate_measure(const struct perf_peer *peer, const struct perf_rate_job *job,
