@@ -7,7 +7,7 @@
 #include "shards/claim.h"
 #include "shards/inproc_far.h"
 
-#define RX_RESERVE_PART 16u  /* of the 32 KiB blocks: so many are left to receiving */
+#define RX_RESERVE_PART 16u /* of the 32 KiB blocks: so many are left to receiving */
 #define CALM_TURNS      256u /* without work, of a shard that spins, before it says that it is idle */
 
 __thread struct mcq_shard *mcq_shard_here;
@@ -160,8 +160,8 @@ static bool rest(struct mcq_shard *sh)
     return !mcq_roster_over(r);
 }
 
-/* A shard has nothing of its own. To say so, and to take it back, moves cache lines of all shards to
- * and fro; one that spins, and is posted to again soon, is spared that. */
+/* A shard has nothing of its own. To say so, and to take it back, moves cache lines of all shards
+ * to and fro; one that spins, and is posted to again soon, is spared that. */
 static bool calm(struct mcq_shard *sh, uint32_t work)
 {
     if (work != 0)
