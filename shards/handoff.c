@@ -113,7 +113,7 @@ enum mcq_error mcq_handoff_begin(struct mcq_link *link, uint32_t to)
         .peer = link->pipe.peer,
     };
     link->move = m;
-    mcq_placement_leave(link->sock, to, 1);
+    mcq_placement_leaves(link->sock, to, 1);
     sh->stats.moves.begun++;
     m->turn = sh->handoff.turn;
     if (is_tied(link) || mcq_node_linked(&s->ready_node))
@@ -153,7 +153,7 @@ void mcq_handoff_call_off(struct mcq_link *link)
     if (m == NULL || link->held)
         return;
     link->move = NULL;
-    mcq_placement_leave(link->sock, m->to, -1);
+    mcq_placement_leaves(link->sock, m->to, -1);
     mcq_node_unlink(&m->node);
     if (link->session.conn != NULL)
         mcq_conn_thaw(sh->loop, link->session.conn);
@@ -312,8 +312,6 @@ static void taken(struct mcq_shard *sh, struct mcq_move *m)
     mcq_pack_settle(sh, &m->queue);
     mcq_pack_settle_session(sh, s, m->win_way);
     (void)mcq_conn_give(sh->loop, s->conn, &gone);
-    mcq_placement_count(link->sock, -1);
-    mcq_placement_leave(link->sock, m->to, -1);
     s->conn = NULL;
     s->ended = true;
     s->moving = false;
@@ -616,6 +614,7 @@ void mcq_handoff_arrived(struct mcq_shard *sh, uint32_t from, const void *body, 
         mcq_handoff_say(sh, r->move, MCQ_MOVE_OFFER, from); /* answered as soon as it can be */
         break;
     case MCQ_MOVE_TAKEN:
+        mcq_placement_left(r->move->link->sock, r->move->to);
         mcq_handoff_say(sh, r->move, MCQ_MOVE_TAKEN, sh->id); /* to oneself, when it is true */
         break;
     case MCQ_MOVE_REFUSED:

@@ -59,13 +59,19 @@ void mcq_placement_count(struct mcq_sock *sock, int more)
     tell(sock);
 }
 
-void mcq_placement_leave(struct mcq_sock *sock, uint32_t to, int more)
+void mcq_placement_leaves(struct mcq_sock *sock, uint32_t to, int more)
 {
     if (!counts(sock))
         return;
     load_of(sock->shard, sock->logical, to)->coming += (uint32_t)more;
     load_of(sock->shard, sock->logical, sock->shard->id)->coming += (uint32_t)more;
     tell(sock);
+}
+
+void mcq_placement_left(struct mcq_sock *sock, uint32_t to)
+{
+    mcq_placement_leaves(sock, to, -1);
+    mcq_placement_count(sock, -1);
 }
 
 void mcq_placement_open(struct mcq_sock *sock)

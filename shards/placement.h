@@ -44,8 +44,10 @@ MCQ_MUST_USE bool mcq_placement_init(struct mcq_placements *p, struct mcq_arena 
 bool mcq_placement_moves(struct mcq_link *link);
 /* The socket has one connection more, or less. */
 void mcq_placement_count(struct mcq_sock *sock, int more);
-/* One is being handed over to a shard, or is so no longer: it has been taken, or stays. */
-void mcq_placement_leave(struct mcq_sock *sock, uint32_t to, int more);
+/* One is being handed over to a shard, or stays after all. */
+void mcq_placement_leaves(struct mcq_sock *sock, uint32_t to, int more);
+/* It has been taken there: at once when that is told, as the number told next has it. */
+void mcq_placement_left(struct mcq_sock *sock, uint32_t to);
 /* The socket has been opened, with its options; it ends. */
 void mcq_placement_open(struct mcq_sock *sock);
 void mcq_placement_close(struct mcq_sock *sock);
