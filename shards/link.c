@@ -138,6 +138,16 @@ struct mcq_link *mcq_link_of_peer(const struct mcq_sock *sock, struct mcq_peer p
     return link != NULL && link->sock == sock ? link : NULL;
 }
 
+bool mcq_link_is_elsewhere(const struct mcq_sock *sock, struct mcq_peer peer,
+                           const struct mcq_link *link)
+{
+    if (link != NULL)
+        return link->state == MCQ_LINK_AWAY;
+    uint64_t home = peer.bits >> 56;
+    return sock->logical != MCQ_LOGICAL_NONE && !sock->claims && sock->shard == mcq_shard_here &&
+           peer.bits != 0 && home != sock->shard->id && home < mcq_shard_cnt(sock->shard);
+}
+
 bool mcq_link_is_home(const struct mcq_link *link)
 {
     uint64_t bits = link->pipe.peer.bits;

@@ -149,6 +149,10 @@ const char *mcq_link_endpoint(const struct mcq_link *link, char text[MCQ_ENDPOIN
 
 /* The link a peer name means now, NULL if stale or of another socket. */
 struct mcq_link *mcq_link_of_peer(const struct mcq_sock *sock, struct mcq_peer peer);
+/* The peer's connection is another shard's, as far as this one knows. link: of_peer's answer. Of a
+ * socket that claims identities the directory knows better. */
+bool mcq_link_is_elsewhere(const struct mcq_sock *sock, struct mcq_peer peer,
+                           const struct mcq_link *link);
 
 static inline struct mcq_link *mcq_link_of_pipe(struct mcq_pipe *p)
 {

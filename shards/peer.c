@@ -8,17 +8,6 @@ static struct mcq_link *live_link(const struct mcq_sock *sock, struct mcq_peer p
     return sock->shard == mcq_shard_here ? mcq_link_of_peer(sock, peer) : NULL;
 }
 
-/* Its connection is another shard's, or about to be. */
-static bool is_elsewhere(const struct mcq_sock *sock, struct mcq_peer peer,
-                         const struct mcq_link *link)
-{
-    if (link != NULL)
-        return link->state == MCQ_LINK_AWAY;
-    uint64_t home = peer.bits >> 56;
-    return sock->logical != MCQ_LOGICAL_NONE && !sock->claims && sock->shard == mcq_shard_here &&
-           peer.bits != 0 && home != sock->shard->id && home < mcq_shard_cnt(sock->shard);
-}
-
 /* What is known of a peer of another shard, for a caller on the right thread. */
 static const struct mcq_record *known_record(const struct mcq_sock *sock, struct mcq_peer peer)
 {
@@ -102,7 +91,7 @@ enum mcq_error mcq_peer_resume(struct mcq_sock *sock, struct mcq_peer peer)
 enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer)
 {
     struct mcq_link *link = any_link(sock, peer);
-    if (is_elsewhere(sock, peer, link))
+    if (mcq_link_is_elsewhere(sock, peer, link))
         return mcq_handoff_ask(sock, peer, link, MCQ_MOVE_CLOSE, 0);
     if (link == NULL)
         return why_not(sock);
@@ -114,7 +103,7 @@ enum mcq_error mcq_peer_close(struct mcq_sock *sock, struct mcq_peer peer)
 enum mcq_error mcq_peer_kill(struct mcq_sock *sock, struct mcq_peer peer)
 {
     struct mcq_link *link = any_link(sock, peer);
-    if (is_elsewhere(sock, peer, link))
+    if (mcq_link_is_elsewhere(sock, peer, link))
         return mcq_handoff_ask(sock, peer, link, MCQ_MOVE_KILL, 0);
     if (link == NULL)
         return why_not(sock);
@@ -178,7 +167,7 @@ enum mcq_error mcq_peer_move(struct mcq_sock *sock, struct mcq_peer peer, uint32
     if (!mcq_logical_has(&sh->roster->logicals, sock->logical, shard))
         return MCQ_EINVAL;
     struct mcq_link *link = live_link(sock, peer);
-    if (is_elsewhere(sock, peer, link) || (link != NULL && link->remote) ||
+    if (mcq_link_is_elsewhere(sock, peer, link) || (link != NULL && link->remote) ||
         (link == NULL && known_record(sock, peer) != NULL))
         return mcq_handoff_ask(sock, peer, link, MCQ_MOVE_ASK, shard);
     if (link == NULL)
@@ -194,7 +183,7 @@ enum mcq_error mcq_peer_shard(const struct mcq_sock *sock, struct mcq_peer peer,
     const struct mcq_record *r = known_record(sock, peer);
     if (r != NULL && (link == NULL || link->remote))
         *shard = r->shard;
-    else if (is_elsewhere(sock, peer, link))
+    else if (mcq_link_is_elsewhere(sock, peer, link))
         *shard = link != NULL ? link->owner : (uint32_t)(peer.bits >> 56);
     else if (link == NULL)
         return why_not(sock);

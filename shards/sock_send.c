@@ -27,6 +27,24 @@ enum mcq_error mcq_send(struct mcq_sock *sock, struct mcq_msg *msg)
     return err != MCQ_OK ? err : send_msg(sock, NULL, msg);
 }
 
+/* Nobody here has the peer. */
+static enum mcq_error why_not(const struct mcq_sock *sock, struct mcq_peer peer,
+                              const struct mcq_link *link)
+{
+    return mcq_link_is_elsewhere(sock, peer, link) ? MCQ_ENOTSUP : MCQ_ESTALE;
+}
+
+/* For a peer that can't be sent to as it is: a way to one of another shard; NULL: *err. */
+static __attribute__((noinline)) struct mcq_link *reach(struct mcq_sock *sock, struct mcq_peer to,
+                                                        const struct mcq_link *known,
+                                                        enum mcq_error *err)
+{
+    struct mcq_link *link = known == NULL ? mcq_remote_peer_reach(sock, to, err) : NULL;
+    if (link == NULL && (*err == MCQ_OK || *err == MCQ_ESTALE))
+        *err = why_not(sock, to, known);
+    return link;
+}
+
 enum mcq_error mcq_send_to(struct mcq_sock *sock, struct mcq_peer to, struct mcq_msg *msg)
 {
     enum mcq_error err = may_send(sock);
@@ -34,9 +52,9 @@ enum mcq_error mcq_send_to(struct mcq_sock *sock, struct mcq_peer to, struct mcq
         return err;
     struct mcq_link *link = mcq_link_of_peer(sock, to);
     if (MCQ_UNLIKELY(link == NULL || !link->addressable)) {
-        link = link == NULL ? mcq_remote_peer_reach(sock, to, &err) : NULL;
+        link = reach(sock, to, link, &err);
         if (link == NULL)
-            return err == MCQ_OK ? MCQ_ESTALE : err;
+            return err;
     }
     return send_msg(sock, &link->pipe, msg);
 }
@@ -178,7 +196,7 @@ static enum mcq_error set_filter_for(struct mcq_sock *sock, struct mcq_peer peer
         return MCQ_EINVAL;
     struct mcq_link *link = mcq_link_of_peer(sock, peer);
     if (link == NULL || !link->attached)
-        return MCQ_ESTALE;
+        return why_not(sock, peer, link);
     if (link->held)
         return MCQ_EAGAIN;
     return ps->pattern->subscribe_peer(ps, &link->pipe, add, mcq_slice_of(topic, len));

@@ -232,9 +232,9 @@ struct mcq_sock_handlers {
     /* REQ: no reply within request_timeout_ms; the socket may send again. */
     void (*timeout)(void *ctx, struct mcq_sock *sock);
     /* peer's connection has been handed over, by mcq_peer_move or by placement: called on the shard
-     * it left (what is sent to it in there goes along; afterwards only a ROUTER can from there, and
-     * all may mcq_peer_move), then on the one it came to. Its user pointer has come with it. to ==
-     * from: it couldn't go and has stayed. */
+     * it left (what is sent to it in there goes along; afterwards only a ROUTER can from there, the
+     * others get MCQ_ENOTSUP; all may mcq_peer_move), then on the one it came to. Its user pointer
+     * has come with it. to == from: it couldn't go and has stayed. */
     void (*moved)(void *ctx, struct mcq_sock *sock, struct mcq_peer peer, uint32_t from,
                   uint32_t to);
     /* With MCQ_PLACEMENT_HANDLER: the shard for a peer with that identity (len 0: none announced).
@@ -319,8 +319,10 @@ MCQ_API uint32_t mcq_sock_peer_cnt(const struct mcq_sock *sock); /* peers that a
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_send(struct mcq_sock *sock, struct mcq_msg *msg);
 
 /* mcq_send_to sends to one peer: ROUTER, PAIR, DEALER, PUSH. `slow` applies, with block as
- * default. Errors also: MCQ_ESTALE (gone; or, but for a ROUTER, on another shard: one that was
- * handed over is sent to where it is, mcq_peer_shard). */
+ * default. A ROUTER sends to peers of all members; the others only on the shard that has the peer's
+ * connection. Errors also: MCQ_ESTALE (gone), MCQ_ENOTSUP (not a ROUTER, and the connection is, as
+ * far as is known here, another shard's: have that one's member send it, by mcq_post_bytes to where
+ * mcq_peer_shard says, or have the peer come here by mcq_peer_move). */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_send_to(struct mcq_sock *sock, struct mcq_peer to,
                                                 struct mcq_msg *msg);
 
@@ -405,7 +407,8 @@ MCQ_API void *mcq_peer_user(const struct mcq_sock *sock, struct mcq_peer peer);
 MCQ_API enum mcq_error mcq_peer_set_user(struct mcq_sock *sock, struct mcq_peer peer, void *user);
 
 /* XPUB with `manual`: subscribes the peer to a topic, or ends that, on its behalf; n subscribes
- * count once. Errors: MCQ_ENOTSUP, MCQ_EINVAL, MCQ_ESTALE, MCQ_ELIMIT; unsubscribe MCQ_ENOENT;
+ * count once. Errors: MCQ_ENOTSUP (also: the peer is on another shard, as for mcq_send_to),
+ * MCQ_EINVAL, MCQ_ESTALE, MCQ_ELIMIT; unsubscribe MCQ_ENOENT;
  * MCQ_EAGAIN from within the free callback of a message that this socket drops while it sends
  * another, as for sends there: `writable` follows. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_subscribe(struct mcq_sock *sock, struct mcq_peer peer,
@@ -427,7 +430,9 @@ MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_unsubscribe(struct mcq_sock *sock,
  * that shard), MCQ_ENOTSUP (no logical socket, or a peer by inproc), MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_move(struct mcq_sock *sock, struct mcq_peer peer,
                                                   uint32_t shard);
-/* mcq_peer_shard tells where the peer's connection is, as far as this shard knows. */
+/* mcq_peer_shard tells where the peer's connection is, as far as this shard knows: a ROUTER's
+ * members hear of every move; the others know of peers that came up here, and of any other one only
+ * on which shard it came up, which knows where it went. Errors: MCQ_ESTALE, MCQ_ETHREAD. */
 MCQ_API MCQ_MUST_USE enum mcq_error mcq_peer_shard(const struct mcq_sock *sock,
                                                    struct mcq_peer peer, uint32_t *shard);
 
