@@ -273,25 +273,28 @@ static size_t channel_receive(struct mcq_bridge *b, struct mcq_msg *msgs, size_t
     return ch->member->publishes ? relay(ch, msgs, n) : mcq_balance_relay(ps, msgs, n);
 }
 
-/* Who is asked first may take all the room there is: that is in turns the user, and each time
- * another channel. */
+/* Who is asked first may take all the room there is: that is in turns the user and each channel. */
 void mcq_member_writable(struct mcq_sock *sock)
 {
     struct mcq_member *m = sock->member;
-    struct mcq_node *n = mcq_list_pop_front(&m->channels);
-    if (n == NULL)
+    uint32_t cnt = 0;
+    bool user_first = m->after_user == 0;
+    if (mcq_list_empty(&m->channels))
         return;
-    mcq_list_push_back(&m->channels, n);
-    m->user_first = !m->user_first;
-    for (n = mcq_list_first(&m->channels); n != NULL; n = mcq_list_next(&m->channels, n)) {
+    if (!user_first)
+        mcq_list_push_back(&m->channels, mcq_list_pop_front(&m->channels));
+    for (struct mcq_node *n = mcq_list_first(&m->channels); n != NULL;
+         n = mcq_list_next(&m->channels, n)) {
         struct mcq_bridge *b = channel_of(n)->bridge;
+        cnt++;
         if (b->held)
             mcq_bridge_say(b);
-        if (m->user_first)
+        if (user_first)
             mcq_bridge_resume(b);
         else
             mcq_bridge_retry(b);
     }
+    m->after_user = m->after_user < cnt ? m->after_user + 1 : 0;
 }
 
 /* The limits are the members' own, alike on both sides. */

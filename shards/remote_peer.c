@@ -335,19 +335,24 @@ enum mcq_reason mcq_remote_peer_accept(struct mcq_bridge *b, uint32_t from, stru
 }
 
 /* Who is asked first may take all the room there is: that is in turns the user, who is asked later
- * in this turn, and each time another feeder. */
+ * in this turn, and each feeder. */
 void mcq_remote_peer_room(struct mcq_link *link)
 {
-    struct mcq_node *n = mcq_list_pop_front(&link->feeders);
-    if (n == NULL)
+    uint32_t cnt = 0;
+    bool user_first = link->after_user == 0;
+    if (mcq_list_empty(&link->feeders))
         return;
-    mcq_list_push_back(&link->feeders, n);
-    link->user_first = !link->user_first;
-    for (n = mcq_list_first(&link->feeders); n != NULL; n = mcq_list_next(&link->feeders, n))
-        if (link->user_first)
+    if (!user_first)
+        mcq_list_push_back(&link->feeders, mcq_list_pop_front(&link->feeders));
+    for (struct mcq_node *n = mcq_list_first(&link->feeders); n != NULL;
+         n = mcq_list_next(&link->feeders, n)) {
+        cnt++;
+        if (user_first)
             mcq_bridge_resume(feeder(n));
         else
             mcq_bridge_retry(feeder(n));
+    }
+    link->after_user = link->after_user < cnt ? link->after_user + 1 : 0;
 }
 
 void mcq_remote_peer_leave(struct mcq_link *link)
