@@ -24,7 +24,8 @@ static void count(struct mcq_bridge *b, const struct mcq_cargo_job *job)
 static enum mcq_bridge_step settle(struct mcq_bridge *b, enum mcq_cargo_outcome out)
 {
     enum mcq_bridge_step step = MCQ_BRIDGE_DONE;
-    if (b->got != b->told && mcq_bridge_send_taken(b) == MCQ_BRIDGE_FULL)
+    /* With what the turn sends back, or its line would go to and fro twice. */
+    if (b->got != b->told)
         mcq_bridge_make_due(b, MCQ_BRIDGE_DUE_TAKEN);
     switch (out) {
     case MCQ_CARGO_EMPTY:
