@@ -155,8 +155,14 @@ void mcq_handoff_held(struct mcq_link *link);
 MCQ_MUST_USE enum mcq_error mcq_handoff_ask(const struct mcq_sock *sock, struct mcq_peer peer,
                                             const struct mcq_link *link, enum mcq_move_word word,
                                             uint32_t to);
-/* Says what is due. Once per turn. true: the next turn shall come at once. */
+/* Says what is due. Once per turn, if there is something. true: the next turn shall come at once.
+ */
 bool mcq_handoff_run(struct mcq_shard *sh);
+static inline bool mcq_handoff_is_due(const struct mcq_handoff *h)
+{
+    return !mcq_list_empty(&h->due) || !mcq_list_empty(&h->tied) || !mcq_list_empty(&h->news) ||
+           h->ask_cnt != 0;
+}
 bool mcq_handoff_idle(const struct mcq_handoff *h);
 /* MCQ_MESH_MOVE */
 void mcq_handoff_arrived(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);

@@ -107,6 +107,7 @@ struct mcq_mesh_end {
     bool bits;              /* the producers' bits are used */
     bool quiet;             /* nobody ever sleeps, and no bits: no fence, no word */
     bool full;              /* some lane is waited for */
+    bool alone;             /* there is no other shard */
     uint32_t first;         /* rotates who is first */
     uint64_t left;          /* bits: producers that have, or may have, more */
     uint64_t *word;         /* its own; in the mesh */
@@ -203,10 +204,16 @@ extern const struct mcq_mesh_handlers mcq_mesh_handlers;
  * send; tells of room. Returns how much was done: records and lanes with room again. */
 uint32_t mcq_mesh_take(struct mcq_mesh_end *e, struct mcq_shard *sh,
                        const struct mcq_mesh_handlers *handlers);
+/* Only what it sends to itself can come, and that hasn't. */
+static inline bool mcq_mesh_silent(const struct mcq_mesh_end *e)
+{
+    return e->alone && e->stats.sent == e->stats.taken && e->waiting_cnt == 0;
+}
+
 /* Twice a turn: before everything else, and between timers and mailbox. */
 static inline uint32_t mcq_mesh_run(struct mcq_mesh_end *e, struct mcq_shard *sh)
 {
-    return e == NULL ? 0 : mcq_mesh_take(e, sh, &mcq_mesh_handlers);
+    return e == NULL || mcq_mesh_silent(e) ? 0 : mcq_mesh_take(e, sh, &mcq_mesh_handlers);
 }
 
 /* Nothing to take, and no room where it is waited for. */

@@ -56,6 +56,7 @@ static struct mcq_mesh_end *end_create(struct mcq_mesh *mesh, uint32_t id)
     struct mcq_mesh_end *e = end;
     e->id = id;
     e->cnt = mesh->cnt;
+    e->alone = mesh->cnt == 1;
     e->mesh = mesh;
     e->rx = rx;
     e->tx = tx;

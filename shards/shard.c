@@ -222,10 +222,10 @@ static bool turn(struct mcq_shard *sh, bool *busy)
     if (MCQ_UNLIKELY(sh->inproc.tells))
         mcq_inproc_far_tell(sh);
     (void)mcq_bridges_run(sh);
-    if (MCQ_UNLIKELY(sh->mesh != NULL)) {
-        work += mcq_handoff_run(sh) ? 1 : 0;
+    if (MCQ_UNLIKELY(mcq_handoff_is_due(&sh->handoff)) && mcq_handoff_run(sh))
+        work++;
+    if (MCQ_UNLIKELY(!mcq_list_empty(&sh->placement.news)))
         mcq_placement_run(sh);
-    }
     (void)mcq_remote_run(sh);
     if (MCQ_UNLIKELY(sh->passes.cnt != 0))
         mcq_group_run(sh);
