@@ -376,7 +376,7 @@ void mcq_bridge_on_ack(struct mcq_shard *sh, uint32_t from, const void *body, si
     if (b == NULL)
         return;
     control_drop(b);
-    mcq_bridge_say(b);
+    mcq_bridge_make_due(b, MCQ_BRIDGE_DUE_SAY | MCQ_BRIDGE_DUE_DATA);
 }
 
 /* A control that found no block waits as for memory, one that waits for its predecessor's for ACK.

@@ -107,6 +107,8 @@ struct mcq_bridge_ops {
     /* The owner's own state is due (mcq_bridge_say): sends what there is by mcq_bridge_control.
      * false: the lane is full; asked again. */
     bool (*say)(struct mcq_bridge *b);
+    /* What is to be said goes before messages that are sent after it. */
+    bool says_first;
     /* One control record of the other end's owner. */
     void (*control)(struct mcq_bridge *b, struct mcq_slice body);
     /* mcq_bridge_hold: nothing that was lent is out any more. */

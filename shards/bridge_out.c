@@ -53,11 +53,21 @@ static void send_run(struct mcq_bridge *b, struct mcq_bridge_data_rec *rec, size
     stats->flights_by_value += rec->len != 0 ? 1 : 0;
 }
 
+/* What is sent now would overtake what is to be said. */
+static bool is_behind(struct mcq_bridge *b)
+{
+    const bool due = (b->due & MCQ_BRIDGE_DUE_SAY) != 0;
+    if (!b->ops->says_first || (!due && b->control == NULL))
+        return false;
+    b->due |= due ? MCQ_BRIDGE_DUE_DATA : 0; /* else ACK makes it due */
+    return true;
+}
+
 enum mcq_bridge_step mcq_bridge_send_data(struct mcq_bridge *b)
 {
     struct mcq_bridge_data_rec *rec;
     struct mcq_pipe_run run;
-    if (b->link == NULL || b->state != MCQ_BRIDGE_OPEN || b->held)
+    if (b->link == NULL || b->state != MCQ_BRIDGE_OPEN || b->held || is_behind(b))
         return MCQ_BRIDGE_WAIT;
     struct mcq_pipe *p = &b->link->pipe;
     uint64_t left = not_lent(b);
@@ -77,8 +87,11 @@ enum mcq_bridge_step mcq_bridge_send_data(struct mcq_bridge *b)
 
 void mcq_bridge_flush(struct mcq_bridge *b)
 {
-    if (b->ops->say != NULL && b->state == MCQ_BRIDGE_OPEN && !b->ops->say(b))
-        mcq_bridge_make_due(b, MCQ_BRIDGE_DUE_SAY);
+    if (b->ops->say != NULL && b->state == MCQ_BRIDGE_OPEN) {
+        b->due &= ~MCQ_BRIDGE_DUE_SAY;
+        if (!b->ops->say(b))
+            mcq_bridge_make_due(b, MCQ_BRIDGE_DUE_SAY);
+    }
     if ((b->due & MCQ_BRIDGE_DUE_DATA) == 0 && mcq_bridge_send_data(b) == MCQ_BRIDGE_FULL)
         mcq_bridge_make_due(b, MCQ_BRIDGE_DUE_DATA);
 }

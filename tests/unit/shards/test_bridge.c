@@ -16,7 +16,8 @@ struct far {
     uint64_t next;  /* message that is expected */
     uint32_t wants; /* messages it takes until it has had enough; UINT32_MAX: all */
     uint32_t controls;
-    uint32_t marks; /* come to */
+    uint32_t controls_first; /* come before any message */
+    uint32_t marks;          /* come to */
     uint32_t ended, closed;
     enum mcq_reason reason, refuse;
     struct mcq_msg kept[64];
@@ -34,6 +35,7 @@ struct near {
     enum mcq_reason reason;
     uint32_t lost;
     char said[64];
+    uint32_t to_say, told; /* controls */
 };
 
 struct duo {
@@ -93,6 +95,7 @@ static enum mcq_error put(struct mcq_pipe *p, uint64_t nr)
 static size_t far_receive(struct mcq_bridge *b, struct mcq_msg *msgs, size_t n)
 {
     struct far *f = b->ctx;
+    cr_assert_geq(f->controls, f->controls_first);
     for (size_t i = 0; i < n; i++) {
         cr_assert(is_right(&msgs[i], f->next), "message %llu", (unsigned long long)f->next);
         if (f->keeps && f->kept_cnt < 64 && dice(3) == 0) {
@@ -232,6 +235,30 @@ static const struct mcq_bridge_ops near_ops = {.introduce = near_introduce,
                                                .held = near_held,
                                                .ended = near_ended,
                                                .closed = near_closed};
+
+/* Few at a time; some of them are long. */
+static bool near_say(struct mcq_bridge *b)
+{
+    static const uint8_t body[8192];
+    struct near *n = b->ctx;
+    for (uint32_t i = 0; i < 2; i++) {
+        if (n->told == n->to_say)
+            return true;
+        if (!mcq_bridge_control(b, mcq_slice_of(body, 4), mcq_slice_of(body, n->told * 100 % 4097)))
+            return false;
+        n->told++;
+    }
+    mcq_bridge_say(b);
+    return true;
+}
+
+static const struct mcq_bridge_ops orderly_ops = {.introduce = near_introduce,
+                                                  .opened = near_opened,
+                                                  .say = near_say,
+                                                  .says_first = true,
+                                                  .taken = near_taken,
+                                                  .ended = near_ended,
+                                                  .closed = near_closed};
 
 /* --- the rig ------------------------------------------------------------------------------------
  */
@@ -489,6 +516,35 @@ Test(bridge, controls_of_every_length_come_in_order)
     mcq_bridge_end(duo->near.b, MCQ_REASON_LOCAL, 0);
     turns();
     duo_close();
+}
+
+/* Also if they don't all go at once, wait for one another's end, or for room. */
+Test(bridge, messages_wait_for_what_is_said_before_them)
+{
+    struct near *n = &duo->near;
+    for (uint32_t full = 0; full < 2; full++) {
+        duo_open(7);
+        n = &duo->near;
+        n->b = mcq_bridge_open(duo->sh[0], &n->link, 1, MCQ_BRIDGE_PEER, &orderly_ops, n);
+        turns();
+        n->to_say = 40;
+        duo->far[1].controls_first = 40;
+        if (full != 0)
+            stop_up(0, 1);
+        send_some(20);
+        for (uint32_t i = 0; i < 200 && duo->far[1].next != 20; i++)
+            turns();
+        cr_assert(duo->far[1].next == 20 && duo->far[1].controls == 40);
+        n->to_say = 41; /* one more, on its own */
+        duo->far[1].controls_first = 41;
+        send_some(1);
+        for (uint32_t i = 0; i < 20; i++)
+            turns();
+        cr_assert(duo->far[1].next == 21);
+        mcq_bridge_end(n->b, MCQ_REASON_LOCAL, 0);
+        turns();
+        duo_close();
+    }
 }
 
 Test(bridge, held_has_nothing_out_and_goes_on)
