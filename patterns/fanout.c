@@ -490,7 +490,7 @@ bool mcq_fanout_member_change(struct mcq_psock *s, struct mcq_pipe *p, bool add,
     if (!add && sub != NULL)
         end(s, sub, (struct mcq_peer){0});
     if (!add || sub != NULL)
-        return true;
+        return sub != NULL;
     struct mcq_topic *t = topic_hold(s, name);
     if (t == NULL)
         return false;
@@ -506,7 +506,7 @@ bool mcq_fanout_member_change(struct mcq_psock *s, struct mcq_pipe *p, bool add,
 enum mcq_reason mcq_fanout_attach(struct mcq_psock *s, struct mcq_pipe *p)
 {
     enum mcq_reason reason = mcq_psock_attach(s, p);
-    p->welcomed = p->arriving; /* it was, where it comes from */
+    p->welcomed = p->arriving; /* where it comes from, or see inherit */
     if (s->up->member == NULL || !s->up->member(s->up_ctx))
         welcome(s, p);
     return reason;

@@ -188,14 +188,14 @@ void mcq_member_peers(struct mcq_member *m)
 
 static void set_flood(struct mcq_channel *ch)
 {
-    mcq_fanout_member_flood(psock_of(ch), &ch->link->pipe, ch->flood || ch->short_of_room);
+    mcq_fanout_member_flood(psock_of(ch), &ch->link->pipe, ch->flood || ch->left_out_cnt != 0);
 }
 
 static void hear_topic(struct mcq_channel *ch, bool add, struct mcq_slice topic)
 {
     if (mcq_fanout_member_change(psock_of(ch), &ch->link->pipe, add, topic))
         return;
-    ch->short_of_room = true;
+    ch->left_out_cnt = add ? ch->left_out_cnt + 1 : ch->left_out_cnt - 1;
     set_flood(ch);
 }
 

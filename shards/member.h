@@ -15,9 +15,10 @@
  *
  * PUB, XPUB: each member tells the others what its own peers want, as the distinct topics (its
  * summary), up to MCQ_MEMBER_TOPICS_MAX, and beyond that: everything; it filters what comes anyway.
- * So does who can't store another's summary. With invert_matching nothing is told, and everything
- * is sent. A change is acknowledged: an XPUB's user hears of a topic, and a peer's subscription
- * counts and its welcome is sent, once every other member knows of it.
+ * So does who can't store all of another's summary, until what found no room is wanted no more.
+ * With invert_matching nothing is told, and everything is sent. A change is acknowledged: an XPUB's
+ * user hears of a topic, and a peer's subscription counts and its welcome is sent, once every other
+ * member knows of it.
  *
  *      SUBSCRIBE, CANCEL, FLOOD ... MARK {changes so far}  -->  applied in order  -->  KNOWN
  * {changes}
@@ -74,14 +75,14 @@ struct mcq_channel {
     bool flood_said;      /* what it was told last */
     bool peers_said;
     uint64_t mark_said;
-    uint64_t known;      /* changes that the other member has acknowledged */
-    uint64_t heard;      /* MARK of the other's changes ... */
-    uint64_t known_said; /* ... that was acknowledged */
-    bool peers;          /* the other has some: PUSH, DEALER */
-    bool short_of_room;  /* for the other's summary: it gets everything */
-    bool flood;          /* the other wants that itself */
-    bool asking;         /* the other for a cut, which hasn't come */
-    struct mcq_cut cut;  /* that the other has asked for */
+    uint64_t known;        /* changes that the other member has acknowledged */
+    uint64_t heard;        /* MARK of the other's changes ... */
+    uint64_t known_said;   /* ... that was acknowledged */
+    bool peers;            /* the other has some: PUSH, DEALER */
+    uint32_t left_out_cnt; /* of the other's summary, for want of room: it gets everything */
+    bool flood;            /* the other wants that itself */
+    bool asking;           /* the other for a cut, which hasn't come */
+    struct mcq_cut cut;    /* that the other has asked for */
 };
 
 /* Whether sockets of that type have channels. */
