@@ -112,8 +112,11 @@ void mcq_fanout_remove(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_fanout_retire(struct mcq_psock *s, struct mcq_pipe *p);
 bool mcq_fanout_sweep(struct mcq_psock *s);
 
-/* p gets what giver, a pipe of another shard that keeps still, is subscribed to. */
+/* p gets what giver, a pipe of another shard that keeps still, is subscribed to, and the welcome if
+ * giver's peer hasn't been. */
 bool mcq_fanout_inherit(struct mcq_psock *s, struct mcq_pipe *p, const struct mcq_pipe *giver);
+
+bool mcq_fanout_tied(const struct mcq_psock *s, const struct mcq_pipe *p);
 
 /* Nothing that is published, or comes from another member, is given to p until it is given again.
  * Not while a message is. */
@@ -137,7 +140,8 @@ MCQ_MUST_USE enum mcq_error mcq_fanout_change_for(struct mcq_psock *s, struct mc
 /* false: no room. p->member is set. */
 MCQ_MUST_USE bool mcq_fanout_member_open(struct mcq_psock *s, struct mcq_pipe *p);
 void mcq_fanout_member_close(struct mcq_psock *s, struct mcq_pipe *p);
-/* The member wants the topic, or no longer. false: no room for it. */
+/* The member wants the topic, or no longer. false: no room for it, or there was none when it came.
+ */
 MCQ_MUST_USE bool mcq_fanout_member_change(struct mcq_psock *s, struct mcq_pipe *p, bool add,
                                            struct mcq_slice topic);
 /* It gets everything, whatever it wants; it filters itself. */

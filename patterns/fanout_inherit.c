@@ -13,6 +13,7 @@ static bool inherit(struct mcq_psock *s, struct mcq_pipe *p, const struct mcq_su
 bool mcq_fanout_inherit(struct mcq_psock *s, struct mcq_pipe *p, const struct mcq_pipe *giver)
 {
     const struct mcq_subscriber *who = giver->subscriber;
+    p->welcomed = s->opts->welcome_len == 0 || giver->welcomed;
     if (who == NULL)
         return true;
     for (struct mcq_node *n = mcq_list_first(&who->subs); n != NULL;
@@ -20,6 +21,13 @@ bool mcq_fanout_inherit(struct mcq_psock *s, struct mcq_pipe *p, const struct mc
         if (!inherit(s, p, MCQ_CONTAINER_OF(n, struct mcq_sub, who_node)))
             return false;
     return true;
+}
+
+/* Its welcome follows as soon as all members know what it wants: then it is clear who sends it. */
+bool mcq_fanout_tied(const struct mcq_psock *s, const struct mcq_pipe *p)
+{
+    return s->opts->welcome_len != 0 && !p->welcomed && !p->leaving && p->subscriber != NULL &&
+           p->subscriber->cnt != 0;
 }
 
 /* A pass gives to those that it hasn't come to. */

@@ -19,5 +19,6 @@ const struct mcq_pattern mcq_pattern_pub = {
     .writable = mcq_psock_writable,
     .subscribed = mcq_fanout_change,
     .sweep = mcq_fanout_sweep,
+    .tied = mcq_fanout_tied,
     .inherit = mcq_fanout_inherit,
 };

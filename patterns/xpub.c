@@ -23,5 +23,6 @@ const struct mcq_pattern mcq_pattern_xpub = {
     .subscribed = mcq_fanout_change,
     .subscribe_peer = mcq_fanout_change_for,
     .sweep = mcq_fanout_sweep,
+    .tied = mcq_fanout_tied,
     .inherit = mcq_fanout_inherit,
 };

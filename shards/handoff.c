@@ -140,6 +140,8 @@ static void stay(struct mcq_link *link)
     s->moving = false;
     if (link->attached && !link->closing && ps->pattern->stay != NULL)
         ps->pattern->stay(ps, &link->pipe);
+    if (link->attached && link->closing && ps->pattern->retire != NULL)
+        ps->pattern->retire(ps, &link->pipe);
     if (!link->attached && !s->ended && !link->added && s->zmtp.state == MCQ_ZMTP_TRAFFIC &&
         !mcq_link_up_here(link))
         return;

@@ -481,11 +481,13 @@ void mcq_link_drained(struct mcq_link *link)
         finish(link);
 }
 
-/* The pattern chooses others from now on. */
+/* The pattern chooses others from now on. One that is on its way from here keeps still: another
+ * shard may be reading what it is subscribed to. */
 static void retire(struct mcq_link *link)
 {
     struct mcq_psock *ps = &link->sock->psock;
-    if (link->added && ps->pattern->retire != NULL)
+    const bool lent = link->held && link->move != NULL;
+    if (link->added && !lent && ps->pattern->retire != NULL)
         ps->pattern->retire(ps, &link->pipe);
 }
 
