@@ -67,6 +67,13 @@ static void router_detach(struct mcq_psock *s, struct mcq_pipe *p)
         mcq_psock_wake(s);
 }
 
+/* Also if the peer has moved to another shard: it is sent to over there. */
+static void router_remove(struct mcq_psock *s, struct mcq_pipe *p)
+{
+    router_detach(s, p);
+    mcq_psock_remove(s, p);
+}
+
 static enum mcq_error send_by_identity(struct mcq_psock *s, const struct mcq_msg *m)
 {
     if (m->frame_cnt < 2)
@@ -96,7 +103,7 @@ const struct mcq_pattern mcq_pattern_router = {
     .name = router_name,
     .attach = router_attach,
     .detach = router_detach,
-    .remove = mcq_psock_remove,
+    .remove = router_remove,
     .receive = mcq_psock_deliver,
     .send = router_send,
     .writable = mcq_psock_writable,
