@@ -58,7 +58,7 @@ static const struct mcq_mesh_handlers HANDLERS = {
 };
 
 /* What comes home may be what others lent to this shard: there is something to send again. */
-static bool carry(struct mcq_shard *sh)
+bool mcq_homecoming_carry(struct mcq_shard *sh)
 {
     if (mcq_mesh_idle(sh->mesh) && sh->remote.due_cnt == 0 && sh->passes.cnt == 0)
         return false;
@@ -77,7 +77,7 @@ void mcq_homecoming_run(struct mcq_roster *r, uint32_t id, struct mcq_shard *sh)
     mcq_roster_busy(r, id);
     mcq_gate_advance(&r->stops);
     mcq_gate_wait(&r->stops, r->cnt);
-    while ((sh != NULL && carry(sh)) || !mcq_roster_home(r, id))
+    while ((sh != NULL && mcq_homecoming_carry(sh)) || !mcq_roster_home(r, id))
         sched_yield();
 }
 

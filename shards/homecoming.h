@@ -13,9 +13,12 @@
 #include <monocoque/base.h>
 
 struct mcq_roster;
+struct mcq_shard;
 
 /* After on_stop. sh: NULL for a shard that couldn't be set up. */
 void mcq_homecoming_run(struct mcq_roster *r, uint32_t id, struct mcq_shard *sh);
+/* One look of it. false: there was nothing to carry. */
+bool mcq_homecoming_carry(struct mcq_shard *sh);
 /* For a shard that has no thread. Thread: any. */
 void mcq_homecoming_skip(struct mcq_roster *r, uint32_t id);
 

@@ -4,11 +4,13 @@
 
 #include "tests/sim/many.h"
 #include "tests/sim/mate.h"
+#include "tests/sim/stream.h"
 #include "tests/sim/tap.h"
 
 #define WIRES_MAX 256u
 
 static uint32_t greet_number; /* messages before the last round */
+static uint64_t greet_stream; /* the last connection before it */
 static uint64_t greet_drops[MCQ_MANY_CIRCUITS_MAX];
 
 /* A message that has to be there by now: its connection is, or none of its circuit ever ended. */
@@ -92,7 +94,7 @@ static uint32_t gather_wires(void)
         mcq_team_select(mcq_many_team(m->part->team), m->part->shard);
         uint32_t n = mcq_tap_links(m->sock, links);
         for (uint32_t k = 0; k < n; k++) {
-            if (!links[k].up || links[k].stream == 0)
+            if (!links[k].up || links[k].stream == 0 || links[k].stream > greet_stream)
                 continue;
             struct wire *w = wire_of(links[k].stream, &cnt);
             w->stream = links[k].stream;
@@ -139,6 +141,7 @@ const char *mcq_many_unpublished(char *who, size_t len)
 void mcq_many_greets(void)
 {
     greet_number = mcq_waybill_cnt();
+    greet_stream = mcq_sim_stream_cnt();
     for (uint32_t i = 0; i < mcq_many()->circuit_cnt; i++)
         greet_drops[i] = told_drops(i);
 }

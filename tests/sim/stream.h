@@ -44,6 +44,8 @@ struct mcq_sim_stream {
 };
 
 void mcq_sim_stream_reset(void);
+/* So many were opened: they are numbered from 1 on. */
+uint64_t mcq_sim_stream_cnt(void);
 /* Connects two sockets, which refer to it until they leave. */
 void mcq_sim_stream_open(struct mcq_sim_file *a, struct mcq_sim_file *b);
 void mcq_sim_stream_leave(struct mcq_sim_file *f);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "shards/homecoming.h"
 #include "tests/sim/tap.h"
 
 /* Who is which process of the machine. */
@@ -177,8 +178,22 @@ static void check_empty(struct mcq_team *t, uint32_t id)
                      mcq_remote_held_cnt(&s->shard));
 }
 
+/* What was dropped late may have been lent by several shards, one after the other. */
+static void bring_home(struct mcq_team *t)
+{
+    bool carried = !t->alone;
+    while (carried) {
+        carried = false;
+        for (uint32_t id = 0; id < t->cnt; id++) {
+            mcq_team_select(t, id);
+            carried = mcq_homecoming_carry(mcq_team_at(t, id)) || carried;
+        }
+    }
+}
+
 void mcq_team_fini(struct mcq_team *t)
 {
+    bring_home(t);
     for (uint32_t id = 0; id < t->cnt; id++)
         check_empty(t, id);
     for (uint32_t id = t->cnt; id-- > 0;) {
