@@ -103,14 +103,18 @@ void mcq_remote_peer_follow(struct mcq_link *link)
     }
 }
 
-/* The peer may have been there before, and left: the end over there counts for one visit. */
+/* The peer may have been there before, and left: the end over there counts for one visit. Whoever
+ * ended it while the bridge was between two shards is heard on the second. */
 static void far_opened(struct mcq_bridge *b, struct mcq_slice what)
 {
     struct mcq_link *link = b->ctx;
     struct mcq_reader in = mcq_reader_of(what);
     if (!mcq_reader_be32(&in, &link->at_gen))
         MCQ_ASSERT(false);
-    mcq_remote_peer_follow(link);
+    if (link->session.ended)
+        mcq_bridge_end(b, mcq_remote_peer_echo(link), 0);
+    else
+        mcq_remote_peer_follow(link);
 }
 
 static void far_held(struct mcq_bridge *b)
