@@ -192,6 +192,14 @@ static struct mcq_move_pipe pipe_state(const struct mcq_link *link)
     };
 }
 
+/* What was told before it came here, and hasn't been taken back yet. */
+static struct mcq_slice untold(const struct mcq_link *link)
+{
+    const struct mcq_buf *b = link->topics;
+    return b == NULL ? mcq_slice_of(NULL, 0)
+                     : mcq_slice_of(b->base + link->topics_pos, b->written - link->topics_pos);
+}
+
 /* false: no memory for the list of what the publisher was told. */
 static bool take_topics(struct mcq_move *m)
 {
@@ -199,14 +207,18 @@ static bool take_topics(struct mcq_move *m)
     struct mcq_psock *ps = &link->sock->psock;
     if (!link->attached || ps->pattern->told == NULL)
         return true;
-    size_t len = ps->pattern->told(ps, &link->pipe, NULL);
+    const struct mcq_slice before = untold(link);
+    size_t len = ps->pattern->told(ps, &link->pipe, NULL) + before.len;
     if (len == 0)
         return true;
     m->topics = mcq_buf_take(link->shard->heap, len);
     if (m->topics == NULL)
         return false;
     struct mcq_writer w = mcq_writer_of(m->topics->base, m->topics->cap);
-    m->topics->written = ps->pattern->told(ps, &link->pipe, &w);
+    (void)ps->pattern->told(ps, &link->pipe, &w);
+    if (!mcq_writer_put(&w, before))
+        MCQ_ASSERT(false); /* it has been measured */
+    m->topics->written = w.len;
     return true;
 }
 
@@ -330,6 +342,7 @@ static void taken(struct mcq_shard *sh, struct mcq_move *m)
     link->added = false;
     link->attached = false;
     mcq_crossing_end(link);
+    mcq_handoff_drop_topics(link);
     mcq_pipe_take_out(&link->pipe, &m->late);
     mcq_pack_choose(&m->late);
     m->late_ahead = mcq_pack_ahead(sh, &m->late);
