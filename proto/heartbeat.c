@@ -61,6 +61,14 @@ uint64_t mcq_zmtp_expiry(const struct mcq_zmtp *z)
     mcq_assert_fail("a known state", __FILE__, __LINE__);
 }
 
+void mcq_zmtp_deaf(struct mcq_zmtp *z, uint64_t since_ns, uint64_t now_ns)
+{
+    const uint64_t len = now_ns > since_ns ? now_ns - since_ns : 0;
+    z->last_rx_ns = mcq_min_u64(z->last_rx_ns + len, now_ns);
+    z->ping_ns = mcq_min_u64(z->ping_ns + len, now_ns);
+    z->look_ns += len;
+}
+
 /* What is too late at now_ns; NONE if nothing is. */
 static enum mcq_fault fault_of(const struct mcq_zmtp *z, uint64_t now_ns)
 {

@@ -215,6 +215,9 @@ static inline void mcq_zmtp_alive(struct mcq_zmtp *z, uint64_t now_ns)
     z->last_rx_ns = now_ns;
 }
 
+/* From then until now nobody listened or said anything: none of it counts. */
+void mcq_zmtp_deaf(struct mcq_zmtp *z, uint64_t since_ns, uint64_t now_ns);
+
 /* Bytes are being given to the kernel, all that was drained before among them. Once per send, when
  * it is submitted: its completion may be told after the answer to what it carried. */
 static inline void mcq_zmtp_told(struct mcq_zmtp *z, uint64_t now_ns)

@@ -84,6 +84,7 @@ static void freeze(struct mcq_move *m)
         return;
     }
     m->state = MCQ_MOVE_FREEZING;
+    m->frozen_ns = mcq_shard_now_ns(link->shard);
     link->session.moving = true;
     mcq_node_unlink(&link->session.ready_node);
     if (link->attached && ps->pattern->retire != NULL)
@@ -159,6 +160,8 @@ void mcq_handoff_call_off(struct mcq_link *link)
     mcq_node_unlink(&m->node);
     if (link->session.conn != NULL)
         mcq_conn_thaw(sh->loop, link->session.conn);
+    if (m->frozen_ns != 0)
+        mcq_zmtp_deaf(&link->session.zmtp, m->frozen_ns, mcq_shard_now_ns(sh));
     sh->stats.moves.stayed++;
     bool announced = m->state == MCQ_MOVE_ANNOUNCED;
     move_free(sh, m);

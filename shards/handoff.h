@@ -37,7 +37,7 @@
  * Tied: a claim that not everyone has heard of; a REP whose reply is due to the peer, a REQ whose
  * reply is due from it. The move waits. It also waits for one delivery of what is there, and one
  * flush and one receive come before it: so however often somebody moves a peer on, its messages get
- * through.
+ * through. While it is frozen its time stands still: nobody has listened.
  *
  * Thread: the shard's. Cost: O(what waits), large bodies by reference.
  */
@@ -107,6 +107,7 @@ struct mcq_move {
     uint32_t say_to;
     uint32_t next, held_cnt; /* MOVING: shards told, shards that answered */
     uint64_t turn;           /* it was asked for in */
+    uint64_t frozen_ns;      /* since when; 0: not yet */
     enum mcq_move_word wish; /* what was asked for meanwhile: CLOSE, KILL */
     bool up;                 /* the peer has a name */
     uint64_t generation;     /* of the claim to its identity, shards/directory */

@@ -242,6 +242,7 @@ bool mcq_handoff_go(struct mcq_shard *sh, struct mcq_move *m)
     mcq_pipe_put_back(&link->pipe, &link->arrived);
     mcq_crossing_arrived(link);
     mcq_session_take_off(link);
+    mcq_zmtp_deaf(&link->session.zmtp, m->frozen_ns, mcq_shard_now_ns(sh));
     m->taken = NULL;
     link->held = false;
     link->session.moving = false;

@@ -249,6 +249,24 @@ Test(heartbeat, the_earlier_deadline_is_told)
     cr_assert_eq(mcq_zmtp_expiry(&b.z), 11300 * MS);
 }
 
+/* What nobody could hear isn't missed: neither what was promised nor an answer. */
+Test(heartbeat, time_that_nobody_listened_in_does_not_count)
+{
+    struct bench b;
+    start(&b);
+    b.z.peer_ttl_ms = 500;
+    mcq_zmtp_deaf(&b.z, 10400 * MS, 60400 * MS);
+    cr_assert(!expire(&b, 60499) && expire(&b, 60500));
+    start(&b);
+    ping_due(&b, 11000);
+    say(&b, 11000);
+    mcq_zmtp_deaf(&b.z, 11200 * MS, 61200 * MS);
+    cr_assert(!expire(&b, 61299) && expire(&b, 61300));
+    start(&b);
+    mcq_zmtp_deaf(&b.z, 10400 * MS, 10300 * MS); /* another shard's clock */
+    ping_due(&b, 11000);
+}
+
 /* The answer makes the next PING due earlier than the timeout of the last would be: a caller that
  * comes back when it was told to is in time for it. */
 Test(heartbeat, a_timeout_longer_than_the_heartbeat)
