@@ -199,10 +199,10 @@ void mcq_loop_fini(struct mcq_loop *loop)
         mcq_conn_release(loop, MCQ_CONTAINER_OF(n, struct mcq_conn, line));
     MCQ_ASSERT(loop->free_cnt == loop->conns_max);
     end_wake(loop);
+    if (loop->bell.fd >= 0)
+        mcq_uring_bell_close(loop->ring, &loop->bell);
     mcq_bufring_close(&loop->rx);
     mcq_uring_fini(loop->ring);
     mcq_net_close(loop->wake_fd);
     loop->wake_fd = -1;
-    if (loop->bell.fd >= 0)
-        mcq_uring_bell_close(loop->ring, &loop->bell);
 }

@@ -127,6 +127,11 @@ bool mcq_sim_runnable(uint32_t process)
     return mcq_sim_ring_runnable(&process_of(process)->ring);
 }
 
+void mcq_sim_rest(uint32_t process, uint64_t wait_ns)
+{
+    mcq_sim_ring_rest(&process_of(process)->ring, wait_ns);
+}
+
 bool mcq_sim_waking(uint32_t process)
 {
     const struct mcq_sim_file *f = process_of(process)->eventfd;

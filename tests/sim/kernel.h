@@ -79,6 +79,9 @@ bool mcq_sim_chance(uint32_t in_10000);
 /* True if a step of the process would find a completion, deferred work, or a deadline passed of its
  * last wait; or if it is awake. False without a ring. */
 bool mcq_sim_runnable(uint32_t process);
+/* The process, whose turns don't sleep, does so by itself for at most so long, or until its bell
+ * (mcq_uring_bell_open) rings; 0: not at all. */
+void mcq_sim_rest(uint32_t process, uint64_t wait_ns);
 /* Its eventfd has been written, and it hasn't seen that yet. */
 bool mcq_sim_waking(uint32_t process);
 /* Lets bytes, operations and time go on: by one event of the network, or, if none is earlier, to

@@ -95,6 +95,7 @@ static void start_team(uint32_t idx)
         .opts = &many.opts[idx],
         .app = &mcq_many_app,
         .alone = idx != MCQ_MANY_HOUSE,
+        .embedded = many.embedded[idx],
         .ring_len_max = many.ring_len_max,
         .ring_start = many.ring_start & ~(uint64_t)7,
     };

@@ -67,6 +67,7 @@ struct mcq_many {
     uint64_t seed;
     uint32_t team_cnt, circuit_cnt, part_cnt, endpoint_cnt, blow_cnt;
     struct mcq_opts opts[MCQ_MANY_TEAMS_MAX];
+    bool embedded[MCQ_MANY_TEAMS_MAX]; /* shard 0 is in a loop of the program's own */
     size_t ring_len_max;
     uint64_t ring_start;
     uint32_t post_burst; /* 0: no posts */

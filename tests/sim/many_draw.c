@@ -70,6 +70,7 @@ static void draw_teams(struct mcq_many *m, uint32_t shards)
         t->cnt = i != MCQ_MANY_HOUSE ? 1 : shards != 0 ? shards : draw_shards();
         first += t->cnt;
         draw_opts(m, i);
+        m->embedded[i] = mcq_dice_percent(25);
     }
     m->ring_len_max = mcq_dice_percent(75) ? (size_t)4096 << mcq_dice_below(2) : 0;
     m->ring_start = mcq_dice_percent(30) ? UINT64_MAX - 8 * mcq_dice_below(4096) - 7 : 0;

@@ -63,6 +63,8 @@ void mcq_sim_ring_reset(struct mcq_sim_ring *r)
     r->in_flight = 0;
     r->selecting = 0;
     r->asleep = false;
+    r->bell = false;
+    r->rests = false;
     r->stopped_until_ns = 0;
     r->blocks.open = false;
 }
@@ -162,24 +164,41 @@ int mcq_uring_fd(const struct mcq_uring *u)
     return MCQ_SIM_RING_BASE + (int)u->process;
 }
 
-/* No simulated program has a loop of its own. */
+static void set_deadline(struct mcq_sim_ring *r, uint64_t ns)
+{
+    r->deadline_ns = ns > UINT64_MAX - mcq_sim.now_ns ? UINT64_MAX : mcq_sim.now_ns + ns;
+}
+
+/* Of an owner who sleeps by himself. The numbers are nobody's: he looks at the ring. */
 int mcq_uring_bell_open(struct mcq_uring *u, int wake_fd, struct mcq_uring_bell *bell)
 {
-    (void)u;
+    struct mcq_sim_ring *r = ring_of(u);
     (void)wake_fd;
-    (void)bell;
-    return -ENOSYS;
+    r->bell = true;
+    r->rung = true;
+    *bell = (struct mcq_uring_bell){mcq_uring_fd(u), mcq_uring_fd(u)};
+    return 0;
 }
 
 void mcq_uring_bell_close(struct mcq_uring *u, const struct mcq_uring_bell *bell)
 {
-    (void)u;
     (void)bell;
+    ring_of(u)->bell = false;
 }
 
 void mcq_uring_bell_take(const struct mcq_uring_bell *bell)
 {
     (void)bell;
+    mcq_sim_process(mcq_sim.selected)->ring.rung = false;
+}
+
+void mcq_sim_ring_rest(struct mcq_sim_ring *r, uint64_t wait_ns)
+{
+    if (!r->bell)
+        mcq_sim_fail("process %u rests, and nobody would wake it", mcq_sim.selected);
+    r->rests = wait_ns != 0;
+    r->asleep = r->rests;
+    set_deadline(r, wait_ns);
 }
 
 int mcq_uring_disabled_sysctl(void)
@@ -189,8 +208,10 @@ int mcq_uring_disabled_sysctl(void)
 
 /* --- deferred work ------------------------------------------------------------------------- */
 
+/* What the write to another eventfd brings about rings no bell: that one is looked at, too. */
 void mcq_sim_ring_work(struct mcq_sim_ring *r, struct mcq_sim_op *op)
 {
+    r->rung |= op->kind != MCQ_SIM_READ;
     mcq_list_push_back(&r->work, &op->work);
     struct mcq_node *first = mcq_list_first(&r->work);
     if (first == &op->work || !mcq_sim_strikes(mcq_sim.faults.reorder, &mcq_sim.seen.reorders))
@@ -246,6 +267,7 @@ static void overtake(struct mcq_sim_ring *r)
 void mcq_sim_ring_post(struct mcq_sim_ring *r, const struct mcq_done *done, uint32_t file_id)
 {
     struct mcq_sim_cqe cqe = {*done, file_id};
+    r->rung = true;
     mcq_sim.seen.dones++;
     mcq_sim_note(done->tag);
     mcq_sim_note((uint64_t)(uint32_t)done->res << 32 | (uint64_t)done->bid << 16 | done->flags);
@@ -282,10 +304,21 @@ uint32_t mcq_uring_ready(const struct mcq_uring *u)
 
 /* --- entering ------------------------------------------------------------------------------ */
 
+/* Its process's eventfd. */
+static bool is_written(const struct mcq_sim_ring *r)
+{
+    for (uint32_t i = 0; i < mcq_sim.used; i++)
+        if (&mcq_sim.process[i].ring == r)
+            return mcq_sim.process[i].eventfd != NULL && mcq_sim.process[i].eventfd->value != 0;
+    return false;
+}
+
 bool mcq_sim_ring_runnable(const struct mcq_sim_ring *r)
 {
     if (!r->open || mcq_sim.now_ns < r->stopped_until_ns)
         return false;
+    if (r->rests)
+        return r->rung || is_written(r) || mcq_sim.now_ns >= r->deadline_ns;
     return !r->asleep || dones_cnt(&r->cq) != 0 || dones_cnt(&r->held) != 0 ||
            !mcq_list_empty(&r->work) || mcq_sim.now_ns >= r->deadline_ns;
 }
@@ -342,8 +375,8 @@ void mcq_uring_wait(struct mcq_uring *u, uint64_t timeout_ns)
     release_held(r);
     r->stats->waits++;
     r->asleep = dones_cnt(&r->cq) == 0;
-    r->deadline_ns =
-        timeout_ns > UINT64_MAX - mcq_sim.now_ns ? UINT64_MAX : mcq_sim.now_ns + timeout_ns;
+    r->rests = false;
+    set_deadline(r, timeout_ns);
 }
 
 void mcq_uring_poll(struct mcq_uring *u)

@@ -33,6 +33,8 @@ struct mcq_sim_ring {
     uint32_t in_flight, selecting;
     bool asleep;
     uint64_t deadline_ns; /* of the sleep */
+    bool bell, rung;      /* its owner sleeps by himself: there is one; readable */
+    bool rests;           /* he sleeps */
     uint64_t stopped_until_ns;
     /* --- which kernel --- */
     uint32_t work_max;  /* deferred operations of one enter: 20 since 6.13 */
@@ -51,6 +53,8 @@ void mcq_sim_ring_unwork(struct mcq_sim_ring *r, struct mcq_sim_op *op);
 /* Whether a completion would be seen, not held back: decides for a multishot. */
 bool mcq_sim_ring_has_room(struct mcq_sim_ring *r);
 void mcq_sim_ring_post(struct mcq_sim_ring *r, const struct mcq_done *done, uint32_t file_id);
+/* Its owner sleeps by himself, until its bell rings or so long; 0: he doesn't. */
+void mcq_sim_ring_rest(struct mcq_sim_ring *r, uint64_t wait_ns);
 /* When a process that isn't runnable will be by itself. */
 uint64_t mcq_sim_ring_next_ns(const struct mcq_sim_ring *r);
 /* Whether the process would find something to do. */

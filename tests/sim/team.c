@@ -1,9 +1,14 @@
 #include "tests/sim/team.h"
 
+#include <monocoque/embed.h>
 #include <string.h>
 
 #include "shards/homecoming.h"
+
+#include "tests/sim/dice.h"
 #include "tests/sim/tap.h"
+
+#define POLLS_IDLY 100u /* chance */
 
 /* Who is which process of the machine. */
 static struct mcq_team *team_of[MCQ_SIM_PROCESSES_MAX];
@@ -39,6 +44,8 @@ static void set_up(struct mcq_team *t, uint32_t id, const struct mcq_team_plan *
         mcq_sim_fail("team %u: shard %u: %s", t->idx, id, detail.text);
     s->shard.app = plan->app;
     s->shard.app_arg = t;
+    if (t->embedded && id == 0 && mcq_loop_bell_open(s->shard.loop, &detail) != MCQ_OK)
+        mcq_sim_fail("team %u: %s", t->idx, detail.text);
     if (t->alone)
         return;
     s->shard.roster = t->roster;
@@ -52,7 +59,7 @@ static void set_up_roster(struct mcq_team *t, const struct mcq_team_plan *plan)
     struct mcq_detail detail = {.text = ""};
     const struct mcq_mesh_opts mo = {
         .cnt = t->cnt,
-        .spins = plan->opts->idle == MCQ_IDLE_SPIN,
+        .spins = plan->opts->idle == MCQ_IDLE_SPIN && !plan->embedded,
         .start = plan->ring_start,
         .ring_len_max = plan->ring_len_max,
     };
@@ -68,6 +75,8 @@ void mcq_team_start(struct mcq_team *t, const struct mcq_team_plan *plan)
     t->alive = true;
     t->stopping = false;
     t->alone = plan->alone;
+    t->embedded = plan->embedded;
+    t->waits = false;
     if (!t->alone)
         set_up_roster(t, plan);
     for (uint32_t id = 0; id < t->cnt; id++)
@@ -87,7 +96,19 @@ bool mcq_team_can_step(const struct mcq_team *t, uint32_t id)
 {
     const struct mcq_team_shard *s = &t->shards[id];
     return t->alive && !s->over && s->still_until_ns <= mcq_sim_now_ns() &&
-           mcq_sim_runnable(t->first + id);
+           (mcq_sim_runnable(t->first + id) ||
+            (t->embedded && id == 0 && !t->waits && mcq_sim_chance(POLLS_IDLY)));
+}
+
+/* One turn by mcq_shard_poll, and the sleep after it. */
+static bool poll_once(struct mcq_team *t, struct mcq_shard *sh)
+{
+    uint64_t wait_ns = 0;
+    bool at_once = mcq_dice_percent(10);
+    bool on = mcq_shard_poll(sh, at_once ? NULL : &wait_ns);
+    if (on)
+        mcq_sim_rest(t->first, at_once ? 0 : wait_ns);
+    return on;
 }
 
 void mcq_team_step(struct mcq_team *t, uint32_t id)
@@ -95,7 +116,10 @@ void mcq_team_step(struct mcq_team *t, uint32_t id)
     struct mcq_team_shard *s = &t->shards[id];
     mcq_team_select(t, id);
     s->turns++;
-    if (!mcq_shard_step(&s->shard)) {
+    bool polls = t->embedded && id == 0 && !t->waits;
+    if (t->embedded && id == 0)
+        mcq_sim_rest(t->first, 0);
+    if (!(polls ? poll_once(t, &s->shard) : mcq_shard_step(&s->shard))) {
         s->over = true;
         mcq_ports_end(&s->shard);
     }
@@ -107,6 +131,7 @@ void mcq_team_step(struct mcq_team *t, uint32_t id)
 void mcq_team_stop(struct mcq_team *t)
 {
     t->stopping = true;
+    t->waits = mcq_dice_percent(50);
     mcq_stop(mcq_team_at(t, 0));
 }
 

@@ -24,7 +24,9 @@ struct mcq_team_shard {
 struct mcq_team {
     uint32_t idx, first, cnt; /* processes [first, first + cnt) */
     bool alive, stopping;
-    bool alone; /* without a roster */
+    bool alone;    /* without a roster */
+    bool embedded; /* shard 0 is polled by a loop that isn't the library's */
+    bool waits;    /* ... which only waits for the end now (mcq_embed_close) */
     struct mcq_roster *roster;
     struct mcq_mesh *mesh;
     struct mcq_team_shard shards[MCQ_TEAM_SHARDS_MAX];
@@ -33,14 +35,15 @@ struct mcq_team {
 struct mcq_team_plan {
     const struct mcq_opts *opts;
     const struct mcq_app *app; /* on_post, start ...; arg: the team */
-    bool alone;
+    bool alone, embedded;
     size_t ring_len_max; /* of the mesh, as its option */
     uint64_t ring_start;
 };
 
 /* On first use all zero but for idx, first and cnt. */
 void mcq_team_start(struct mcq_team *t, const struct mcq_team_plan *plan);
-/* Whether the shard would find something to do, and isn't held up. */
+/* Whether the shard would find something to do, and isn't held up. Who polls it does so without a
+ * cause now and then. */
 bool mcq_team_can_step(const struct mcq_team *t, uint32_t id);
 /* One turn of it. */
 void mcq_team_step(struct mcq_team *t, uint32_t id);
