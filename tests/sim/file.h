@@ -46,6 +46,7 @@ struct mcq_sim_file {
     /* --- listeners --- */
     struct mcq_sim_file *first, *last;
     uint32_t queued, backlog;
+    bool deaf; /* it answers nobody any more */
     /* --- eventfds --- */
     uint64_t value;
     struct mcq_sim_event wake; /* it is written, and will be seen to be */

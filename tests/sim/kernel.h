@@ -57,7 +57,8 @@ struct mcq_sim_seen {
     uint64_t short_reads, short_writes, resets, half_opens, delays, inlines, reorders;
     uint64_t enobufs, cq_overflows, shot_ends, emfiles, refuseds, connects_lost;
     uint64_t cancels, cancels_late, clock_steps, timeouts,
-        aborts; /* RST for unread or late bytes */
+        aborts;       /* RST for unread or late bytes */
+    uint64_t orphans; /* reset at a listener that closed, while another one was there */
 };
 
 /* Starts a machine; there is one at a time. */

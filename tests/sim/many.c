@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/sim/dice.h"
+#include "tests/sim/marshal.h"
 #include "tests/sim/mate.h"
 #include "tests/sim/visitor.h"
 
@@ -22,6 +23,7 @@ static struct {
     enum mcq_phase phase;
     uint64_t start_ns, phase_ns, calls, digest, sent, taken, steps, phase_steps;
     uint64_t rest_since_ns;
+    uint64_t orphans; /* seen */
     uint32_t lives[MCQ_MANY_TEAMS_MAX];
     uint64_t down_until_ns[MCQ_MANY_TEAMS_MAX]; /* 0: it is up */
     uint64_t drops[MCQ_MANY_TEAMS_MAX][MCQ_TEAM_SHARDS_MAX][MCQ_REASON_KILLED + 1];
@@ -105,6 +107,7 @@ static void start_team(uint32_t idx)
     if (idx == MCQ_MANY_HOUSE) {
         mcq_posts_init(mcq_many_posts());
         mcq_visitors_begin();
+        mcq_marshal_reset();
         for (uint32_t i = 0; i < many.circuit_cnt; i++) {
             struct mcq_circuit *c = &many.circuits[i];
             c->put = c->left = c->dropped = 0;
@@ -173,6 +176,7 @@ static void kill_team(struct mcq_team *t)
             mcq_mate_kill(mcq_mate_of(&many.parts[i]));
     mcq_mate_send_forget(t->idx);
     mcq_team_kill(t);
+    world.orphans = mcq_sim_seen()->orphans;
 }
 
 static void strike(const struct mcq_many_blow *b)
@@ -218,6 +222,18 @@ static void run_lives(void)
     }
 }
 
+/* Connections that wait at a listener which closes are for the others there, unless all end. */
+static void after_turn(const struct mcq_team *t)
+{
+    uint64_t orphans = mcq_sim_seen()->orphans;
+    if (t->idx == MCQ_MANY_HOUSE && t->alive)
+        mcq_marshal_look();
+    if (orphans != world.orphans && !t->stopping)
+        mcq_sim_fail("team %u: a listener was closed over connections that others could have taken",
+                     t->idx);
+    world.orphans = orphans;
+}
+
 /* --- one round ----------------------------------------------------------------------------- */
 
 /* Any shard that may be stepped; some are held up first. */
@@ -240,6 +256,7 @@ static bool step_any(void)
         }
         mcq_team_step(t, at);
         mcq_team_check_sleep(t, mcq_dice_below(t->cnt));
+        after_turn(t);
         world.steps++;
         return true;
     }

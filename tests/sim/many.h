@@ -19,7 +19,7 @@
 #define MCQ_MANY_TEAMS_MAX     5u
 #define MCQ_MANY_CIRCUITS_MAX  4u
 #define MCQ_MANY_PARTS_MAX     64u
-#define MCQ_MANY_ENDPOINTS_MAX 64u
+#define MCQ_MANY_ENDPOINTS_MAX 96u
 #define MCQ_MANY_BLOWS_MAX     3u
 #define MCQ_MANY_HOUSE         0u /* the team of several shards */
 
@@ -47,6 +47,8 @@ struct mcq_part {
 struct mcq_circuit {
     char logical[16]; /* "": the house has one socket */
     struct mcq_steer_opts steering;
+    bool steered;       /* ... and anew while it runs */
+    bool calm;          /* nobody ends a connection or a socket of it */
     bool across;        /* inproc, between two shards */
     bool ends;          /* some connection or socket of it has ended, or was killed */
     bool cuts;          /* its options lose messages while all is well */

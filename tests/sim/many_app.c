@@ -4,6 +4,7 @@
 
 #include "tests/sim/dice.h"
 #include "tests/sim/many.h"
+#include "tests/sim/marshal.h"
 #include "tests/sim/mate.h"
 #include "tests/sim/visitor.h"
 
@@ -71,6 +72,8 @@ static void act(struct mcq_shard *sh, struct mcq_team *t)
         struct mcq_mate *m = any_here(sh);
         if (m != NULL)
             mcq_mate_act(m);
+        if (m != NULL && m->state == MCQ_MATE_OPEN)
+            mcq_marshal_act(m);
     }
     if (mcq_many()->post_burst != 0 && !t->alone && mcq_dice_percent(POST_PERCENT))
         mcq_posts_send(&posts, t, sh->id, mcq_dice_scaled(mcq_many()->post_burst));
@@ -86,6 +89,8 @@ static void rest_here(const struct mcq_shard *sh)
         if (m == NULL)
             continue;
         mcq_mate_relax(m);
+        if (m->state == MCQ_MATE_OPEN)
+            mcq_marshal_relax(m);
         if (mcq_many_phase() == MCQ_PHASE_GREET && !greeted[m->uid] && m->uid <= greets) {
             greeted[m->uid] = true;
             mcq_mate_greet(m);

@@ -183,6 +183,17 @@ static uint32_t endpoint_add(struct mcq_many *m, bool inproc)
     return idx;
 }
 
+/* The same, from an address of one's own. */
+static uint32_t endpoint_from(struct mcq_many *m, uint32_t host, uint32_t to)
+{
+    uint32_t idx = m->endpoint_cnt++;
+    char address[40];
+    memcpy(address, m->endpoints[to] + strlen("tcp://"), sizeof(address) - strlen("tcp://"));
+    snprintf(m->endpoints[idx], sizeof(m->endpoints[0]), "tcp://127.0.0.%u:0;%.20s", host & 15,
+             address);
+    return idx;
+}
+
 static void draw_identity(struct mcq_part *p, uint32_t circuit, uint32_t number, bool twin)
 {
     if (p->far != MCQ_ROUTER)
@@ -214,6 +225,7 @@ static void add_logical(struct mcq_many *m, uint32_t idx)
     c->cuts = hub_opts.slow > MCQ_SLOW_BLOCK || spoke_opts.slow > MCQ_SLOW_BLOCK;
     bool joins = mcq_dice_percent(60);
     draw_steering(c);
+    c->calm = calm;
     c->moves = mcq_dice_percent(70);
     uint32_t missing = mcq_dice_percent(30) ? mcq_dice_below(50) : 0; /* percent of the shards */
     enum mcq_placement placement =
@@ -232,6 +244,8 @@ static void add_logical(struct mcq_many *m, uint32_t idx)
             ends[end_cnt++] = endpoint_add(m, false);
         p->binds[p->bind_cnt++] = ends[end_cnt - 1];
     }
+    c->steered = joins && placement == MCQ_PLACEMENT_NONE && mcq_dice_percent(60) &&
+                 strncmp(m->endpoints[ends[0]], "tcp", 3) == 0;
     uint32_t spokes = mcq_dice_between(1, 6);
     bool twins = mcq_dice_percent(30);
     for (uint32_t i = 0; i < spokes; i++) {
@@ -244,9 +258,11 @@ static void add_logical(struct mcq_many *m, uint32_t idx)
         if (mcq_dice_percent(80) || twin)
             draw_identity(p, idx, i, twin);
         p->surplus = twin && i == 1 && p->identity_len != 0;
-        p->connects[p->connect_cnt++] = ends[mcq_dice_below(end_cnt)];
+        p->connects[p->connect_cnt++] =
+            c->steered ? endpoint_from(m, i + 2, ends[0]) : ends[mcq_dice_below(end_cnt)];
+        c->calm = c->calm && !twin;
         uint32_t other = ends[mcq_dice_below(end_cnt)];
-        if (p->identity_len == 0 && other != p->connects[0] && mcq_dice_percent(30))
+        if (!c->steered && p->identity_len == 0 && other != p->connects[0] && mcq_dice_percent(30))
             p->connects[p->connect_cnt++] = other;
     }
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "tests/sim/dice.h"
+#include "tests/sim/marshal.h"
 #include "tests/sim/mate.h"
 #include "tests/sim/tap.h"
 
@@ -205,6 +206,8 @@ static void hear_up(struct mcq_mate *m, const struct mcq_event *ev)
     if (t->target != 0)
         m->up |= 1u << (t->target - 1);
     check_identity(m, tie);
+    if (t->target == 0)
+        mcq_marshal_landed(m, ev->peer, ev->endpoint);
     t->token = (char *)NULL + tie;
     if (mcq_peer_user(m->sock, ev->peer) != NULL)
         mcq_sim_fail("%s: a new peer has another's user pointer", mcq_mate_name(m));
@@ -251,6 +254,9 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
                    mcq_event_name(ev->kind), mcq_reason_name(ev->reason), ev->endpoint,
                    (unsigned long)ev->peer.bits, (unsigned long)ev->cnt, ev->os_errno,
                    ev->detail[0] == '\0' ? "" : ", ", ev->detail);
+    mcq_marshal_lost(m, ev);
+    if (ev->kind == MCQ_EVENT_UNBOUND && m->part->bind_cnt == 1)
+        m->bound = 0;
     if (ev->kind == MCQ_EVENT_UP)
         hear_up(m, ev);
     else if (ev->kind == MCQ_EVENT_DISCONNECTED)

@@ -87,11 +87,9 @@ int mcq_net_accept(int fd)
     return f == NULL ? -EAGAIN : open_fd(f);
 }
 
-/* Who asks is answered all the same: it is up to the library to take him. */
 void mcq_net_deafen(int fd, bool deaf)
 {
-    (void)deaf;
-    (void)mcq_sim_fd_socket(fd, "deafen");
+    mcq_sim_fd_socket(fd, "deafen")->deaf = deaf;
 }
 
 int mcq_net_cpu(int fd)

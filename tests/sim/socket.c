@@ -90,6 +90,10 @@ static void queue(struct mcq_sim_file *f, struct mcq_sim_file *child)
 /* Who was not accepted yet is reset. */
 static void end_listener(struct mcq_sim_file *f)
 {
+    int err;
+    const struct mcq_sim_file *other =
+        f->first == NULL ? NULL : mcq_sim_place_find(&f->local, &err);
+    mcq_sim.seen.orphans += other != NULL && !other->deaf;
     struct mcq_sim_file *child;
     while ((child = mcq_sim_socket_accept(f)) != NULL) {
         mcq_sim_stream_abort(child);
@@ -150,7 +154,7 @@ static void on_syn(struct mcq_sim_event *e)
         answer(op, err);
     else if (mcq_sim_strikes(mcq_sim.faults.refused, &mcq_sim.seen.refuseds))
         answer(op, -ECONNREFUSED);
-    else if (listener->queued > listener->backlog)
+    else if (listener->deaf || listener->queued > listener->backlog)
         again(op);
     else
         establish(op, listener);

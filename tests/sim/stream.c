@@ -106,6 +106,7 @@ void mcq_sim_stream_open(struct mcq_sim_file *a, struct mcq_sim_file *b)
     s->local = a->local.ss.ss_family == AF_UNIX;
     s->dead = false;
     s->number = ++number_last;
+    s->born_ns = mcq_sim.now_ns;
     join(s, 0, a);
     join(s, 1, b);
 }

@@ -36,7 +36,8 @@ struct mcq_sim_dir {
 };
 
 struct mcq_sim_stream {
-    uint64_t number;             /* never reused */
+    uint64_t number; /* never reused */
+    uint64_t born_ns;
     struct mcq_sim_file *end[2]; /* NULL: left */
     struct mcq_sim_dir dir[2];   /* by the side it comes from */
     bool local, dead;

@@ -1,5 +1,6 @@
 #include "tests/sim/tap.h"
 
+#include "shards/group_private.h"
 #include "tests/sim/file.h"
 #include "tests/sim/machine.h"
 
@@ -49,6 +50,28 @@ bool mcq_tap_up(const struct mcq_sock *s, struct mcq_peer peer)
     const struct mcq_link *link = mcq_link_of_peer(s, peer);
     return link != NULL && link->pipe.up && !link->pipe.ending && !link->session.ended &&
            link->session.end_due == MCQ_REASON_NONE;
+}
+
+bool mcq_tap_steering(const struct mcq_sock *s, struct mcq_tap_steering *out)
+{
+    const struct mcq_group *g = NULL;
+    for (struct mcq_node *n = mcq_list_first(&s->listeners); n != NULL;
+         n = mcq_list_next(&s->listeners, n)) {
+        const struct mcq_listener *l = MCQ_CONTAINER_OF(n, struct mcq_listener, sock_node);
+        if (l->group != NULL && !l->closing)
+            g = l->group;
+    }
+    if (g == NULL)
+        return false;
+    *out = (struct mcq_tap_steering){g->epoch, g->generation, g->tables.conf.is_live};
+    return true;
+}
+
+uint64_t mcq_tap_born_ns(const struct mcq_sock *s, struct mcq_peer peer)
+{
+    const struct mcq_link *link = mcq_link_of_peer(s, peer);
+    const struct mcq_sim_file *f = mcq_sim_fd_file(mcq_sim.selected, link->session.conn->fd, "tap");
+    return f->stream == NULL ? 0 : f->stream->born_ns;
 }
 
 static const char *pool_leftover(const struct mcq_pool *p)

@@ -26,6 +26,14 @@ struct mcq_tap_link {
 
 /* The links of s, oldest first; returns how many. With its process selected. */
 uint32_t mcq_tap_links(const struct mcq_sock *s, struct mcq_tap_link out[MCQ_TAP_LINKS_MAX]);
+/* The last bind of a logical socket's member; false: it has none that isn't closing. */
+struct mcq_tap_steering {
+    uint32_t epoch, generation;
+    const uint8_t *live; /* by shard */
+};
+bool mcq_tap_steering(const struct mcq_sock *s, struct mcq_tap_steering *out);
+/* When the peer's connection was established. */
+uint64_t mcq_tap_born_ns(const struct mcq_sock *s, struct mcq_peer peer);
 /* Whether messages may still go to that peer: its connection has not begun to end. */
 bool mcq_tap_up(const struct mcq_sock *s, struct mcq_peer peer);
 /* The first pool of the shard that something was not given back to, NULL if there is none. */
