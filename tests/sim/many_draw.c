@@ -244,7 +244,7 @@ static void add_logical(struct mcq_many *m, uint32_t idx)
             ends[end_cnt++] = endpoint_add(m, false);
         p->binds[p->bind_cnt++] = ends[end_cnt - 1];
     }
-    c->steered = joins && placement == MCQ_PLACEMENT_NONE && mcq_dice_percent(60) &&
+    c->steered = joins && placement == MCQ_PLACEMENT_NONE && mcq_dice_percent(85) &&
                  strncmp(m->endpoints[ends[0]], "tcp", 3) == 0;
     uint32_t spokes = mcq_dice_between(1, 6);
     bool twins = mcq_dice_percent(30);

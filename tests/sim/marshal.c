@@ -1,5 +1,6 @@
 #include "tests/sim/marshal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -341,9 +342,10 @@ static bool is_calm(const struct mcq_many *many, const struct mcq_circuit *c)
 
 void mcq_marshal_lost(const struct mcq_mate *m, const struct mcq_event *ev)
 {
+    bool began = ev->os_errno != ECONNREFUSED && ev->os_errno != ETIMEDOUT;
     bool lost = ev->kind == MCQ_EVENT_DISCONNECTED || ev->kind == MCQ_EVENT_HANDSHAKE_FAILED ||
                 ev->kind == MCQ_EVENT_REFUSED;
-    if (lost && mcq_many_phase() < MCQ_PHASE_END &&
+    if (lost && began && mcq_many_phase() < MCQ_PHASE_END &&
         is_calm(mcq_many(), &mcq_many()->circuits[m->part->circuit]))
         mcq_sim_fail("%s: %s, and nobody has ended it", mcq_mate_name(m), mcq_event_name(ev->kind));
 }
