@@ -1,6 +1,7 @@
 #include "tests/sim/blocks.h"
 
 #include <errno.h>
+#include <liburing.h>
 #include <string.h>
 
 #include "tests/sim/kernel.h"
@@ -9,7 +10,7 @@
 #define SCRIBBLE_LEN 64u
 #define SCRIBBLE     0xd5
 
-int mcq_sim_blocks_open(struct mcq_sim_blocks *b, uint32_t cnt, bool inc)
+int mcq_sim_blocks_open(struct mcq_sim_blocks *b, void *mem, uint32_t cnt, bool inc)
 {
     if (b->open)
         return -EEXIST;
@@ -17,10 +18,10 @@ int mcq_sim_blocks_open(struct mcq_sim_blocks *b, uint32_t cnt, bool inc)
         return -EINVAL;
     b->open = true;
     b->inc = inc;
+    b->mem = mem;
     b->cnt = cnt;
     b->head = 0;
-    b->published = 0;
-    b->added = 0;
+    b->end = 0;
     memset(b->bucket, 0, sizeof(b->bucket));
     memset(b->present, 0, sizeof(b->present));
     return 0;
@@ -63,30 +64,35 @@ static void take_out(struct mcq_sim_blocks *b, const struct mcq_sim_block *block
     b->present[block->bid / 64] &= ~(1ull << block->bid % 64);
 }
 
-void mcq_sim_blocks_add(struct mcq_sim_blocks *b, void *base, uint32_t len, uint16_t bid)
+static void add(struct mcq_sim_blocks *b, void *base, uint32_t len, uint16_t bid)
 {
     if (!b->open || bid >= b->cnt || len == 0)
         mcq_sim_fail("block %u of %u bytes is none for the buffer ring", bid, len);
     if (is_present(b, bid))
         mcq_sim_fail("block %u was given to the buffer ring twice", bid);
-    if (b->added - b->head == b->cnt)
+    if (b->end - b->head == b->cnt)
         mcq_sim_fail("the buffer ring was given more than %u blocks", b->cnt);
     struct mcq_sim_block *block = &b->block[bid];
     *block = (struct mcq_sim_block){.base = base, .len = len, .bid = bid};
     insert(b, block);
-    b->queue[b->added++ & (b->cnt - 1)] = bid;
+    b->queue[b->end++ & (b->cnt - 1)] = bid;
     /* Whoever still reads there shall see it. */
     mcq_sim_raw_fill(base, SCRIBBLE, len < SCRIBBLE_LEN ? len : SCRIBBLE_LEN);
 }
 
-void mcq_sim_blocks_publish(struct mcq_sim_blocks *b)
+void mcq_sim_blocks_look(struct mcq_sim_blocks *b)
 {
-    b->published = b->added;
+    const struct io_uring_buf_ring *ring = b->mem;
+    while (b->open && (uint16_t)b->end != ring->tail) {
+        const struct io_uring_buf *buf = &ring->bufs[b->end & (b->cnt - 1)];
+        add(b, (void *)(uintptr_t)buf->addr, buf->len, buf->bid);
+    }
 }
 
-bool mcq_sim_blocks_empty(const struct mcq_sim_blocks *b)
+bool mcq_sim_blocks_empty(struct mcq_sim_blocks *b)
 {
-    return b->head == b->published;
+    mcq_sim_blocks_look(b);
+    return b->head == b->end;
 }
 
 static struct mcq_sim_block *first(struct mcq_sim_blocks *b)

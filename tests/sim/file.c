@@ -122,6 +122,9 @@ void mcq_sim_fd_close(uint32_t process, int fd)
 {
     struct mcq_sim_fds *fds = fds_of(process);
     struct mcq_sim_file *f = mcq_sim_fd_file(process, fd, "close");
+    if (mcq_sim_abi_refers(process, fd))
+        mcq_sim_fail("process %u: descriptor %d was closed before an operation on it was submitted",
+                     process, fd);
     if (f == mcq_sim_process(process)->eventfd) {
         mcq_sim_event_disarm(&f->wake);
         mcq_sim_process(process)->eventfd = NULL;

@@ -5,7 +5,8 @@
  *      file      descriptors and what is behind them   stream   two directions of bytes
  *      place     who listens where                     socket   how connections begin and end
  *      op        an operation's life, and cancel       transfer what it does once it can
- *      ring      submission, work, completions         blocks   the buffer ring
+ *      abi       what a process sees of its ring       blocks   the buffer ring
+ *      ring      work, completions, sleep              sqpoll   its thread of the kernel's
  *      outside   threads that are no shards
  *      net, clock, random, probe: the seam's rest
  *

@@ -35,14 +35,16 @@ static void draw_opts(struct mcq_many *m, uint32_t team)
 {
     static const char *const features[] = {NULL, NULL, NULL, NULL, "6.1", "-inc", "-mshot-limit"};
     struct mcq_opts *o = &m->opts[team];
+    bool sqpoll = mcq_dice_percent(25);
     *o = (struct mcq_opts){
         .size = sizeof(*o),
         .shards = mcq_many_team(team)->cnt,
-        .idle = mcq_dice_percent(80)   ? MCQ_IDLE_BLOCK
-                : mcq_dice_percent(95) ? MCQ_IDLE_SPIN_BLOCK
-                                       : MCQ_IDLE_SPIN,
+        .idle = mcq_dice_percent(80)                 ? MCQ_IDLE_BLOCK
+                : mcq_dice_percent(sqpoll ? 50 : 95) ? MCQ_IDLE_SPIN_BLOCK
+                                                     : MCQ_IDLE_SPIN,
         .idle_spin_ns = mcq_dice_scaled(200000),
-        .ring = MCQ_RING_DEFER,
+        .ring = sqpoll ? MCQ_RING_SQPOLL : MCQ_RING_DEFER,
+        .sqpoll_idle_ms = mcq_dice_scaled(20),
         .arena_bytes = 2 * MIB,
         .large_bytes = 24 * MIB,
         .connections_max = 64,

@@ -78,8 +78,6 @@ struct mcq_sim_op *mcq_sim_op_take(enum mcq_sim_op_kind kind, uint64_t tag, int 
     op->process = mcq_sim.selected;
     op->tag = tag;
     op->fd = fd;
-    if (kind != MCQ_SIM_CANCEL)
-        op->file_id = mcq_sim_fd_file(op->process, fd, "an operation")->id;
     return op;
 }
 
@@ -237,10 +235,6 @@ static int32_t cancel(struct mcq_sim_op *target)
 static void attach(struct mcq_sim_op *op)
 {
     struct mcq_sim_file *f = mcq_sim_fd_file(op->process, op->fd, "an operation");
-    if (f->id != op->file_id)
-        mcq_sim_fail("process %u: descriptor %d was closed and opened again before an operation "
-                     "on it was submitted",
-                     op->process, op->fd);
     insert(op);
     op->file = mcq_sim_file_ref(f);
     mcq_list_push_back(&f->ops, &op->on_file);

@@ -35,7 +35,6 @@ struct mcq_sim_op {
     uint32_t process;
     uint64_t tag, target;
     int fd;
-    uint32_t file_id; /* what fd was when it was prepared */
     struct mcq_sim_file *file;
     bool shot, select, no_wait; /* multishot, into the buffer ring, MSG_DONTWAIT */
     bool cancelled, answered;

@@ -12,9 +12,9 @@ enum mcq_error mcq_uring_explain(int err, struct mcq_detail *detail)
 enum mcq_error mcq_uring_probe(struct mcq_uring *u, void *mem, struct mcq_features *f,
                                struct mcq_detail *detail)
 {
-    (void)u;
     (void)mem;
-    (void)f;
     (void)detail;
+    f->sqpoll = mcq_uring_is_sqpoll(u);
+    f->hot &= !f->sqpoll;
     return MCQ_OK;
 }

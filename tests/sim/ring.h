@@ -1,5 +1,5 @@
-/* Ring: a process's io_uring, the kernel's half: what was prepared, work that waits for the next
- * enter, and completions. struct mcq_uring (ring.c) is only the process's handle of it.
+/* Ring: a process's io_uring, the kernel's half: work that waits for the next enter, and
+ * completions. What the process sees of it, and how it enters, is abi.h.
  *
  * Kernels differ; each ring draws which one it has (the fields under "which kernel").
  */
@@ -7,35 +7,37 @@
 #define MCQ_TESTS_SIM_RING_H
 
 #include "mem/list.h"
-#include "runtime/uring.h"
-#include "tests/sim/blocks.h"
+#include "tests/sim/abi.h"
 #include "tests/sim/op.h"
+#include "tests/sim/sqpoll.h"
 
-struct mcq_sim_dones {
+/* Completions that overflowed. */
+struct mcq_sim_held {
     struct mcq_sim_cqe *at;
     uint32_t head, tail, cap;
 };
 
 struct mcq_sim_cqe {
-    struct mcq_done done;
+    struct io_uring_cqe cqe;
     uint32_t file_id; /* 0: a cancel's */
 };
 
 struct mcq_sim_ring {
     bool open;
-    struct mcq_loop_stats *stats; /* the process's */
-    struct mcq_sim_op *sq[MCQ_URING_SQ_CNT];
-    uint32_t sq_cnt, sq_max;
-    struct mcq_sim_dones cq;   /* at most cq_max */
-    struct mcq_sim_dones held; /* overflowed */
-    uint32_t cq_max;
+    uint32_t process;
+    int fd;
+    struct mcq_sim_shared *shared;
+    const struct io_uring *handle; /* the process's */
+    struct mcq_sim_held held;
     struct mcq_list work, ops; /* ops by `work`, and all in flight by `on_ring` */
     uint32_t in_flight, selecting;
+    unsigned cq_seen; /* the tail when it last entered */
     bool asleep;
     uint64_t deadline_ns; /* of the sleep */
     bool bell, rung;      /* its owner sleeps by himself: there is one; readable */
     bool rests;           /* he sleeps */
     uint64_t stopped_until_ns;
+    struct mcq_sim_sqpoll sqpoll;
     /* --- which kernel --- */
     uint32_t work_max;  /* deferred operations of one enter: 20 since 6.13 */
     bool eager_enobufs; /* a multishot without blocks ends although there are no bytes either */
@@ -50,14 +52,27 @@ void mcq_sim_ring_kill(struct mcq_sim_ring *r);
 /* An operation's work for the next enter; taking it back. */
 void mcq_sim_ring_work(struct mcq_sim_ring *r, struct mcq_sim_op *op);
 void mcq_sim_ring_unwork(struct mcq_sim_ring *r, struct mcq_sim_op *op);
+/* Does some of it. */
+void mcq_sim_ring_run_work(struct mcq_sim_ring *r);
 /* Whether a completion would be seen, not held back: decides for a multishot. */
 bool mcq_sim_ring_has_room(struct mcq_sim_ring *r);
 void mcq_sim_ring_post(struct mcq_sim_ring *r, const struct mcq_done *done, uint32_t file_id);
-/* Its owner sleeps by himself, until its bell rings or so long; 0: he doesn't. */
-void mcq_sim_ring_rest(struct mcq_sim_ring *r, uint64_t wait_ns);
+/* The flags that the process sees are as things are. */
+void mcq_sim_ring_show(struct mcq_sim_ring *r);
 /* When a process that isn't runnable will be by itself. */
 uint64_t mcq_sim_ring_next_ns(const struct mcq_sim_ring *r);
 /* Whether the process would find something to do. */
 bool mcq_sim_ring_runnable(const struct mcq_sim_ring *r);
+
+/* --- an enter: submits, gets, sleeps --------------------------------------------------------- */
+
+/* abi.c: takes cnt of what is published. */
+void mcq_sim_ring_submit(struct mcq_sim_ring *r, unsigned cnt);
+/* Lets deferred work run and gives what was held back. */
+void mcq_sim_ring_get(struct mcq_sim_ring *r);
+/* Until a completion comes, or for so long. */
+void mcq_sim_ring_sleep(struct mcq_sim_ring *r, uint64_t timeout_ns);
+/* Its owner sleeps by himself, until its bell rings or so long; 0: he doesn't. */
+void mcq_sim_ring_rest(struct mcq_sim_ring *r, uint64_t wait_ns);
 
 #endif

@@ -93,14 +93,16 @@ void mcq_scenario_faults(uint64_t seed, struct mcq_sim_faults *f)
 static void draw_host(struct mcq_scenario *s, uint32_t idx)
 {
     struct mcq_opts *o = &s->opts[idx];
+    bool sqpoll = mcq_dice_percent(20);
     *o = (struct mcq_opts){
         .size = sizeof(*o),
         .shards = 1,
-        .idle = mcq_dice_percent(70)   ? MCQ_IDLE_BLOCK
-                : mcq_dice_percent(97) ? MCQ_IDLE_SPIN_BLOCK
-                                       : MCQ_IDLE_SPIN,
+        .idle = mcq_dice_percent(70)                 ? MCQ_IDLE_BLOCK
+                : mcq_dice_percent(sqpoll ? 75 : 97) ? MCQ_IDLE_SPIN_BLOCK
+                                                     : MCQ_IDLE_SPIN,
         .idle_spin_ns = mcq_dice_scaled(200000),
-        .ring = MCQ_RING_DEFER,
+        .ring = sqpoll ? MCQ_RING_SQPOLL : MCQ_RING_DEFER,
+        .sqpoll_idle_ms = mcq_dice_scaled(20),
         .arena_bytes = 2 * MIB,
         .large_bytes = 48 * MIB,
         .connections_max = 64,

@@ -19,7 +19,7 @@ static bool can_recv(const struct mcq_sim_op *op)
     const struct mcq_sim_file *f = op->file;
     if (f->stream == NULL || f->state == MCQ_SIM_CLOSED || f->error != 0 || f->recv_shut)
         return true;
-    const struct mcq_sim_ring *ring = &mcq_sim_process(op->process)->ring;
+    struct mcq_sim_ring *ring = &mcq_sim_process(op->process)->ring;
     return mcq_sim_stream_readable(f) != 0 || mcq_sim_stream_ended(f) ||
            (op->shot && ring->eager_enobufs && mcq_sim_blocks_empty(&ring->blocks));
 }
@@ -175,7 +175,7 @@ static bool recv_block(struct mcq_sim_op *op)
 
 static bool try_recv(struct mcq_sim_op *op)
 {
-    const struct mcq_sim_blocks *b = &mcq_sim_process(op->process)->ring.blocks;
+    struct mcq_sim_blocks *b = &mcq_sim_process(op->process)->ring.blocks;
     for (uint32_t i = 0; i < MCQ_SIM_SHOTS_MAX; i++) {
         if (op->file->stream == NULL || mcq_sim_stream_readable(op->file) == 0)
             return recv_nothing(op);
