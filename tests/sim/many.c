@@ -13,7 +13,7 @@
 #define SETTLE_MAX_NS (30000 * MS)
 #define REST_NS       (100 * MS)
 #define END_MAX_NS    (30000 * MS)
-#define STEPS_MAX     2000000u
+#define STEPS_MAX     6000000u
 #define CHECK_EVERY   64u
 #define HOLD_MAX_NS   3000000u
 

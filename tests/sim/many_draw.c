@@ -40,7 +40,7 @@ static void draw_opts(struct mcq_many *m, uint32_t team)
         .size = sizeof(*o),
         .shards = mcq_many_team(team)->cnt,
         .idle = mcq_dice_percent(80)                 ? MCQ_IDLE_BLOCK
-                : mcq_dice_percent(sqpoll ? 50 : 95) ? MCQ_IDLE_SPIN_BLOCK
+                : mcq_dice_percent(sqpoll ? 88 : 95) ? MCQ_IDLE_SPIN_BLOCK
                                                      : MCQ_IDLE_SPIN,
         .idle_spin_ns = mcq_dice_scaled(200000),
         .ring = sqpoll ? MCQ_RING_SQPOLL : MCQ_RING_DEFER,

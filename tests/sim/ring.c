@@ -236,7 +236,8 @@ bool mcq_sim_ring_runnable(const struct mcq_sim_ring *r)
     if (r->rests)
         return r->rung || (f != NULL && f->value != 0) || mcq_sim.now_ns >= r->deadline_ns;
     bool work = !r->sqpoll.on && !mcq_list_empty(&r->work);
-    return !r->asleep || ready_cnt(r) != 0 || held_cnt(r) != 0 || work ||
+    bool prepared = r->handle->sq.sqe_tail != r->shared->sq_tail;
+    return !r->asleep || prepared || ready_cnt(r) != 0 || held_cnt(r) != 0 || work ||
            mcq_sim.now_ns >= r->deadline_ns;
 }
 

@@ -34,6 +34,8 @@ static void take_turn(struct mcq_sim_event *e)
     mcq_sim_ring_submit(r, waiting(r, tail));
     mcq_sim_ring_run_work(r);
     mcq_sim.selected = before;
+    if (waiting(r, p->seen) > MCQ_URING_SQ_CNT) /* it has taken more */
+        p->seen = r->shared->sq_head;
     if (!work && mcq_sim.now_ns >= p->busy_until_ns && waiting(r, p->seen) == 0)
         p->asleep = true;
     else

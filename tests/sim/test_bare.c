@@ -36,7 +36,7 @@ void bare_close(struct bare *b)
 void bare_blocks(struct bare *b, uint32_t cnt, bool inc)
 {
     mcq_sim_select(b->process);
-    cr_assert_eq(mcq_uring_bufs_open(b->u, NULL, BARE_BLOCKS_CNT, inc), 0);
+    cr_assert_eq(mcq_uring_bufs_open(b->u, b->ring, BARE_BLOCKS_CNT, inc), 0);
     for (uint16_t i = 0; i < cnt; i++)
         mcq_uring_bufs_add(b->u, b->block[i], BARE_BLOCK_LEN, i);
     mcq_uring_bufs_publish(b->u);

@@ -23,6 +23,7 @@ struct bare {
     struct mcq_done last[BARE_TAGS_MAX];
     uint64_t order[BARE_TAGS_MAX]; /* which completion of all it was */
     uint64_t total;
+    _Alignas(4096) uint8_t ring[BARE_BLOCKS_CNT * 16]; /* of them */
     uint8_t block[BARE_BLOCKS_CNT][BARE_BLOCK_LEN];
 };
 

@@ -327,6 +327,7 @@ static void use_closed(void *arg)
     (void)arg;
     mcq_net_close(fd[0]);
     mcq_uring_send(a.u, 1, fd[0], "x", 1);
+    mcq_uring_submit(a.u);
 }
 
 static void reopen_before_submit(void *arg)
@@ -365,6 +366,8 @@ static void add_twice(void *arg)
     uint16_t *bid = arg;
     bare_blocks(&a, 2, true);
     mcq_uring_bufs_add(a.u, a.block[0], BARE_BLOCK_LEN, *bid);
+    mcq_uring_bufs_publish(a.u);
+    mcq_uring_enter(a.u);
 }
 
 static void one_tag_twice(void *arg)
