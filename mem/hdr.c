@@ -2,8 +2,7 @@
 
 #define STEPS_PER_OCTAVE ((size_t)1 << MCQ_HDR_STEP_BITS)
 
-/* The largest value that shares a count with others of index idx. */
-static uint64_t step_end(size_t idx)
+uint64_t mcq_hdr_step_end(size_t idx)
 {
     if (idx < 2 * STEPS_PER_OCTAVE) {
         return idx;
@@ -61,7 +60,7 @@ uint64_t mcq_hdr_percentile(const struct mcq_hdr *h, uint32_t ppm)
     while (seen + h->counts[idx] < rank) {
         seen += h->counts[idx++];
     }
-    uint64_t value = step_end(idx);
+    uint64_t value = mcq_hdr_step_end(idx);
     return value < h->max ? value : h->max;
 }
 

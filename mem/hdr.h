@@ -42,6 +42,9 @@ static inline size_t mcq_hdr_index(uint64_t value)
     return ((size_t)shift << MCQ_HDR_STEP_BITS) + (size_t)(value >> shift);
 }
 
+/* The largest value whose index is idx: what a count of that index is read back as. */
+uint64_t mcq_hdr_step_end(size_t idx);
+
 /* How many counts (8 bytes each) a histogram of [0, value_max] needs. 1 s: 21,364; 60 s: 27,389. */
 size_t mcq_hdr_counts_cnt(uint64_t value_max);
 

@@ -26,6 +26,13 @@ file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true ${CMAKE_CURRENT_SOURCE
 foreach(folder IN LISTS folders)
     cmake_path(GET folder FILENAME room)
     file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.c)
+    # mcq-perf is linked as a program that uses the library, and its tests with it.
+    if(room STREQUAL "perf")
+        if(TARGET mcq_perf_rooms)
+            mcq_add_unit(perf SOURCES ${sources} LINK mcq_perf_rooms)
+        endif()
+        continue()
+    endif()
     if(NOT DEFINED rooms_of_${room})
         set(rooms_of_${room} ${MCQ_ALL_ROOMS})
     endif()

@@ -128,8 +128,13 @@ extern const char *const perf_point_names[PERF_POINT_CNT]; /* "p50" .. "p99999",
 /* In us; NAN if there are too few records above. */
 double perf_point_us(const struct mcq_hdr *h, unsigned point);
 
+/* Zeroed, for free(). A harness without memory has nothing to say: the process ends with a
+ * sentence. So does what follows. */
+void *perf_zeroed(size_t cnt, size_t len);
+
 struct perf_result *perf_result_new(const char *workload, const char *arm);
 void perf_result_end(struct perf_result *r);
+/* name: static. One more than PERF_PARAMS_MAX is left out. */
 void perf_result_text(struct perf_result *r, const char *name, const char *text);
 void perf_result_number(struct perf_result *r, const char *name, double value);
 /* A new run, valid, all metrics NAN. NULL when there are PERF_RUNS_MAX. */
@@ -137,14 +142,15 @@ struct perf_run *perf_run_add(struct perf_result *r);
 /* Not to be believed; the first reason stays. */
 void perf_run_refuse(struct perf_run *run, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Copies h (from shared memory, say). */
+/* Copies h (from shared memory, say), which has the range of perf_hist_new. */
 void perf_run_hist(struct perf_run *run, enum perf_hist kind, const struct mcq_hdr *h);
 
 /* A histogram of its own; value_max as everywhere in mcq-perf. */
 #define PERF_HIST_MAX_NS UINT64_C(60000000000)
 struct mcq_hdr *perf_hist_new(void);
 void perf_hist_end(struct mcq_hdr *h);
-/* In shared memory, for children to fill: perf_hist_len bytes at place. */
+/* An empty one in shared memory, for children to fill: perf_hist_len bytes at place, aligned to 8.
+ * What it points at is inside it, so parent and children must see the memory at one address. */
 size_t perf_hist_len(void);
 struct mcq_hdr *perf_hist_at(void *place);
 

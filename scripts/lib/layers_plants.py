@@ -57,6 +57,9 @@ PLANTS = [
     ("mem", "#include <sodium.h>\n", "owner", 1),
     ("mem", "#include <criterion/criterion.h>\n", "owner", 1),
     ("tools", "#include <zmq.h>\n", "owner", 1),
+    ("tools", "#include <jansson.h>\n", "owner", 1),
+    ("perf/stats", "#include <jansson.h>\n", "owner", 1),
+    ("perf/workloads", "#include <zlib.h>\n", "owner", 1),
     ("runtime", "#include <liburing.h>\n", "raw", 1),
     ("mem", "#include <stdatomic.h>\n", "raw", 1),
     ("mem", "static _Atomic int x;\n", "raw", 1),
@@ -108,6 +111,7 @@ LOOKALIKES = [
     ("tools", '#include <monocoque.h>\n#include "tools/text.h"\n#include <sys/socket.h>\n'),
     ("tools", '#include "text.h"\n' + body("memcpy(p, q, 1); close(s);")),
     ("perf", '#include "mem/hdr.h"\n#include "perf/peers/peer.h"\n#include <zmq.h>\n'),
+    ("perf/output", "#include <jansson.h>\n#include <zlib.h>\n"),
     ("perf/micro", '#include "proto/zmtp.h"\n#include "patterns/pipe.h"\n'),
     ("tests", '#include "proto/zmtp.h"\n#include <criterion/criterion.h>\n' + LONG),
 ]
