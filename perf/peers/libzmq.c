@@ -4,6 +4,7 @@
  * allocation and the copy. Received messages reuse one zmq_msg_t. Its sockets block: it has no way
  * to spin.
  */
+#include "perf/peers/endpoint.h"
 #include "perf/peers/peer.h"
 
 #if MCQ_PERF_HAVE_ZMQ
@@ -62,30 +63,24 @@ static bool zmq_end_open(struct perf_child *child, struct zmq_end *end, int type
     return true;
 }
 
-static bool zmq_end_bind(struct perf_child *child, struct zmq_end *end)
+static bool zmq_end_bind(struct perf_child *child, struct zmq_end *end,
+                         enum perf_transport transport)
 {
-    char endpoint[64];
+    char endpoint[PERF_ENDPOINT_MAX];
     size_t len = sizeof endpoint;
-    unsigned port = 0;
-    if (zmq_bind(end->socket, "tcp://127.0.0.1:*") != 0 ||
+    perf_endpoint_own(transport, endpoint);
+    if (zmq_bind(end->socket, endpoint) != 0 ||
         zmq_getsockopt(end->socket, ZMQ_LAST_ENDPOINT, endpoint, &len) != 0) {
         return zmq_fail(child, "binding");
     }
-    if (sscanf(endpoint, "tcp://127.0.0.1:%u", &port) != 1) {
-        return perf_child_fail(child, "libzmq: no port in %s", endpoint);
-    }
-    return perf_child_give_port(child, (uint16_t)port);
+    return perf_child_give_endpoint(child, endpoint);
 }
 
 static bool zmq_end_connect(struct perf_child *child, struct zmq_end *end)
 {
-    char endpoint[64];
-    uint16_t port = 0;
-    if (!perf_child_take_port(child, &port)) {
-        return false;
-    }
-    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", port);
-    return zmq_connect(end->socket, endpoint) == 0 || zmq_fail(child, "connecting");
+    char endpoint[PERF_ENDPOINT_MAX];
+    return perf_child_take_endpoint(child, PERF_SERVER, endpoint) &&
+           (zmq_connect(end->socket, endpoint) == 0 || zmq_fail(child, "connecting"));
 }
 
 static bool body_send(void *socket, void *body, size_t size)
@@ -121,7 +116,7 @@ static bool zmq_rtt_serve(struct perf_child *child, const struct perf_rtt_job *j
 {
     struct zmq_end end = {0};
     bool ok = zmq_end_open(child, &end, ZMQ_REP, job->size, LINGER_MS) &&
-              zmq_end_bind(child, &end) && zmq_echo(child, job, end.socket);
+              zmq_end_bind(child, &end, job->transport) && zmq_echo(child, job, end.socket);
     zmq_end_close(&end);
     return ok;
 }
@@ -177,8 +172,8 @@ static bool zmq_rate_receive(struct perf_child *child, const struct perf_rate_jo
                              struct perf_rate_meter *meter)
 {
     struct zmq_end end = {0};
-    bool ok = zmq_end_open(child, &end, ZMQ_PULL, job->size, 0) && zmq_end_bind(child, &end) &&
-              zmq_count(child, job, meter, end.socket);
+    bool ok = zmq_end_open(child, &end, ZMQ_PULL, job->size, 0) &&
+              zmq_end_bind(child, &end, job->transport) && zmq_count(child, job, meter, end.socket);
     zmq_end_close(&end);
     return ok;
 }

@@ -3,6 +3,7 @@
  * CPU of its side. The receiver takes batches, the sender fills its queue until it is full and goes
  * on when it is told that there is room.
  */
+#include "perf/peers/endpoint.h"
 #include "perf/peers/peer.h"
 
 #include <monocoque.h>
@@ -13,8 +14,6 @@
 /* From here on a message is sent from where it lies; below, copying it is cheaper. */
 #define SEND_FROM_MEMORY_MIN ((size_t)32 * 1024)
 
-#define ENDPOINT_LEN 64
-
 /* One process: one socket on one shard. */
 struct side {
     struct perf_child *child;
@@ -23,6 +22,7 @@ struct side {
     const struct mcq_sock_handlers *handlers;
     bool (*ready)(struct side *side); /* the socket is open, and bound or connected */
     enum mcq_idle idle;
+    enum perf_transport transport;
     struct mcq_shard *shard;
     struct mcq_sock *sock;
     size_t size;
@@ -63,27 +63,22 @@ static void side_fail(struct side *side, const char *what, const char *why)
 static bool side_bind(struct side *side)
 {
     struct mcq_detail detail = {0};
-    unsigned port = 0;
-    if (mcq_sock_bind(side->sock, "tcp://127.0.0.1:0", &detail) != MCQ_OK) {
+    char endpoint[PERF_ENDPOINT_MAX];
+    perf_endpoint_own(side->transport, endpoint);
+    if (mcq_sock_bind(side->sock, endpoint, &detail) != MCQ_OK) {
         side_fail(side, "binding", detail.text);
         return false;
     }
-    if (sscanf(mcq_sock_endpoint(side->sock), "tcp://127.0.0.1:%u", &port) != 1) {
-        side_fail(side, "no port in the endpoint", mcq_sock_endpoint(side->sock));
-        return false;
-    }
-    return perf_child_give_port(side->child, (uint16_t)port);
+    return perf_child_give_endpoint(side->child, mcq_sock_endpoint(side->sock));
 }
 
 static bool side_connect(struct side *side)
 {
     struct mcq_detail detail = {0};
-    char endpoint[ENDPOINT_LEN];
-    uint16_t port = 0;
-    if (!perf_child_take_port(side->child, &port)) {
+    char endpoint[PERF_ENDPOINT_MAX];
+    if (!perf_child_take_endpoint(side->child, PERF_SERVER, endpoint)) {
         return false;
     }
-    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", port);
     if (mcq_sock_connect(side->sock, endpoint, &detail) != MCQ_OK) {
         side_fail(side, "connecting", detail.text);
         return false;
@@ -165,6 +160,7 @@ static bool mcq_rtt_serve(struct perf_child *child, const struct perf_rtt_job *j
         .opts = MCQ_SOCK_OPTS_INIT,
         .handlers = &handlers,
         .ready = side_bind,
+        .transport = job->transport,
         .idle = rtt_idle(job),
         .trips_left = perf_rtt_trips(job),
     };
@@ -290,6 +286,7 @@ static bool mcq_rate_receive(struct perf_child *child, const struct perf_rate_jo
         .opts = MCQ_SOCK_OPTS_INIT,
         .handlers = &handlers,
         .ready = side_bind,
+        .transport = job->transport,
         .idle = MCQ_IDLE_SPIN,
         .size = job->size,
         .rate = meter,

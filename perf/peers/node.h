@@ -14,12 +14,7 @@
 #ifndef MCQ_PERF_PEERS_NODE_H
 #define MCQ_PERF_PEERS_NODE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-struct perf_child;
-#define PERF_ENDPOINT_MAX 128
+#include "perf/run/crew.h"
 
 enum perf_role {
     PERF_ROLE_CLIENT,

@@ -34,7 +34,7 @@ static bool raw_echo(struct perf_child *child, const struct perf_rtt_job *job, i
 static bool raw_rtt_serve(struct perf_child *child, const struct perf_rtt_job *job)
 {
     void *body = perf_child_alloc(child, job->size);
-    int fd = body != NULL ? perf_tcp_accept(child) : -1;
+    int fd = body != NULL ? perf_tcp_serve_one(child, job->transport) : -1;
     bool ok = fd >= 0 && raw_prepare(child, fd, job->idle) && raw_echo(child, job, fd, body);
     if (fd >= 0) {
         close(fd);
@@ -63,7 +63,7 @@ static bool raw_rtt_run(struct perf_child *child, const struct perf_rtt_job *job
                         struct perf_rtt_meter *meter)
 {
     void *body = perf_child_alloc(child, job->size);
-    int fd = body != NULL ? perf_tcp_connect(child) : -1;
+    int fd = body != NULL ? perf_tcp_join(child) : -1;
     bool ok = fd >= 0 && raw_prepare(child, fd, job->idle) && raw_ask(child, meter, fd, body);
     if (fd >= 0) {
         close(fd);
@@ -93,7 +93,7 @@ static bool raw_rate_receive(struct perf_child *child, const struct perf_rate_jo
                              struct perf_rate_meter *meter)
 {
     void *buffer = perf_child_alloc(child, STREAM_READ_LEN);
-    int fd = buffer != NULL ? perf_tcp_accept(child) : -1;
+    int fd = buffer != NULL ? perf_tcp_serve_one(child, job->transport) : -1;
     bool ok = fd >= 0 && raw_count(child, job, meter, fd, buffer);
     if (fd >= 0) {
         close(fd);
@@ -106,7 +106,7 @@ static bool raw_rate_send(struct perf_child *child, const struct perf_rate_job *
 {
     (void)job;
     void *buffer = perf_child_alloc(child, STREAM_WRITE_LEN);
-    int fd = buffer != NULL ? perf_tcp_connect(child) : -1;
+    int fd = buffer != NULL ? perf_tcp_join(child) : -1;
     enum perf_tcp_end end = fd >= 0 ? PERF_TCP_OK : PERF_TCP_FAILED;
     while (end == PERF_TCP_OK && !perf_child_stopped(child)) {
         end = perf_tcp_send_whole(child, fd, buffer, STREAM_WRITE_LEN);

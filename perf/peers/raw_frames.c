@@ -60,7 +60,7 @@ static bool frames_rate_send(struct perf_child *child, const struct perf_rate_jo
 {
     unsigned char *block = perf_child_alloc(child, block_len(job->size));
     unsigned char *body = block != NULL ? perf_child_alloc(child, job->size) : NULL;
-    int fd = body != NULL ? perf_tcp_connect(child) : -1;
+    int fd = body != NULL ? perf_tcp_join(child) : -1;
     enum perf_tcp_end end = fd >= 0 ? PERF_TCP_OK : PERF_TCP_FAILED;
     while (end == PERF_TCP_OK && !perf_child_stopped(child)) {
         size_t len = block_build(block, body, job->size);
@@ -144,7 +144,7 @@ static bool frames_rate_receive(struct perf_child *child, const struct perf_rate
                                 struct perf_rate_meter *meter)
 {
     unsigned char *buffer = perf_child_alloc(child, READ_LEN);
-    int fd = buffer != NULL ? perf_tcp_accept(child) : -1;
+    int fd = buffer != NULL ? perf_tcp_serve_one(child, job->transport) : -1;
     bool ok = fd >= 0 && frames_count(child, job, meter, fd, buffer);
     if (fd >= 0) {
         close(fd);

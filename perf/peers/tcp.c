@@ -1,6 +1,5 @@
 #include "perf/peers/tcp.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -17,56 +16,78 @@ static int tcp_fail(struct perf_child *child, int fd, const char *what)
     return -1;
 }
 
-static bool tcp_nodelay(int fd)
+/* A unix socket has no such thing to turn off. */
+static bool tcp_nodelay(int fd, sa_family_t family)
 {
     int on = 1;
-    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+    return family != AF_INET || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
 }
 
-static int tcp_listen(struct perf_child *child, uint16_t *port)
+int perf_tcp_listen(struct perf_child *child, const char *asked, char *endpoint)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof addr;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof addr) != 0 || listen(fd, 1) != 0 ||
-        getsockname(fd, (struct sockaddr *)&addr, &len) != 0) {
-        return tcp_fail(child, fd, "listening on 127.0.0.1");
+    struct sockaddr_storage addr;
+    socklen_t len = 0;
+    int on = 1;
+    if (!perf_endpoint_parse(child, asked, &addr, &len)) {
+        return -1;
     }
-    *port = ntohs(addr.sin_port);
+    int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        bind(fd, (struct sockaddr *)&addr, len) != 0 || listen(fd, SOMAXCONN) != 0) {
+        return tcp_fail(child, fd, "listening");
+    }
+    if (!perf_endpoint_bound(child, fd, asked, endpoint)) {
+        close(fd);
+        return -1;
+    }
     return fd;
 }
 
-int perf_tcp_accept(struct perf_child *child)
+int perf_tcp_accept(struct perf_child *child, int listener)
 {
-    uint16_t port = 0;
-    int listener = tcp_listen(child, &port);
+    struct sockaddr_storage addr = {0};
+    socklen_t len = sizeof addr;
+    int fd = accept4(listener, (struct sockaddr *)&addr, &len, SOCK_CLOEXEC);
+    if (fd < 0 || !tcp_nodelay(fd, addr.ss_family)) {
+        return tcp_fail(child, fd, "accepting a connection");
+    }
+    return fd;
+}
+
+int perf_tcp_connect(struct perf_child *child, const char *endpoint)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = 0;
+    if (!perf_endpoint_parse(child, endpoint, &addr, &len)) {
+        return -1;
+    }
+    int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&addr, len) != 0 ||
+        !tcp_nodelay(fd, addr.ss_family)) {
+        return tcp_fail(child, fd, "connecting");
+    }
+    return fd;
+}
+
+int perf_tcp_serve_one(struct perf_child *child, enum perf_transport transport)
+{
+    char asked[PERF_ENDPOINT_MAX], endpoint[PERF_ENDPOINT_MAX];
+    perf_endpoint_own(transport, asked);
+    int listener = perf_tcp_listen(child, asked, endpoint);
     if (listener < 0) {
         return -1;
     }
-    int fd = -1;
-    if (perf_child_give_port(child, port)) {
-        fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd < 0 || !tcp_nodelay(fd)) {
-            fd = tcp_fail(child, fd, "accepting a connection");
-        }
-    }
+    int fd = perf_child_give_endpoint(child, endpoint) ? perf_tcp_accept(child, listener) : -1;
     close(listener);
     return fd;
 }
 
-int perf_tcp_connect(struct perf_child *child)
+int perf_tcp_join(struct perf_child *child)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    uint16_t port = 0;
-    if (!perf_child_take_port(child, &port)) {
-        return -1;
-    }
-    addr.sin_port = htons(port);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr) != 0 || !tcp_nodelay(fd)) {
-        return tcp_fail(child, fd, "connecting to 127.0.0.1");
-    }
-    return fd;
+    char endpoint[PERF_ENDPOINT_MAX];
+    return perf_child_take_endpoint(child, PERF_SERVER, endpoint)
+               ? perf_tcp_connect(child, endpoint)
+               : -1;
 }
 
 bool perf_tcp_spin(struct perf_child *child, int fd)

@@ -1,13 +1,13 @@
 /*
- * tcp: bare sockets over loopback, for the peers that show what the kernel alone can do.
+ * tcp: bare stream sockets, tcp or unix, for the peers that show what the kernel alone can do.
  *
- * Sockets have TCP_NODELAY set and buffers as the system sets them. A function that fails has noted
- * why in the child. With spinning sockets "whole" calls retry at once instead of blocking.
+ * Tcp sockets have TCP_NODELAY set; buffers are as the system sets them. A function that fails has
+ * noted why in the child. With spinning sockets "whole" calls retry at once instead of blocking.
  */
 #ifndef MCQ_PERF_TCP_H
 #define MCQ_PERF_TCP_H
 
-#include "perf/run/fork.h"
+#include "perf/peers/endpoint.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,12 +18,16 @@ enum perf_tcp_end {
     PERF_TCP_FAILED,
 };
 
-/* Listens on an ephemeral port, names it to the client and accepts one connection. -1 on failure.
- */
-int perf_tcp_accept(struct perf_child *child);
+/* Listens on `asked`; endpoint (PERF_ENDPOINT_MAX bytes) is where it can be reached. -1: failed. */
+int perf_tcp_listen(struct perf_child *child, const char *asked, char *endpoint);
+/* The next connection of a listener; blocks. -1: failed. */
+int perf_tcp_accept(struct perf_child *child, int listener);
+int perf_tcp_connect(struct perf_child *child, const char *endpoint);
 
-/* Waits for the port and connects. -1 on failure. */
-int perf_tcp_connect(struct perf_child *child);
+/* For a crew of two: the server listens on an endpoint of its own, names it and accepts one
+ * connection; the client connects to it. -1: failed. */
+int perf_tcp_serve_one(struct perf_child *child, enum perf_transport transport);
+int perf_tcp_join(struct perf_child *child);
 
 bool perf_tcp_spin(struct perf_child *child, int fd);
 

@@ -58,6 +58,12 @@ struct perf_crew {
     void *tick_ctx;
 };
 
+/* The usual crew of two: posts PERF_SERVER and PERF_CLIENT, each on its seat, with one job. The
+ * caller sets place, timeout_ns and what else it wants. */
+enum { PERF_SERVER, PERF_CLIENT };
+void perf_crew_pair(struct perf_crew *crew, perf_child_fn *serve, perf_child_fn *run, void *job,
+                    unsigned measures);
+
 /* Runs all to their end. usage[cnt] is what each used between perf_child_begin and perf_child_end.
  * On failure false and a sentence in reason[PERF_REASON_MAX]. */
 bool perf_crew_run(const struct perf_crew *crew, struct perf_usage *usage, char *reason);

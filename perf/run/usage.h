@@ -16,4 +16,15 @@ struct perf_usage {
     uint64_t rss_bytes; /* at the window's end */
 };
 
+/* This process until now: wall_ns is the clock, the rest counts from its start, rss_bytes and
+ * syscalls are left out. */
+void perf_usage_read(struct perf_usage *now);
+/* Makes of a reading at a window's begin and now what lies between. */
+void perf_usage_since(struct perf_usage *usage, const struct perf_usage *begin);
+
+static inline double perf_usage_cpu_s(const struct perf_usage *usage)
+{
+    return (double)usage->cpu_ns / 1e9;
+}
+
 #endif

@@ -13,7 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ENDPOINT_LEN   64
 #define WARMUP_NS      (300 * PERF_MS_NS)
 #define BURST_MAX      512u /* messages published in one turn */
 #define RUN_TIMEOUT_S  30.0
@@ -175,18 +174,16 @@ static int publisher_start(struct mcq_shard *shard, void *arg)
     struct publisher *p = arg;
     struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
     struct mcq_detail detail = {.text = ""};
-    unsigned port = 0;
     p->shard = shard;
     opts.slow = p->job->msgs_per_s > 0 ? MCQ_SLOW_DROP_NEW : MCQ_SLOW_BLOCK;
     opts.send_hwm_msgs = 10000;
     if (mcq_sock_open(shard, MCQ_PUB, &opts, &handlers, p, &p->sock, &detail) != MCQ_OK ||
         mcq_timer_open(shard, on_tick, p, &p->timer) != MCQ_OK ||
-        mcq_sock_bind(p->sock, "tcp://127.0.0.1:0", &detail) != MCQ_OK ||
-        sscanf(mcq_sock_endpoint(p->sock), "tcp://127.0.0.1:%u", &port) != 1) {
+        mcq_sock_bind(p->sock, "tcp://127.0.0.1:0", &detail) != MCQ_OK) {
         publisher_fail(p, "starting the publisher", detail.text);
         return 1;
     }
-    return perf_child_give_port(p->child, (uint16_t)port) ? 0 : 1;
+    return perf_child_give_endpoint(p->child, mcq_sock_endpoint(p->sock)) ? 0 : 1;
 }
 
 static bool app_run(struct perf_child *child, const struct mcq_app *app, void *arg,
@@ -233,7 +230,7 @@ struct subscribers {
     struct mcq_shard *shard;
     struct mcq_timer *timer; /* stops the victim */
     pid_t victim;
-    uint16_t port;
+    char endpoint[PERF_ENDPOINT_MAX];
     bool is_victim, failed;
     uint32_t cnt, ended;
     struct mcq_hdr hdr;
@@ -306,14 +303,12 @@ static bool subscribe_one(struct subscribers *s, struct subscriber *sub)
                                                       .event = on_subscriber_event};
     struct mcq_sock *sock;
     struct mcq_detail detail = {.text = ""};
-    char endpoint[ENDPOINT_LEN];
     sub->all = s;
-    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", s->port);
     /* The victim's own topic first: the publisher knows it by that. */
     if (mcq_sock_open(s->shard, MCQ_SUB, NULL, &handlers, sub, &sock, &detail) != MCQ_OK ||
         (s->is_victim && mcq_subscribe(sock, "v", 1) != MCQ_OK) ||
         mcq_subscribe(sock, "m", 1) != MCQ_OK ||
-        mcq_sock_connect(sock, endpoint, &detail) != MCQ_OK) {
+        mcq_sock_connect(sock, s->endpoint, &detail) != MCQ_OK) {
         subscribers_fail(s, "opening a subscriber", detail.text);
         return false;
     }
@@ -401,7 +396,7 @@ static bool subscribers_run(struct perf_child *child, void *arg)
         s->child = child;
         s->run = arg;
         ok = mcq_hdr_init(&s->hdr, counts, counts_cnt, LATENCY_MAX_NS) &&
-             perf_child_take_port(child, &s->port) && subscribers_go(s);
+             perf_child_take_endpoint(child, PERF_SERVER, s->endpoint) && subscribers_go(s);
     }
     free(counts);
     free(s);
@@ -411,20 +406,19 @@ static bool subscribers_run(struct perf_child *child, void *arg)
 bool perf_fanout_measure(const struct perf_fanout_job *job, struct perf_fanout_result *result,
                          char *reason)
 {
-    struct fanout_run run = {.job = *job};
-    struct perf_pair pair = {
-        .serve = publisher_run,
-        .run = subscribers_run,
-        .job = &run,
-        .result = &run.result,
-        .result_len = sizeof run.result,
-        .measures = PERF_CLIENT,
-        .place = PERF_PLACE_PINNED,
-        .timeout_ns = seconds_ns(job->seconds + RUN_TIMEOUT_S),
-    };
-    if (!perf_pair_run(&pair, reason)) {
+    struct fanout_run *run = perf_shared_new(sizeof *run);
+    if (run == NULL) {
+        snprintf(reason, PERF_REASON_MAX, "no memory for a result");
         return false;
     }
-    *result = run.result;
-    return true;
+    run->job = *job;
+    struct perf_crew crew;
+    struct perf_usage usage[PERF_CREW_MAX];
+    perf_crew_pair(&crew, publisher_run, subscribers_run, run, PERF_CLIENT);
+    crew.place = PERF_PLACE_PINNED;
+    crew.timeout_ns = seconds_ns(job->seconds + RUN_TIMEOUT_S);
+    bool ok = perf_crew_run(&crew, usage, reason);
+    *result = run->result;
+    perf_shared_end(run, sizeof *run);
+    return ok;
 }

@@ -10,7 +10,7 @@
 #ifndef MCQ_PERF_FANOUT_H
 #define MCQ_PERF_FANOUT_H
 
-#include "perf/run/fork.h"
+#include "perf/run/crew.h"
 
 #include <stdbool.h>
 #include <stddef.h>

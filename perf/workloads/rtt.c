@@ -121,23 +121,24 @@ bool perf_rtt_measure(const struct perf_peer *peer, const struct perf_rtt_job *j
     if (!rtt_possible(peer, job, reason)) {
         return false;
     }
-    struct rtt_run run = {.peer = peer, .job = job};
-    struct perf_pair pair = {
-        .serve = server_run,
-        .run = client_run,
-        .job = &run,
-        .result = &run.result,
-        .result_len = sizeof run.result,
-        .measures = PERF_CLIENT,
-        .place = place,
-        .timeout_ns = BASE_TIMEOUT_NS + perf_rtt_trips(job) * TRIP_TIMEOUT_NS,
-    };
-    if (!perf_pair_run(&pair, reason)) {
+    struct rtt_run *run = perf_shared_new(sizeof *run);
+    if (run == NULL) {
+        snprintf(reason, PERF_REASON_MAX, "no memory for a result");
         return false;
     }
-    *result = run.result;
-    result->place = place;
-    return true;
+    *run = (struct rtt_run){.peer = peer, .job = job};
+    struct perf_crew crew;
+    struct perf_usage usage[PERF_CREW_MAX];
+    perf_crew_pair(&crew, server_run, client_run, run, PERF_CLIENT);
+    crew.place = place;
+    crew.timeout_ns = BASE_TIMEOUT_NS + perf_rtt_trips(job) * TRIP_TIMEOUT_NS;
+    bool ok = perf_crew_run(&crew, usage, reason);
+    if (ok) {
+        *result = run->result;
+        result->place = place;
+    }
+    perf_shared_end(run, sizeof *run);
+    return ok;
 }
 
 bool perf_rtt_measure_best(const struct perf_peer *peer, const struct perf_rtt_job *job,
@@ -165,6 +166,7 @@ int perf_rtt_main(const struct perf_options *options)
     struct perf_rtt_job job = {
         .size = options->size,
         .count = options->count,
+        .transport = options->transport,
         .idle = perf_peer_idle(peer, options->idle),
     };
     struct perf_rtt_result result;

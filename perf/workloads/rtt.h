@@ -10,8 +10,8 @@
 #define MCQ_PERF_RTT_H
 
 #include "mem/hdr.h"
+#include "perf/peers/node.h"
 #include "perf/run/clock.h"
-#include "perf/run/fork.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +35,7 @@ struct perf_rtt_job {
     size_t size;
     uint64_t count;
     enum perf_idle idle;
+    enum perf_transport transport;
 };
 
 enum perf_rtt_point {

@@ -112,23 +112,24 @@ bool perf_rate_measure(const struct perf_peer *peer, const struct perf_rate_job 
         snprintf(reason, PERF_REASON_MAX, "%s", peer->missing);
         return false;
     }
-    struct rate_run run = {.peer = peer, .job = job};
-    struct perf_pair pair = {
-        .serve = receiver_run,
-        .run = sender_run,
-        .job = &run,
-        .result = &run.result,
-        .result_len = sizeof run.result,
-        .measures = PERF_SERVER,
-        .place = place,
-        .timeout_ns = seconds_to_ns(job->seconds + WARMUP_MAX_S + RUN_TIMEOUT_S),
-    };
-    if (!perf_pair_run(&pair, reason)) {
+    struct rate_run *run = perf_shared_new(sizeof *run);
+    if (run == NULL) {
+        snprintf(reason, PERF_REASON_MAX, "no memory for a result");
         return false;
     }
-    *result = run.result;
-    result->place = place;
-    return true;
+    *run = (struct rate_run){.peer = peer, .job = job};
+    struct perf_crew crew;
+    struct perf_usage usage[PERF_CREW_MAX];
+    perf_crew_pair(&crew, receiver_run, sender_run, run, PERF_SERVER);
+    crew.place = place;
+    crew.timeout_ns = seconds_to_ns(job->seconds + WARMUP_MAX_S + RUN_TIMEOUT_S);
+    bool ok = perf_crew_run(&crew, usage, reason);
+    if (ok) {
+        *result = run->result;
+        result->place = place;
+    }
+    perf_shared_end(run, sizeof *run);
+    return ok;
 }
 
 bool perf_rate_measure_best(const struct perf_peer *peer, const struct perf_rate_job *job,
@@ -155,6 +156,7 @@ int perf_throughput_main(const struct perf_options *options)
     const struct perf_peer *peer = options->peer;
     struct perf_rate_job job = {
         .size = options->size,
+        .transport = options->transport,
         .seconds = options->seconds > 0 ? options->seconds : PERF_SECONDS_DEFAULT,
     };
     struct perf_rate_result result;

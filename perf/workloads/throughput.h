@@ -9,7 +9,7 @@
 #ifndef MCQ_PERF_THROUGHPUT_H
 #define MCQ_PERF_THROUGHPUT_H
 
-#include "perf/run/fork.h"
+#include "perf/peers/node.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +20,7 @@ struct perf_peer;
 struct perf_rate_job {
     size_t size;
     double seconds;
+    enum perf_transport transport;
 };
 
 struct perf_rate_result {

@@ -1,0 +1,132 @@
+/* A process of a crew: what crew.h says "in a child". */
+#include "perf/run/board.h"
+#include "perf/run/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How often a process looks for what another one is to do first. */
+#define LOOK_NS 100000
+
+static void look_later(void)
+{
+    struct timespec pause = {.tv_nsec = LOOK_NS};
+    nanosleep(&pause, NULL);
+}
+
+bool perf_child_fail(struct perf_child *child, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(child->reason, sizeof child->reason, format, args);
+    va_end(args);
+    return false;
+}
+
+bool perf_child_fail_os(struct perf_child *child, const char *what)
+{
+    return perf_child_fail(child, "%s: %s", what, strerror(errno));
+}
+
+bool perf_child_give_endpoint(struct perf_child *child, const char *endpoint)
+{
+    struct perf_place_card *place = &child->board->places[child->idx];
+    if (snprintf(place->endpoint, sizeof place->endpoint, "%s", endpoint) >=
+        (int)sizeof place->endpoint) {
+        return perf_child_fail(child, "the endpoint %s is too long", endpoint);
+    }
+    atomic_store(&place->named, true);
+    return true;
+}
+
+bool perf_child_take_endpoint(struct perf_child *child, unsigned whose, char *endpoint)
+{
+    struct perf_place_card *place = &child->board->places[whose];
+    while (!atomic_load(&place->named)) {
+        if (atomic_load(&place->gone)) {
+            return perf_child_fail(child, "the server ended before it named its endpoint");
+        }
+        look_later();
+    }
+    snprintf(endpoint, PERF_ENDPOINT_MAX, "%s", place->endpoint);
+    return true;
+}
+
+void *perf_child_alloc(struct perf_child *child, size_t len)
+{
+    /* Untouched pages would all be the one zero page, which is always in cache: too good a source.
+     */
+    void *data = malloc(len);
+    if (data == NULL) {
+        perf_child_fail(child, "no memory for a buffer of %zu bytes", len);
+        return NULL;
+    }
+    return memset(data, 0xa5, len);
+}
+
+/* What the window itself calls isn't in it. */
+void perf_child_begin(struct perf_child *child)
+{
+    struct perf_place_card *place = &child->board->places[child->idx];
+    atomic_store(&place->window, false);
+    perf_usage_read(&place->at_begin);
+    atomic_store(&place->syscalls, 0);
+    atomic_store(&place->window, true);
+}
+
+void perf_child_end(struct perf_child *child)
+{
+    struct perf_place_card *place = &child->board->places[child->idx];
+    if (atomic_exchange(&place->window, false)) {
+        perf_usage_since(&place->usage, &place->at_begin);
+    }
+}
+
+static bool child_work(struct perf_child *child, const struct perf_post *post)
+{
+    if (child->cpu >= 0 && !perf_cpus_pin(child->cpu)) {
+        return perf_child_fail_os(child, "pinning to a CPU");
+    }
+    perf_child_begin(child);
+    bool ok = post->run(child, post->job);
+    perf_child_end(child);
+    return ok;
+}
+
+static void child_prepare(const struct perf_crew_board *board)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    while (!atomic_load(&board->go)) {
+        look_later();
+    }
+}
+
+_Noreturn void perf_child_live(const struct perf_crew *crew, struct perf_crew_board *board,
+                               unsigned idx, int cpu)
+{
+    struct perf_place_card *place = &board->places[idx];
+    struct perf_child child = {.cpu = cpu, .idx = idx, .board = board, .stop = &board->stop};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != board->parent) {
+        _exit(1); /* it died before that was said */
+    }
+    child_prepare(board);
+    bool ok = child_work(&child, &crew->posts[idx]);
+    memcpy(place->reason, child.reason, sizeof place->reason);
+    place->ok = ok;
+    place->reported = true;
+    if (ok && idx == crew->measures) {
+        atomic_store(&board->stop, true);
+    }
+    _exit(0);
+}
