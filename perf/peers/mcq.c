@@ -4,6 +4,8 @@
  * on when it is told that there is room.
  */
 #include "perf/peers/endpoint.h"
+#include "perf/peers/mcq_node.h"
+#include "perf/peers/mcq_opts.h"
 #include "perf/peers/peer.h"
 
 #include <monocoque.h>
@@ -21,7 +23,7 @@ struct side {
     struct mcq_sock_opts opts;
     const struct mcq_sock_handlers *handlers;
     bool (*ready)(struct side *side); /* the socket is open, and bound or connected */
-    enum mcq_idle idle;
+    enum perf_idle idle;
     enum perf_transport transport;
     struct mcq_shard *shard;
     struct mcq_sock *sock;
@@ -33,17 +35,6 @@ struct side {
     bool waits;          /* a send found no room */
     bool failed;
 };
-
-static struct mcq_opts library_opts = MCQ_OPTS_INIT;
-
-void perf_peer_mcq_option(const char *name, char *text)
-{
-    char program[] = "mcq-perf", option[32];
-    char *argv[] = {program, option, text, NULL};
-    int argc = 3;
-    snprintf(option, sizeof option, "%s", name);
-    mcq_opts_parse(&library_opts, &argc, argv);
-}
 
 static void side_stop(struct side *side)
 {
@@ -103,15 +94,9 @@ static int side_start(struct mcq_shard *shard, void *arg)
 static bool side_run(struct side *side)
 {
     static const struct mcq_app app = {.start = side_start};
-    struct mcq_opts opts = library_opts;
     struct mcq_detail detail = {0};
-    char cpus[16] = "none";
-    if (side->child->cpu >= 0) {
-        snprintf(cpus, sizeof cpus, "%d", side->child->cpu);
-    }
-    opts.cpus = cpus;
-    opts.idle = side->idle;
-    opts.no_signals = true;
+    char cpus[16];
+    struct mcq_opts opts = perf_mcq_opts(side->child->cpu, side->idle, cpus);
     enum mcq_error error = mcq_run(&opts, &app, side, &detail);
     if (error != MCQ_OK && !side->failed) {
         return perf_child_fail(side->child, "%s: %s", mcq_error_name(error), detail.text);
@@ -131,11 +116,6 @@ static void on_event(void *ctx, struct mcq_sock *sock, const struct mcq_event *e
 }
 
 /* ---- round trips ---- */
-
-static enum mcq_idle rtt_idle(const struct perf_rtt_job *job)
-{
-    return job->idle == PERF_IDLE_SPIN ? MCQ_IDLE_SPIN : MCQ_IDLE_BLOCK;
-}
 
 static enum mcq_flow on_request(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
                                 struct mcq_msg *msg)
@@ -161,7 +141,7 @@ static bool mcq_rtt_serve(struct perf_child *child, const struct perf_rtt_job *j
         .handlers = &handlers,
         .ready = side_bind,
         .transport = job->transport,
-        .idle = rtt_idle(job),
+        .idle = job->idle,
         .trips_left = perf_rtt_trips(job),
     };
     return side_run(&side);
@@ -235,7 +215,7 @@ static bool mcq_rtt_run(struct perf_child *child, const struct perf_rtt_job *job
         .opts = MCQ_SOCK_OPTS_INIT,
         .handlers = &handlers,
         .ready = ready_to_ask,
-        .idle = rtt_idle(job),
+        .idle = job->idle,
         .size = job->size,
         .body = perf_child_alloc(child, job->size),
         .rtt = meter,
@@ -287,7 +267,7 @@ static bool mcq_rate_receive(struct perf_child *child, const struct perf_rate_jo
         .handlers = &handlers,
         .ready = side_bind,
         .transport = job->transport,
-        .idle = MCQ_IDLE_SPIN,
+        .idle = PERF_IDLE_SPIN,
         .size = job->size,
         .rate = meter,
     };
@@ -368,7 +348,7 @@ static bool mcq_rate_send(struct perf_child *child, const struct perf_rate_job *
         .opts = MCQ_SOCK_OPTS_INIT,
         .handlers = &handlers,
         .ready = ready_to_flood,
-        .idle = MCQ_IDLE_SPIN,
+        .idle = PERF_IDLE_SPIN,
         .size = job->size,
         .body = perf_child_alloc(child, job->size),
     };
@@ -381,6 +361,9 @@ static bool mcq_rate_send(struct perf_child *child, const struct perf_rate_job *
 
 const struct perf_peer perf_peer_mcq = {
     .name = "mcq",
+    .node = &perf_mcq_node,
+    .roles = PERF_ROLES_ALL,
+    .transports = PERF_TRANSPORTS_ALL,
     .rtt_serve = mcq_rtt_serve,
     .rtt_run = mcq_rtt_run,
     .rate_receive = mcq_rate_receive,

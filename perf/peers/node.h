@@ -60,7 +60,8 @@ enum perf_put {
 
 struct perf_node_ops {
     /* Opens n->spec; a binding node leaves its endpoint in n->endpoint, a connecting one returns
-     * when all connections are there as far as the library tells. False with the reason noted. */
+     * when all connections are there as far as the library tells. False with the reason noted, and
+     * nothing is left to close. */
     bool (*open)(struct perf_node *n);
     /* Takes or copies data before it returns; it is on its way at the latest with the next poll.
      * PUB and PUSH: conn is ignored. */
@@ -89,8 +90,16 @@ static inline bool perf_node_open(struct perf_node *n, const struct perf_node_op
     return ops->open(n);
 }
 
-/* Serves until the crew is stopped: what arrives goes back to whom it came from. */
+/* What the handler of a user would cost the echo. Zeros: nothing. */
+struct perf_handler {
+    uint64_t delay_ns; /* burnt per message */
+    uint64_t stall_ns; /* slept, every stall_every_ns */
+    uint64_t stall_every_ns;
+};
+
+/* Serves until the crew is stopped: what arrives goes back to whom it came from. Names its endpoint
+ * to the crew. handler may be NULL; spec's arrived and ctx are its own. */
 bool perf_node_echo(struct perf_child *child, const struct perf_node_ops *ops,
-                    const struct perf_node_spec *spec);
+                    const struct perf_node_spec *spec, const struct perf_handler *handler);
 
 #endif

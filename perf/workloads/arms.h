@@ -9,7 +9,7 @@
 #ifndef MCQ_PERF_WORKLOADS_ARMS_H
 #define MCQ_PERF_WORKLOADS_ARMS_H
 
-#include "perf/output/result.h"
+#include "perf/output/artefact.h"
 #include "perf/peers/peer.h"
 
 /* An arm that failed this often is not tried again: each try may last until its deadline. */
