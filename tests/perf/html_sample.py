@@ -117,7 +117,7 @@ def comparison(a, b, results, figure, higher=False):
 
 def artefact(command, words, results, figures=(), pairs=None):
     pairs = pairs if pairs is not None else [(0, i) for i in range(1, len(results))]
-    found = [comparison(a, b, results, figure, "per_s" in figure)
+    found = [comparison(a, b, results, figure, "per_s" in figure or figure == "fairness")
              for a, b in pairs for figure in figures]
     return {"schema": "mcq-perf", "version": 1, "command": command,
             "arguments": [command, *words], "environment": ENVIRONMENT, "results": results,

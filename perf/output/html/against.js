@@ -48,8 +48,9 @@ const against = (() => {
         const shown = panels.filter((p) => p.lines.length > 0);
         return shown.length === 0 ? null : plot.lines({ title, x,
             note: `Medians over runs; bars from the least to the most.${refused(shown)
-                ? " Crossed out: no valid run, joined to nothing." : ""}`,
-            y: { scale: "log", label: "latency, log", text: (v) => units.text(v, "us") }, panels: shown });
+                ? " Hollow: no valid run, joined to nothing." : ""}`,
+            y: { scale: "log", label: "latency, log", text: (v) => units.text(v, "us"),
+                exact: (v) => units.figure(v, "us") }, panels: shown });
     }
 
     function metricPanels(group, x) {
@@ -57,7 +58,8 @@ const against = (() => {
             && group.members.some((m) => metricOf(m.result, key).y !== null)).map((key) => {
             const kind = kinds.metric(key);
             return { title: kind.name, unit: kind.unit === "ratio" ? "ratio" : "median over runs", share: key,
-                y: { scale: "linear", text: (v) => units.text(v, kind.unit === "ratio" ? "" : kind.unit) },
+                y: { scale: "linear", text: (v) => units.text(v, kind.unit === "ratio" ? "" : kind.unit),
+                    exact: (v) => units.figure(v, kind.unit === "ratio" ? "" : kind.unit) },
                 lines: lines(group, x, (result) => metricOf(result, key)) };
         });
     }
@@ -69,13 +71,16 @@ const against = (() => {
         const x = abscissa(group);
         const keys = curve.ordered(new Set(group.members.flatMap((m) => [...Object.keys(m.result.histograms),
             ...m.result.runs.flatMap((run) => Object.keys(run.histograms))])));
-        const [main, ...others] = keys;
+        const [main, ...rest] = keys;
+        const others = rest.filter((key) => key !== "lag");
         const noun = x.byLoad ? "load" : kinds.param(group.axis).name.toLowerCase();
         const panel = (key, point, title) => ({ title, lines: lines(group, x,
             (result) => pointOf(result, key, point)) });
         return [
             main && figure(group, x, `${kinds.histogram(main).name} against ${noun}`,
-                POINTS.map((point) => panel(main, point, kinds.point(point)))),
+                [...POINTS.map((point) => panel(main, point, kinds.point(point))),
+                    ...rest.filter((key) => key === "lag").map((key) =>
+                        panel(key, "p99", `${kinds.histogram(key).name}, p99`))]),
             figure(group, x, `Beside it, against ${noun}`,
                 others.map((key) => panel(key, "p99", `${kinds.histogram(key).name}, p99`))),
             figure(group, x, `What it costs, against ${noun}`, metricPanels(group, x)),

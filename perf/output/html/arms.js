@@ -77,9 +77,28 @@ const arms = (() => {
         return styles;
     }
 
-    // What a member is at: "70 %", "10,000".
-    const place = (axis, member) => (axis === null || member.x === null ? ""
-        : typeof member.x === "number" ? units.text(member.x, kinds.param(axis).unit) : String(member.x));
+    // What a member is at: "70 %", "1,000 subscribers".
+    function place(axis, { x }) {
+        if (axis === null || x === null) {
+            return "";
+        }
+        const { unit, name } = kinds.param(axis);
+        return typeof x !== "number" ? `${name.toLowerCase()} ${x}`
+            : unit === "" ? units.counted(x, name.toLowerCase(), name.toLowerCase()) : units.text(x, unit);
+    }
 
-    return { group, place, peerOf };
+    // The workloads of an artefact, each with its arms told apart, and its comparisons naming them.
+    function workloads(artefact) {
+        return [...new Set(artefact.results.map((r) => r.workload))].map((name) => {
+            const own = group(artefact.results.filter((r) => r.workload === name));
+            const member = (result) => own.members.find((m) => m.result === result);
+            const full = (m) => [m.name, place(own.axis, m)].filter(Boolean).join(", ");
+            const comparisons = artefact.comparisons.filter((c) => c.workload === name && member(c.a)
+                && member(c.b)).map((c) => ({ ...c, nameA: member(c.a).name, nameB: member(c.b).name,
+                place: place(own.axis, member(c.a)), x: member(c.a).x }));
+            return { name, artefact, group: own, comparisons, full };
+        });
+    }
+
+    return { workloads, place, peerOf };
 })();

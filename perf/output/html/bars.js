@@ -3,39 +3,41 @@ const bars = (() => {
     const METRICS = ["msgs_per_s", "connections_per_s", "conn_bytes", "conn_kernel_bytes", "fairness",
         "server_cpu_ns_per_msg", "client_cpu_ns_per_msg", "server_syscalls_per_msg",
         "client_syscalls_per_msg", "lost_time"];
-    const ROW = 24, BAR = 12, LETTER = 6.6, NAME_SHARE = 0.4, VALUE = 74;
+    const ROW = 24, BAR = 12, LETTER = 7.2, NAME_SHARE = 0.4, VALUE = 80;
 
     function drawing(kind, rows, width) {
         const unit = kind.unit === "ratio" ? "" : kind.unit;
         const left = Math.min(width * NAME_SHARE, Math.max(...rows.map((r) => r.name.length)) * LETTER + 10);
         const axis = scale.make.linear(rows.flatMap(({ value }) => [value.median, value.high]));
         const at = (v) => plot.px(left + axis.at(v) * (width - left - VALUE));
-        const letters = Math.max(4, Math.floor((left - 10) / LETTER));
+        const letters = Math.max(4, Math.floor((left - 10) / LETTER + 0.01));
         return dom.svg("svg", { class: "plot", viewBox: `0 0 ${width} ${rows.length * ROW + 4}`, role: "img",
             "aria-label": `${kind.name}. ${rows.map((r) =>
-                `${r.name}: ${units.text(r.value.median, unit)}`).join("; ")}` },
+                `${r.name}: ${units.figure(r.value.median, unit)}`).join("; ")}` },
         rows.map(({ name, style, value }, i) => {
             const y = i * ROW + 4, middle = y + BAR / 2;
             const { low, high } = value;
             return dom.svg("g", { class: `hue-${style.hue}` },
-                dom.svg("title", {}, `${name}: ${units.text(value.median, unit)}`
+                dom.svg("title", {}, `${name}: ${units.figure(value.median, unit)}`
                     + (low === null || high === null ? ""
-                        : ` (${units.text(low, unit)} to ${units.text(high, unit)})`)),
+                        : ` (${units.figure(low, unit)} to ${units.figure(high, unit)})`)),
                 dom.svg("text", { class: "row", x: left - 10, y: middle + 4, "text-anchor": "end" },
                     name.length > letters ? `${name.slice(0, letters - 1)}…` : name),
                 dom.svg("path", { class: "bar data", d: `M${at(0)} ${y}H${at(value.median)}v${BAR}H${at(0)}z` }),
                 low !== null && high !== null && dom.svg("path", { class: "whisker over",
                     d: `M${at(low)} ${middle}H${at(high)}` }),
                 dom.svg("text", { class: "row", x: at(Math.max(value.median, high ?? 0)) + 7, y: middle + 4 },
-                    units.text(value.median, unit)));
+                    units.figure(value.median, unit)));
         }), dom.svg("path", { class: "axis", d: `M${plot.px(left)} 0V${rows.length * ROW}` }));
     }
 
     function section(group) {
-        if (group.axis !== null) {
+        if (group.axis !== null || group.members.length < 2) {
             return null;
         }
-        const panels = METRICS.map((key) => ({ kind: kinds.metric(key), rows: group.members
+        // At a given rate the rate that was achieved is a condition, not a figure.
+        const open = group.members.some((m) => m.result.metrics.asked_per_s);
+        const panels = METRICS.filter((key) => !(open && key === "msgs_per_s")).map((key) => ({ kind: kinds.metric(key), rows: group.members
             .filter((m) => m.result.metrics[key]).map((m) => ({ ...m, value: m.result.metrics[key] })) }))
             .filter(({ rows }) => rows.length > 0);
         if (panels.length === 0) {

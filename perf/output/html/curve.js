@@ -1,6 +1,7 @@
 // curve: latency by percentile, each nine as wide as the one before. The generator's lag stands beside
 // what was measured, on the same axis: a figure below it is the generator's.
 const curve = (() => {
+    const MARKS = [50, 90, 99, 99.9, 99.99, 99.999, 99.9999];
     const STOPS = [50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999, 99.9999];
 
     const ordered = (keys) => [...keys].sort((a, b) => {
@@ -26,8 +27,9 @@ const curve = (() => {
             note: "All valid runs together. A line ends where fewer than ten samples lie above.",
             x: { scale: "nines", label: "percentile", text: units.percentile,
                 tick: (p) => `${Number(p.toPrecision(8))} %` },
-            y: { scale: "log", label: "latency, log", text: (v) => units.text(v, "us") },
-            stops: STOPS,
+            y: { scale: "log", label: "latency, log", text: (v) => units.text(v, "us"),
+                exact: (v) => units.figure(v, "us") },
+            stops: STOPS, marksAt: MARKS,
             panels: keys.map((key) => ({ title: keys.length > 1 ? kinds.histogram(key).name : "",
                 unit: keys.length > 1 ? kinds.histogram(key).means
                     : `${kinds.histogram(key).name}: ${kinds.histogram(key).means}`,
@@ -52,7 +54,7 @@ const curve = (() => {
         select.addEventListener("change", () => draw(places[Number(select.value)]));
         draw(first);
         return dom.el("div", {}, dom.el("label", { class: "control" },
-            `Percentiles at ${kinds.param(group.axis).name.toLowerCase()} `, select), holder);
+            "Percentiles at ", select), holder);
     }
 
     function section(group) {

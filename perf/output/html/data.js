@@ -68,8 +68,10 @@ const data = (() => {
         }
         const figure = kinds.figure(text(c.figure));
         const fits = low !== null && high !== null && low > 0 && high >= low;
-        // As an advantage of a: above 1 it is a that does better, whichever way is better.
-        const turned = figure.better === "high";
+        // As an advantage of a: above 1 it is a that does better, whichever way is better; the
+        // artefact's verdict knows that best.
+        const turned = c.verdict === "better" ? ratio > 1 : c.verdict === "worse" ? ratio < 1
+            : figure.better === "high";
         return {
             a, b, figure, ratio, low, high,
             workload: text(c.workload) || a.workload,

@@ -35,9 +35,9 @@ const dom = (() => {
         const body = rows.map((row) => el("tr", {}, row.map((c, i) => cell(i === 0 ? "th" : "td",
             i === 0 ? { scope: "row", ...(c !== null && typeof c === "object" && "cell" in c
                 ? c : { cell: c }) } : c))));
-        return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-            el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, head)),
-                el("tbody", {}, body)));
+        return el("div", { class: "table" }, el("p", { class: "caption" }, caption),
+            el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+                el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body))));
     }
 
     return { el, svg, table };

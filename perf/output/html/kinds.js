@@ -30,14 +30,14 @@ const kinds = (() => {
     };
     const HISTOGRAMS = {
         rtt: ["Round trip", "closed loop, from one reply to the next"],
-        response: ["Response", "from the planned send to the arrival"],
-        service: ["Service", "from the actual send to the arrival"],
-        lag: ["Generator lag", "from the planned to the actual send: the generator, not what is measured"],
-        one_way: ["One way", "from the send to the arrival in another process of this host"],
-        last: ["Last subscriber", "from the send to the arrival at the last subscriber"],
-        skew: ["Skew", "from the first subscriber to the last"],
-        connect: ["Connect", "from connect to the end of the handshake"],
-        gap: ["Gaps", "in a thread that does nothing but read the clock"],
+        response: ["Response", "planned send to arrival"],
+        service: ["Service", "actual send to arrival"],
+        lag: ["Generator lag", "planned to actual send"],
+        one_way: ["One way", "send to arrival in another process"],
+        last: ["Last subscriber", "send to arrival at the last subscriber"],
+        skew: ["Skew", "first subscriber to last"],
+        connect: ["Connect", "connect to the end of the handshake"],
+        gap: ["Gaps", "in a thread that only reads the clock"],
         others: ["The others", "peers beside the stalled one"],
     };
     const SERIES = {
@@ -116,7 +116,8 @@ const kinds = (() => {
     const param = (key) => {
         const { name, unit } = guessed(key);
         const UNITS = { size: "bytes", rate: "/s", share: "%", seconds: "s", warmup: "s" };
-        return { key, name: key === "conns" ? "Connections" : key === "subs" ? "Subscribers" : name,
+        const NAMES = { conns: "Connections", idle_conns: "Idle connections", subs: "Subscribers" };
+        return { key, name: own(NAMES, key) ?? name,
             unit: own(UNITS, key) ?? unit };
     };
 

@@ -12,14 +12,7 @@ const page = (() => {
         }
     }
 
-    function workloadsOf(artefact, idx) {
-        const names = [...new Set(artefact.results.map((r) => r.workload))];
-        return names.map((name, n) => ({ name, artefact, id: `workload-${idx}-${n}`,
-            results: artefact.results.filter((r) => r.workload === name),
-            comparisons: artefact.comparisons.filter((c) => c.workload === name) }));
-    }
-
-    const workloads = good.flatMap(workloadsOf);
+    const workloads = good.flatMap(arms.workloads).map((w, i) => ({ ...w, id: `workload-${i + 1}` }));
     const peers = [...new Set(good.flatMap((a) => a.results.map(arms.peerOf)))];
 
     function title() {
@@ -53,23 +46,30 @@ const page = (() => {
     const command = (artefact) => `mcq-perf ${artefact.arguments.map((word) =>
         (/^[\w@%+=:,.\/-]+$/.test(word) ? word : `'${word.replace(/'/g, "'\\''")}'`)).join(" ")}`;
 
-    function workload(w) {
-        const group = arms.group(w.results);
-        const part = (what, make) => guarded(what, make);
-        const empty = w.results.every((r) => r.runs.length === 0);
-        return dom.el("section", { class: "workload", id: w.id }, dom.el("h2", {}, w.name),
-            kinds.workload(w.name) && dom.el("p", { class: "means" }, kinds.workload(w.name)),
-            part("The parameters", () => summary.parameters(group)),
+    // With few arms the figures come first; with a parameter varied their shape does, and the table
+    // of all is folded.
+    function tables(group) {
+        const made = [summary.percentiles(group), summary.metrics(group)].flat().filter(Boolean);
+        return group.axis === null || made.length === 0 ? made
+            : [dom.el("details", {}, dom.el("summary", {}, `All figures (${units.counted(group.members.length,
+                "arm")})`), made)];
+    }
+
+    function workload({ id, name, artefact, group, comparisons }) {
+        const empty = group.members.every((m) => m.result.runs.length === 0);
+        return dom.el("section", { class: "workload", id }, dom.el("h2", {}, name),
+            kinds.workload(name) && dom.el("p", { class: "means" }, kinds.workload(name)),
+            guarded("The parameters", () => summary.parameters(group)),
             empty && dom.el("p", { class: "problem" }, "This workload has no runs."),
-            part("The plot against the parameter", () => against.section(group)),
-            part("The percentile curves", () => curve.section(group)),
-            part("The bars", () => bars.section(group)),
-            part("The time series", () => series.section(group)),
-            part("The comparison", () => compare.section(w.comparisons, group)),
-            part("The percentiles", () => summary.percentiles(group)),
-            part("The single figures", () => summary.metrics(group)),
-            part("The runs", () => summary.runs(group)),
-            dom.el("p", { class: "again" }, "Again: ", dom.el("code", {}, command(w.artefact))));
+            group.axis === null && guarded("The figures", () => tables(group)),
+            guarded("The plot against the parameter", () => against.section(group)),
+            guarded("The percentile curves", () => curve.section(group)),
+            guarded("The time series", () => series.section(group)),
+            guarded("The comparison", () => compare.section(comparisons)),
+            guarded("The bars", () => bars.section(group)),
+            group.axis !== null && guarded("The figures", () => tables(group)),
+            guarded("The runs", () => summary.runs(group)),
+            dom.el("p", { class: "again" }, "Again: ", dom.el("code", {}, command(artefact))));
     }
 
     function reading() {
@@ -104,7 +104,7 @@ const page = (() => {
     document.title = `${title()} – mcq-perf`;
     document.getElementById("report").replaceChildren(...[
         guarded("The title", header),
-        guarded("The verdict", () => verdict.section(artefacts)),
+        guarded("The verdict", () => verdict.section(artefacts, workloads)),
         ...[problems()].flat(), guarded("The contents", contents),
         good.length > 0 && guarded("The environment", () => environment.section(good)),
         ...workloads.map((w) => guarded(`The workload ${w.name}`, () => workload(w))),

@@ -3,17 +3,22 @@
 //
 // spec: {title, note, x: {scale, label, text}, y: {scale, label, text}, panels: [{title, lines}], stops}
 // line: {name, style: {hue, dash}, points: [{x, y, low, high, valid, tell}], marks}; sorted by x; y may
-// be null (a gap). stops: where the arrow keys halt, every x otherwise. A panel may have a y of its own.
+// be null (a gap). marks: one at each point; else at the points nearest to spec.marksAt. stops: where
+// the arrow keys halt, every x otherwise. A panel may have a y, a height and a share (of axes) of its own.
 const plot = (() => {
-    const HEIGHT = 250, HEIGHT_NARROW = 220, HEIGHT_WIDE = 320, TOP = 10, BOTTOM = 40, LEFT = 54, RIGHT = 14;
+    const HEIGHT = 210, HEIGHT_NARROW = 180, HEIGHT_WIDE = 280, TOP = 10, BOTTOM = 40, BOTTOM_PLAIN = 6, LEFT = 54, RIGHT = 14;
     const LABELS_WIDTH = 500; /* a narrower panel has a legend instead of names at its lines */
-    const LETTER = 6.6, LABEL_LETTERS = 20, LABEL_STEP = 15, SNAP = 14;
+    const LETTER = 7, LABEL_LETTERS = 20, LABEL_STEP = 15, SNAP = 14;
     const DASHES = [null, "6 4", "2 3", "9 3 2 3"];
     const SHAPES = [
         (r) => `M${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`,
         (r) => `M${-r} ${-r}h${2 * r}v${2 * r}h${-2 * r}z`,
         (r) => `M0 ${-1.3 * r}l${1.3 * r} ${1.3 * r}l${-1.3 * r} ${1.3 * r}l${-1.3 * r} ${-1.3 * r}z`,
         (r) => `M0 ${-1.2 * r}l${1.2 * r} ${2.1 * r}h${-2.4 * r}z`,
+        (r) => `M0 ${1.2 * r}l${1.2 * r} ${-2.1 * r}h${-2.4 * r}z`,
+        (r) => `M${-0.5 * r} ${-1.4 * r}h${r}v${2.8 * r}h${-r}z`,
+        (r) => `M${-1.4 * r} ${-0.5 * r}h${2.8 * r}v${r}h${-2.8 * r}z`,
+        (r) => `M${-0.6 * r} ${-1.2 * r}h${1.2 * r}l${0.6 * r} ${1.2 * r}l${-0.6 * r} ${1.2 * r}h${-1.2 * r}l${-0.6 * r} ${-1.2 * r}z`,
     ];
 
     const px = (v) => Number(v.toFixed(1));
@@ -37,15 +42,19 @@ const plot = (() => {
         const xs = points(spec.panels).map((p) => p.x);
         const ys = points(spec.panels.filter((p) => p.share === panel.share))
             .flatMap((p) => [p.y, p.low, p.high]).filter((v) => v !== undefined);
-        return { x: scale.make[spec.x.scale](xs, { tight: true, free: spec.x.free }),
+        return { x: scale.make[spec.x.scale](xs, { tight: true }),
             y: scale.make[spec.y.scale](ys, { cnt: height < 200 ? 3 : 5 }) };
     }
 
     function frame(spec, panel, width, named) {
-        const height = spec.height ?? (width < 420 ? HEIGHT_NARROW : width > 800 ? HEIGHT_WIDE : HEIGHT);
-        const names = named ? panel.lines.map((l) => cut(l.name).length * LETTER + 14) : [];
-        const box = { width, height, left: LEFT, right: width - Math.max(RIGHT, ...names),
-            top: TOP, bottom: height - BOTTOM };
+        const height = panel.height ?? spec.height ?? (width < 420 ? HEIGHT_NARROW : width > 800 ? HEIGHT_WIDE : HEIGHT);
+        const names = named ? spec.panels.flatMap((p) => p.lines)
+            .map((l) => cut(l.name).length * LETTER + 14) : [];
+        // Panels above one another have their x axis at the last.
+        const plain = spec.stacked && panel !== spec.panels[spec.panels.length - 1];
+        const below = plain ? BOTTOM_PLAIN : BOTTOM;
+        const box = { width, height: height + below, left: LEFT, right: width - Math.max(RIGHT, ...names),
+            top: TOP, bottom: height, plain };
         const { x, y } = scales(spec, panel, height);
         return { ...box, x, y, named,
             atX: (v) => px(box.left + x.at(v) * (box.right - box.left)),
@@ -59,9 +68,9 @@ const plot = (() => {
             const at = f.atX(v), label = spec.x.tick ? spec.x.tick(v) : spec.x.text(v);
             const half = label.length * LETTER / 2;
             const fits = at - half > free && at + half <= f.width;
-            free = fits ? at + half + 6 : free;
+            free = fits ? at + half + 10 : free;
             return [dom.svg("path", { class: "grid", d: `M${at} ${f.top}V${f.bottom}` }),
-                fits && dom.svg("text", { x: at, y: f.bottom + 17, "text-anchor": "middle" }, label)];
+                fits && !f.plain && dom.svg("text", { x: at, y: f.bottom + 18, "text-anchor": "middle" }, label)];
         });
     }
 
@@ -84,21 +93,28 @@ const plot = (() => {
         }).join("");
     }
 
-    function marks(line, f) {
-        return line.points.filter((p) => p.y !== null).map((p) => [
+    // All points, or those nearest to where marks are wanted.
+    function marked(line, at) {
+        const known = line.points.filter((p) => p.y !== null);
+        const last = known[known.length - 1]?.x;
+        return line.marks || known.length === 1 ? known
+            : at.filter((x) => x <= last).map((x) => known[nearest(known.map((p) => p.x), x)]);
+    }
+
+    function marks(line, at, f) {
+        return marked(line, at).map((p) => [
             p.low != null && p.high != null && p.valid !== false && dom.svg("path",
                 { class: "whisker", d: `M${f.atX(p.x)} ${f.atY(p.low)}V${f.atY(p.high)}` }),
-            dom.svg("path", { class: p.valid === false ? "mark refused" : "mark", d: shape(line.style, 3.2),
+            dom.svg("path", { class: p.valid === false ? "mark hollow" : "mark", d: shape(line.style, 3.2),
                 transform: `translate(${f.atX(p.x)} ${f.atY(p.y)})` })]);
     }
 
-    function drawn(line, f) {
+    function drawn(line, at, f) {
         const d = path(line, f);
-        const alone = line.points.filter((p) => p.y !== null).length === 1;
         return dom.svg("g", { class: `hue-${line.style.hue}` },
             d && dom.svg("path", { class: "line data", d,
                 "stroke-dasharray": DASHES[line.style.dash] }),
-            (line.marks || alone) && marks(line, f));
+            marks(line, at, f));
     }
 
     // Names at the ends of their lines, pushed apart.
@@ -107,12 +123,15 @@ const plot = (() => {
             last: [...line.points].reverse().find((p) => p.y !== null && p.valid !== false) }))
             .filter(({ last }) => last).map(({ line, last }) =>
                 ({ line, x: f.atX(last.x), y: f.atY(last.y) })).sort((a, b) => a.y - b.y);
+        const close = (a, b) => Math.abs(a.x - b.x) < LABEL_LETTERS * LETTER;
         ends.forEach((end, i) => {
-            end.y = Math.max(end.y, i === 0 ? f.top + 4 : ends[i - 1].y + LABEL_STEP);
+            end.y = Math.max(end.y, f.top + 4,
+                ...ends.slice(0, i).filter((e) => close(e, end)).map((e) => e.y + LABEL_STEP));
         });
-        for (let i = ends.length - 1; i >= 0; i--) {
-            ends[i].y = Math.min(ends[i].y, i === ends.length - 1 ? f.bottom : ends[i + 1].y - LABEL_STEP);
-        }
+        [...ends].reverse().forEach((end, i, from) => {
+            end.y = Math.min(end.y, f.bottom - 2,
+                ...from.slice(0, i).filter((e) => close(e, end)).map((e) => e.y - LABEL_STEP));
+        });
         return ends.map(({ line, x, y }) => dom.svg("text", { class: `name hue-${line.style.hue}`,
             x: Math.min(x + 8, f.right + 8), y: px(y + 4) }, cut(line.name)));
     }
@@ -138,13 +157,11 @@ const plot = (() => {
         });
     }
 
-    function readout(spec, f, x, read) {
-        const here = f.atX(x);
+    function readout(spec, x, read) {
         const rows = read.map(({ line, point }) => dom.el("tr", {},
             dom.el("td", {}, swatch(line.style)), dom.el("th", { scope: "row" }, line.name),
-            dom.el("td", {}, point === null ? units.NONE : spec.y.text(point.y)),
-            point?.tell || (point && f.atX(point.x) !== here)
-                ? dom.el("td", { class: "faint" }, point.tell ?? spec.x.text(point.x)) : null));
+            dom.el("td", {}, point === null ? units.NONE : (spec.y.exact ?? spec.y.text)(point.y)),
+            point?.tell && dom.el("td", { class: "faint" }, point.tell)));
         return [dom.el("p", {}, `${spec.x.name ? `${spec.x.name} ` : ""}${spec.x.text(x)}`),
             dom.el("table", {}, dom.el("tbody", {}, rows))];
     }
@@ -167,7 +184,7 @@ const plot = (() => {
                 ...read.filter((r) => r.point).map(({ line, point }) => dom.svg("path",
                     { class: `mark hue-${line.style.hue}`, d: shape(line.style, 4),
                         transform: `translate(${f.atX(point.x)} ${f.atY(point.y)})` })));
-            box.replaceChildren(...readout(spec, f, x, read));
+            box.replaceChildren(...readout(spec, x, read));
             box.hidden = false;
             const left = at < (f.left + f.right) / 2;
             box.style.left = left ? `${Math.min(at + 12, f.width - 20)}px` : "auto";
@@ -198,8 +215,8 @@ const plot = (() => {
                 + `${units.list(panel.lines.map((l) => l.name))}. Arrow keys read values.` },
         xAxis(spec, f), yAxis(spec, f),
         dom.svg("path", { class: "axis", d: `M${f.left} ${f.bottom}H${f.right}` }),
-        dom.svg("text", { class: "unit", x: f.right, y: f.height - 5, "text-anchor": "end" }, spec.x.label),
-        panel.lines.map((line) => drawn(line, f)), f.named && labels(panel, f), over);
+        !f.plain && dom.svg("text", { class: "unit", x: f.right, y: f.height - 5, "text-anchor": "end" }, spec.x.label),
+        panel.lines.map((line) => drawn(line, spec.marksAt ?? [], f)), f.named && labels(panel, f), over);
         const reader = cursor(spec, panel, f, over, box);
         const where = (event) => {
             const rect = image.getBoundingClientRect();

@@ -8,18 +8,17 @@ const scale = (() => {
         return decade * ([1, 2, 5].find((m) => m * decade >= rough * 0.999) ?? 10);
     }
 
-    // From zero unless `free`.
-    function linear(values, { free = false, cnt = 5 } = {}) {
+    // From zero, to a whole step, or just as far as the values go.
+    function linear(values, { tight = false, cnt = 5 } = {}) {
         const known = usable(values);
-        let from = free ? Math.min(...known) : Math.min(0, ...known);
+        const from = Math.min(0, ...known);
         let to = known.length ? Math.max(...known) : 1;
-        from = Number.isFinite(from) ? from : 0;
         if (to <= from) {
             to = from + (Math.abs(from) || 1);
         }
         const by = step(to - from, cnt);
-        const first = free ? from : Math.floor(from / by + 1e-9) * by;
-        const last = free ? to : Math.ceil(to / by - 1e-9) * by;
+        const first = Math.floor(from / by + 1e-9) * by;
+        const last = tight ? to : Math.ceil(to / by - 1e-9) * by;
         const ticks = [];
         for (let i = Math.ceil(first / by - 1e-9); i <= Math.floor(last / by + 1e-9); i++) {
             ticks.push(Number((i * by).toPrecision(12)));
@@ -63,7 +62,7 @@ const scale = (() => {
         const of = (p) => -Math.log10(1 - Math.min(p, 99.9999999) / 100);
         const most = Math.max(1, ...usable(values).map(of));
         const ticks = [0, 50];
-        for (let n = 1; n <= most + 0.05; n++) {
+        for (let n = 1; n <= most + 1e-6; n++) {
             ticks.push(Number((100 * (1 - 10 ** -n)).toPrecision(10)));
         }
         return { at: (p) => of(p) / most, ticks };

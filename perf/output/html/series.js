@@ -1,7 +1,7 @@
 // series: figures per interval over the time of a run. Longer runs than the screen is wide keep the
 // least and the most of each bucket, so no peak is lost.
 const series = (() => {
-    const BUCKETS = 400, HEIGHT = 150;
+    const BUCKETS = 400, HEIGHT = 110, HEIGHT_LATENCY = 190;
     const LATENCIES = ["p50_us", "p99_us", "max_us"];
     const LATENCY_HUES = [3, 0, 1];
     const SLOPES = { rss_bytes: "rss_slope", fds: "fds_slope", buffers: "buffers_slope" };
@@ -34,21 +34,22 @@ const series = (() => {
     function slope(member, run, key) {
         const kind = kinds.metric(SLOPES[key] ?? "");
         const value = Object.hasOwn(SLOPES, key) ? run.metrics[SLOPES[key]] ?? null : null;
-        const [unit, per] = kind.unit.split("/");
-        return value === null ? "" : `${value > 0 ? "+" : ""}${units.text(value, unit)} each ${per}`;
+        const [unit] = kind.unit.split("/");
+        return value === null ? "" : `${value > 0 ? "+" : ""}${units.text(value, unit)} a minute`;
     }
 
     function panels(members, by, at) {
         const run = (m) => m.runs[Math.min(at, m.runs.length - 1)];
         const keys = [...new Set(members.flatMap((m) => Object.keys(run(m).series)))].sort((a, b) =>
             (kinds.seriesOrder.indexOf(a) + 100) % 100 - (kinds.seriesOrder.indexOf(b) + 100) % 100);
-        const latency = { scale: "log", text: (v) => units.text(v, "us") };
+        const latency = { scale: "log", text: (v) => units.text(v, "us"),
+            exact: (v) => units.figure(v, "us") };
         const own = LATENCIES.filter((key) => keys.includes(key));
         const together = members.length === 1 && own.length > 1;
         return keys.filter((key) => !(together && own.includes(key) && key !== own[0])).map((key) => {
             const kind = kinds.series(key);
             if (together && key === own[0]) {
-                return { title: "Latency", unit: "log", share: "latency", y: latency,
+                return { title: "Latency", unit: "log", share: "latency", y: latency, height: HEIGHT_LATENCY,
                     lines: own.map((each) => line(members[0], run(members[0]), each, by,
                         kinds.series(each).name, { hue: LATENCY_HUES[LATENCIES.indexOf(each)], dash: 0 })) };
             }
@@ -56,7 +57,8 @@ const series = (() => {
                 unit: kind.unit === "us" ? "log" : members.map((m) => slope(m, run(m), key))
                     .filter(Boolean).join("; "),
                 y: kind.unit === "us" ? latency
-                    : { scale: "linear", text: (v) => units.text(v, kind.unit) },
+                    : { scale: "linear", text: (v) => units.text(v, kind.unit),
+                        exact: (v) => units.figure(v, kind.unit) },
                 lines: members.map((m) => line(m, run(m), key, by)) };
         });
     }

@@ -77,11 +77,12 @@ const summary = (() => {
     }
 
     function parameters(group) {
-        const known = group.common.filter(([, v]) => v !== "" && v !== null);
+        const known = group.common.filter(([key, v]) => key !== "peer" && v !== "" && v !== null);
         return known.length === 0 ? null : dom.el("dl", { class: "facts" }, known.map(([key, v]) => {
             const kind = kinds.param(key);
             return dom.el("div", {}, dom.el("dt", {}, kind.name.toLowerCase()),
-                dom.el("dd", {}, typeof v === "number" ? units.text(v, kind.unit) : v));
+                dom.el("dd", {}, typeof v !== "number" ? v
+                    : kind.unit === "" ? units.count(v) : units.text(v, kind.unit)));
         }));
     }
 

@@ -22,8 +22,10 @@ const units = (() => {
         return grouped(value.toFixed(size < 9.995 ? 2 : size < 99.95 ? 1 : 0));
     }
 
-    // Few digits, for ticks: 0.5, 20, 1500.
+    // Without zeros at the end, for ticks and parameters: 0.5, 20, 1,500.
     const short = (value) => grouped(String(Number(value.toPrecision(3))));
+    const exact = (value) => (value === 0 ? "0" : grouped(Math.abs(value) >= 100 ? value.toFixed(0)
+        : value.toPrecision(3)));
 
     function scaled(value, steps) {
         const size = Math.abs(value);
@@ -33,37 +35,36 @@ const units = (() => {
 
     const TIMES = [[1e6, "s"], [1e3, "ms"], [1, "µs"], [1e-3, "ns"]];
     const THOUSANDS = [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]];
-    const BYTES = [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"]];
+    const BYTES = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]];
 
-    function joined(value, steps, after = "") {
-        if (value === null) {
-            return NONE;
-        }
-        const [figure, name] = value === 0 ? [0, steps === BYTES ? "B" : ""] : scaled(value, steps);
+    function joined(value, steps, after, digits) {
+        const [figure, name] = scaled(value, steps);
         const unit = `${name}${after}`;
-        return unit === "" ? short(figure)
-            : unit === "k" || unit === "M" || unit === "G" ? `${short(figure)}${unit}`
-            : `${short(figure)} ${unit}`;
+        return `${digits(figure)}${unit === "" ? "" : after === "" && steps === THOUSANDS ? unit : ` ${unit}`}`;
     }
 
-    // With its unit, scaled: for axes and read-outs.
-    const SCALED = {
-        us: (v) => (v === 0 ? "0" : joined(v, TIMES)),
-        ns: (v) => (v === 0 ? "0" : joined(v === null ? null : v / 1000, TIMES)),
-        s: (v) => (v === 0 ? "0" : joined(v === null ? null : v * 1e6, TIMES)),
-        bytes: (v) => joined(v, BYTES),
-        "/s": (v) => joined(v, THOUSANDS, "/s").replace(/ (?=[kMG]\/s)/, "\u2009"),
-        "%": (v) => (v === null ? NONE : `${short(v)} %`),
-        "": (v) => joined(v, THOUSANDS),
-    };
+    const UNITS = { us: [1, TIMES, ""], ns: [1e-3, TIMES, ""], s: [1e6, TIMES, ""],
+        bytes: [1, BYTES, ""], "/s": [1, THOUSANDS, "/s"], "": [1, THOUSANDS, ""] };
 
-    function text(value, unit) {
-        const format = SCALED[unit];
-        return format ? format(value) : value === null ? NONE : `${short(value)} ${unit}`;
+    // With its unit, scaled.
+    function text(value, unit, digits = short) {
+        if (value === null || value === 0) {
+            return value === null ? NONE : "0";
+        }
+        if (!Object.hasOwn(UNITS, unit)) {
+            return `${digits(value)} ${unit}`;
+        }
+        const [times, steps, after] = UNITS[unit];
+        return joined(value * times, steps, after, digits);
     }
 
-    // 99.9 of 0.1 % above; what binary fractions add is cut off.
-    const percentile = (p) => `p${Number(p.toPrecision(8))}`;
+    const figure = (value, unit) => text(value, unit, exact);
+
+    // A digit more than the nines it has: p50, p97.5, p99.953.
+    function percentile(p) {
+        const nines = p < 100 ? Math.floor(-Math.log10(1 - p / 100) + 1e-9) : 9;
+        return `p${Number(p.toFixed(Math.max(0, nines)))}`;
+    }
 
     function duration(seconds) {
         if (seconds < 120) {
@@ -77,7 +78,8 @@ const units = (() => {
             : `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}`;
     }
 
-    const counted = (cnt, one, many = `${one}s`) => `${grouped(String(cnt))} ${cnt === 1 ? one : many}`;
+    const count = (value) => grouped(String(value));
+    const counted = (cnt, one, many = `${one}s`) => `${count(cnt)} ${cnt === 1 ? one : many}`;
 
-    return { plain, text, percentile, duration, list, counted, NONE };
+    return { plain, text, figure, percentile, duration, list, count, counted, NONE };
 })();

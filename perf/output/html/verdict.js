@@ -2,17 +2,17 @@
 const verdict = (() => {
     const REASONS_MAX = 8;
 
-    function reasons(artefacts) {
-        return artefacts.flatMap((a) => (a.problem ? [{ who: a.command ?? "artefact", why: a.problem }]
-            : a.results.flatMap((r) => (r.runs.length === 0
-                ? [{ who: `${r.workload}: ${r.arm}`, why: "no runs" }]
-                : r.runs.filter((run) => !run.valid).map((run) => ({
-                    who: `${r.workload}: ${r.arm}${placed(r)}, run ${run.number}`, why: run.reason }))))));
+    // Of artefacts that can't be read, arms without runs, and runs that don't count.
+    function reasons(artefacts, workloads) {
+        return [...artefacts.filter((a) => a.problem)
+            .map((a) => ({ who: a.command ?? "artefact", why: a.problem })),
+        ...workloads.flatMap((w) => w.group.members.flatMap((m) => {
+            const who = `${w.name}: ${w.full(m)}`;
+            return m.result.runs.length === 0 ? [{ who, why: "no runs" }]
+                : m.result.runs.filter((run) => !run.valid).map((run) =>
+                    ({ who: `${who}, run ${run.number}`, why: run.reason }));
+        }))];
     }
-
-    const placed = (r) => ["share", "rate", "gap_us", "idle_conns", "conns", "subs"].filter((key) =>
-        typeof r.params[key] === "number" && !/\d/.test(r.arm)).slice(0, 1).map((key) =>
-        ` at ${kinds.param(key).name.toLowerCase()} ${units.text(r.params[key], kinds.param(key).unit)}`).join("");
 
     const item = ({ who, why }) => dom.el("li", {}, dom.el("strong", {}, who), ` \u2013 ${why}`);
 
@@ -27,6 +27,9 @@ const verdict = (() => {
         const results = artefacts.flatMap((a) => a.results ?? []);
         const runs = results.flatMap((r) => r.runs);
         const good = runs.filter((run) => run.valid).length;
+        if (runs.length === 1) {
+            return good === 1 ? "The one run counts." : "The one run doesn't count; it is shown.";
+        }
         return good === runs.length
             ? `All ${units.counted(runs.length, "run")} of ${units.counted(results.length, "arm")} count.`
             : `${units.counted(good, "run")} of ${runs.length} count; the others are shown and enter no figure.`;
@@ -45,14 +48,14 @@ const verdict = (() => {
             : [dom.el("h3", {}, "Slower than a peer"), dom.el("p", {}, tally), worst];
     }
 
-    function section(artefacts) {
-        const list = reasons(artefacts);
+    function section(artefacts, workloads) {
+        const list = reasons(artefacts, workloads);
         const valid = list.length === 0 && artefacts.length > 0;
         return dom.el("section", { id: "verdict", class: valid ? "is-valid" : "is-invalid" },
             dom.el("h2", { class: "visually-hidden" }, "Verdict"),
             dom.el("p", { class: "verdict" }, dom.el("strong", {}, valid ? "VALID" : "INVALID"),
                 dom.el("span", {}, artefacts.length ? counts(artefacts) : "There is no artefact in this page.")),
-            list.length > 0 && whyNot(list), compared(artefacts.flatMap((a) => a.comparisons ?? [])));
+            list.length > 0 && whyNot(list), compared(workloads.flatMap((w) => w.comparisons)));
     }
 
     return { section };
