@@ -8,44 +8,11 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "mem/detail.h"
 #include "runtime/net.h"
 #include "shards/group_private.h"
 #include "shards/shard.h"
-
-/* --- the table ------------------------------------------------------------------------------- */
-
-void mcq_groups_init(struct mcq_groups *all, uint32_t shard_cnt)
-{
-    *all = (struct mcq_groups){.shard_cnt = shard_cnt, .load_fd = -1};
-    pthread_mutex_init(&all->mutex, NULL);
-    void *load = mmap(NULL, MCQ_STEER_LOAD_BYTES, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    all->load = load == MAP_FAILED ? NULL : load;
-}
-
-static void group_free(struct mcq_groups *all, struct mcq_group *g)
-{
-    mcq_group_rung_close(g);
-    for (uint32_t i = 0; i < g->shard_cnt; i++)
-        free(g->members[i].view);
-    all->at[g->idx] = NULL;
-    free(g);
-}
-
-void mcq_groups_fini(struct mcq_groups *all)
-{
-    for (uint32_t i = 0; i < MCQ_GROUPS_MAX; i++)
-        if (all->at[i] != NULL)
-            group_free(all, all->at[i]); /* of an app that didn't come to its first turn */
-    if (all->load_fd >= 0)
-        mcq_steer_load_destroy(all->load_fd);
-    if (all->load != NULL)
-        munmap(all->load, MCQ_STEER_LOAD_BYTES);
-    pthread_mutex_destroy(&all->mutex);
-}
 
 static struct mcq_groups *groups_of(const struct mcq_listener *l)
 {
@@ -55,119 +22,6 @@ static struct mcq_groups *groups_of(const struct mcq_listener *l)
 static struct mcq_group_member *member_of(const struct mcq_listener *l)
 {
     return &l->group->members[l->sock->shard->id];
-}
-
-struct mcq_group *mcq_group_at(struct mcq_groups *all, uint32_t idx, uint32_t epoch)
-{
-    struct mcq_group *g = idx < MCQ_GROUPS_MAX ? all->at[idx] : NULL;
-    return g != NULL && g->epoch == epoch ? g : NULL;
-}
-
-/* The bind that this member joins: the newest with its text that it isn't in, as an older one may
- * be about to end for all; NULL: none. */
-static struct mcq_group *joinable(struct mcq_groups *all, const char *name, const char *text,
-                                  uint32_t shard)
-{
-    struct mcq_group *newest = NULL;
-    for (uint32_t i = 0; i < MCQ_GROUPS_MAX; i++) {
-        struct mcq_group *g = all->at[i];
-        if (g != NULL && g->members[shard].listener == NULL && strcmp(g->name, name) == 0 &&
-            strcmp(g->text, text) == 0 && (newest == NULL || g->epoch > newest->epoch))
-            newest = g;
-    }
-    return newest;
-}
-
-/* --- tables ---------------------------------------------------------------------------------- */
-
-static uint64_t hits_of(const struct mcq_group *g, uint32_t id)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < g->shard_cnt; i++)
-        if (g->members[i].view != NULL)
-            sum += __atomic_load_n(&g->members[i].view->hits[id], __ATOMIC_RELAXED);
-    return sum;
-}
-
-uint64_t mcq_group_rule_hits(const struct mcq_group *g, uint32_t id)
-{
-    return hits_of(g, id) - g->base[id];
-}
-
-/* Of the tables that this process holds itself. */
-static enum mcq_error edit_own(struct mcq_group *g, mcq_group_edit_fn *fn, void *arg,
-                               struct mcq_detail *detail)
-{
-    struct mcq_steer_tables *now = malloc(sizeof(*now));
-    if (now == NULL)
-        return mcq_detail_set(detail, MCQ_ENOMEM, ENOMEM, "steering: no memory");
-    *now = g->tables;
-    enum mcq_error err = fn(arg, now, detail);
-    mcq_steer_tables_refresh(now);
-    for (uint32_t i = 0; i < now->rules_cnt && err == MCQ_OK; i++)
-        if (mcq_steer_tables_find(&g->tables, &now->rules[i].rule) == NULL)
-            g->base[now->rules[i].target.id] = hits_of(g, now->rules[i].target.id);
-    if (err == MCQ_OK)
-        g->tables = *now;
-    free(now);
-    return err;
-}
-
-struct edit {
-    struct mcq_group *group;
-    mcq_group_edit_fn *fn;
-    void *arg;
-};
-
-/* What other processes have changed in the maps comes along. */
-static enum mcq_error edit_and_copy(void *arg, struct mcq_steer_tables *t,
-                                    struct mcq_detail *detail)
-{
-    struct edit *e = arg;
-    enum mcq_error err = e->fn(e->arg, t, detail);
-    if (err != MCQ_OK)
-        return err;
-    const struct mcq_steer_load *load = e->group->tables.load;
-    e->group->tables = *t;
-    e->group->tables.load = load;
-    mcq_steer_tables_refresh(&e->group->tables);
-    return MCQ_OK;
-}
-
-enum mcq_error mcq_group_edit(struct mcq_group *g, mcq_group_edit_fn *fn, void *arg,
-                              struct mcq_detail *detail)
-{
-    struct edit e = {g, fn, arg};
-    if (g->maps != NULL)
-        return mcq_steer_maps_edit(g->maps, edit_and_copy, &e, detail);
-    enum mcq_error err = edit_own(g, fn, arg, detail);
-    if (err != MCQ_OK)
-        return err;
-    __atomic_store_n(&g->generation, g->generation + 1, __ATOMIC_RELEASE);
-    mcq_group_rung_follow(g);
-    return MCQ_OK;
-}
-
-bool mcq_group_is_live(struct mcq_group *g, uint32_t shard)
-{
-    return g->tables.conf.is_live[shard] != 0;
-}
-
-/* Who listens, where they run, and that the group is open if anybody does. */
-static enum mcq_error edit_members(void *arg, struct mcq_steer_tables *t, struct mcq_detail *detail)
-{
-    const struct mcq_group *g = arg;
-    (void)detail;
-    for (uint32_t i = 0; i < MCQ_STEER_CPU_CNT; i++)
-        t->cpus[i] = i % g->shard_cnt;
-    for (uint32_t i = 0; i < g->shard_cnt; i++) {
-        const struct mcq_group_member *m = &g->members[i];
-        t->member[i] = m->listener != NULL && m->there;
-        t->conf.open = t->conf.open || t->member[i];
-        if (m->listener != NULL && m->cpu < MCQ_STEER_CPU_CNT)
-            t->cpus[m->cpu] = i;
-    }
-    return MCQ_OK;
 }
 
 /* --- joining --------------------------------------------------------------------------------- */
@@ -245,7 +99,7 @@ static enum mcq_error begin(struct mcq_groups *all, struct mcq_listener *l,
     if (err == MCQ_OK)
         err = mcq_group_rung_open(g, l, ep, highest, all, fd, detail);
     if (err != MCQ_OK) {
-        group_free(all, g);
+        mcq_group_free(all, g);
         g = NULL;
     }
     *out = g;
@@ -318,13 +172,13 @@ enum mcq_error mcq_group_join(struct mcq_listener *l, const struct mcq_endpoint 
     int fd = -1;
     mcq_endpoint_format(&ep->addr, l->text);
     pthread_mutex_lock(&all->mutex);
-    struct mcq_group *g = joinable(all, name, text, sh->id);
+    struct mcq_group *g = mcq_group_joinable(all, name, text, sh->id);
     if (g == NULL)
         err = begin(all, l, ep, text, &fd, &g, detail);
     if (err == MCQ_OK)
         err = enlist(g, l, fd >= 0 ? fd : another(g, l), detail);
     if (g != NULL && g->member_cnt == 0)
-        group_free(all, g);
+        mcq_group_free(all, g);
     pthread_mutex_unlock(&all->mutex);
     return err;
 }
@@ -359,7 +213,7 @@ enum mcq_error mcq_group_listen(struct mcq_listener *l, struct mcq_detail *detai
                 (void)listen_with(g, i); /* what fails, its own turn tries again, and tells */
         int os_errno = listen_with(g, own);
         err = os_errno != 0 ? mcq_listen_explain(&l->sock->sockopts, -os_errno, detail)
-                            : mcq_group_edit(g, edit_members, g, detail);
+                            : mcq_group_edit(g, mcq_group_edit_members, g, detail);
     }
     pthread_mutex_unlock(&all->mutex);
     return err;
@@ -415,7 +269,7 @@ uint64_t mcq_group_leave(struct mcq_listener *l)
     struct mcq_detail why;
     pthread_mutex_lock(&all->mutex);
     member_of(l)->there = false;
-    if (mcq_group_edit(l->group, edit_members, l->group, &why) != MCQ_OK)
+    if (mcq_group_edit(l->group, mcq_group_edit_members, l->group, &why) != MCQ_OK)
         mcq_log_line(&l->sock->shard->log, MCQ_LOG_WARN, "%s: %s", l->text, why.text);
     uint64_t goodbye_ns = begin_to_part(l);
     pthread_mutex_unlock(&all->mutex);
@@ -453,7 +307,7 @@ void mcq_group_quit(struct mcq_listener *l)
     *member_of(l) = (struct mcq_group_member){.fd = -1};
     l->group = NULL;
     if (--g->member_cnt == 0)
-        group_free(all, g);
+        mcq_group_free(all, g);
     pthread_mutex_unlock(&all->mutex);
 }
 
@@ -545,13 +399,4 @@ void mcq_group_suspended(struct mcq_listener *l)
     l->suspended = false;
     l->conn = NULL;
     mcq_group_follow(sh, l->group->idx, l->group->epoch);
-}
-
-/* --- load ------------------------------------------------------------------------------------ */
-
-void mcq_group_weigh(struct mcq_shard *sh)
-{
-    if (sh->roster != NULL && sh->roster->groups.load != NULL)
-        __atomic_store_n(&sh->roster->groups.load[sh->id].conns, sh->links.in_use,
-                         __ATOMIC_RELAXED);
 }

@@ -53,6 +53,17 @@ struct mcq_group {
     struct mcq_group_member members[MCQ_STEER_SHARD_CNT];
 };
 
+/* --- group_table.c; under the mutex ---------------------------------------------------------- */
+
+/* The bind that a member joins: the newest with its text that it isn't in, as an older one may be
+ * about to end for all; NULL: none. */
+struct mcq_group *mcq_group_joinable(struct mcq_groups *all, const char *name, const char *text,
+                                     uint32_t shard);
+void mcq_group_free(struct mcq_groups *all, struct mcq_group *g);
+/* Who listens, where they run, and that the group is open if anybody does; arg: the group. */
+MCQ_MUST_USE enum mcq_error mcq_group_edit_members(void *arg, struct mcq_steer_tables *t,
+                                                   struct mcq_detail *detail);
+
 /* --- group_rung.c: how the kernel is told ---------------------------------------------------- */
 
 /* The first member's socket, bound: *fd, -1: the group has one queue. Chooses the rung. */
