@@ -1,6 +1,4 @@
-#include "shards/directory.h"
-
-#include "patterns/hash.h"
+#include "shards/directory_private.h"
 
 /* --- sets ----------------------------------------------------------------------------------- */
 
@@ -47,182 +45,6 @@ static struct mcq_directory_set all_but(const struct mcq_directory *d, uint32_t 
     return s;
 }
 
-/* --- size ----------------------------------------------------------------------------------- */
-
-/* Chains stay short with two buckets each. */
-static size_t bucket_len(uint32_t cnt)
-{
-    return 2 * cnt * sizeof(struct mcq_list);
-}
-
-struct mcq_directory_plan mcq_directory_plan(uint32_t shard_cnt, uint32_t links_max,
-                                             uint32_t flight_max, size_t bytes)
-{
-    struct mcq_directory_plan p = {.shard_cnt = shard_cnt};
-    if (shard_cnt < 2)
-        return p;
-    /* What one claim costs: at home, and as a record here for each shard's. Buckets are rounded up
-     * to powers of two. */
-    size_t each = sizeof(struct mcq_claim) + 2 * bucket_len(1) +
-                  shard_cnt * (sizeof(struct mcq_record) + 4 * bucket_len(1)) +
-                  (shard_cnt + 1) * (size_t)MCQ_IDENTITY_LEN_MAX / MCQ_DIRECTORY_LONG_PART;
-    p.claims_max = (uint32_t)mcq_min_u64(links_max, mcq_max(bytes / each, 16));
-    p.longer_max = p.claims_max / MCQ_DIRECTORY_LONG_PART + 1;
-    p.records_max = shard_cnt * (p.claims_max + flight_max);
-    p.records_longer_max = shard_cnt * (p.longer_max + flight_max / 2); /* twice as large */
-    return p;
-}
-
-static uint32_t longer_cnt(const struct mcq_directory_plan *p)
-{
-    return p->longer_max + p->records_longer_max;
-}
-
-static size_t buckets_footprint(uint32_t cnt)
-{
-    return mcq_hash_bucket_cnt(cnt) * sizeof(struct mcq_list) + MCQ_CACHE_LINE;
-}
-
-size_t mcq_directory_footprint(const struct mcq_directory_plan *p)
-{
-    if (p->claims_max == 0)
-        return 0;
-    return buckets_footprint(p->claims_max) + 2 * buckets_footprint(p->records_max) +
-           mcq_pool_footprint(sizeof(struct mcq_claim), p->claims_max) +
-           mcq_pool_footprint(sizeof(struct mcq_record), p->records_max) +
-           mcq_pool_footprint(MCQ_IDENTITY_LEN_MAX, longer_cnt(p));
-}
-
-static struct mcq_list *carve_buckets(struct mcq_arena *arena, uint32_t cnt)
-{
-    uint32_t bucket_cnt = mcq_hash_bucket_cnt(cnt);
-    struct mcq_list *b = mcq_arena_carve(arena, bucket_cnt * sizeof(*b), MCQ_CACHE_LINE);
-    for (uint32_t i = 0; b != NULL && i < bucket_cnt; i++)
-        mcq_list_init(&b[i]);
-    return b;
-}
-
-bool mcq_directory_init(struct mcq_directory *d, struct mcq_arena *arena, uint32_t id,
-                        const struct mcq_directory_plan *plan, const struct mcq_directory_ops *ops,
-                        void *ctx)
-{
-    *d = (struct mcq_directory){.id = id, .plan = *plan, .ops = ops, .ctx = ctx};
-    mcq_list_init(&d->claims_due);
-    mcq_list_init(&d->records_due);
-    if (plan->claims_max == 0)
-        return true;
-    d->claim_names = carve_buckets(arena, plan->claims_max);
-    d->record_keys = carve_buckets(arena, plan->records_max);
-    d->record_names = carve_buckets(arena, plan->records_max);
-    return d->claim_names != NULL && d->record_keys != NULL && d->record_names != NULL &&
-           mcq_pool_init(&d->claims, "identities", arena, sizeof(struct mcq_claim),
-                         plan->claims_max) &&
-           mcq_pool_init(&d->records, "identities of all shards", arena, sizeof(struct mcq_record),
-                         plan->records_max) &&
-           mcq_pool_init(&d->longer, "long identities", arena, MCQ_IDENTITY_LEN_MAX,
-                         longer_cnt(plan));
-}
-
-void mcq_directory_seed(struct mcq_directory *d, uint64_t seed)
-{
-    d->seed = seed;
-}
-
-/* --- keys and names ------------------------------------------------------------------------- */
-
-static uint64_t hash_of(const struct mcq_directory *d, uint32_t life, struct mcq_slice identity)
-{
-    return mcq_hash_slice(mcq_hash_mix(d->seed, life), identity);
-}
-
-static uint32_t authority_of(const struct mcq_directory *d, uint64_t hash)
-{
-    return (uint32_t)((hash >> 32) % d->plan.shard_cnt);
-}
-
-static struct mcq_list *name_bucket(struct mcq_list *buckets, uint32_t cnt, uint64_t bits)
-{
-    return &buckets[mcq_hash_mix(0, bits) & (mcq_hash_bucket_cnt(cnt) - 1)];
-}
-
-static struct mcq_list *claim_bucket(const struct mcq_directory *d, uint64_t bits)
-{
-    return name_bucket(d->claim_names, d->plan.claims_max, bits);
-}
-
-static struct mcq_list *record_bucket(const struct mcq_directory *d, uint64_t bits)
-{
-    return name_bucket(d->record_names, d->plan.records_max, bits);
-}
-
-static struct mcq_list *key_bucket(const struct mcq_directory *d, uint64_t hash)
-{
-    return &d->record_keys[hash & (mcq_hash_bucket_cnt(d->plan.records_max) - 1)];
-}
-
-/* false: there is no room for one so long. */
-static bool key_init(struct mcq_directory *d, struct mcq_directory_key *key, uint32_t life,
-                     struct mcq_slice identity)
-{
-    MCQ_ASSERT(identity.len != 0 && identity.len <= MCQ_IDENTITY_LEN_MAX);
-    key->life = life;
-    key->len = (uint8_t)identity.len;
-    key->longer = NULL;
-    if (identity.len > MCQ_DIRECTORY_INLINE_MAX) {
-        key->longer = mcq_pool_take(&d->longer);
-        if (key->longer == NULL)
-            return false;
-    }
-    mcq_bytes_copy(key->longer != NULL ? key->longer : key->text, identity.ptr, identity.len);
-    return true;
-}
-
-static void key_fini(struct mcq_directory *d, struct mcq_directory_key *key)
-{
-    if (key->longer != NULL)
-        mcq_pool_give(&d->longer, key->longer);
-}
-
-static bool key_is(const struct mcq_directory_key *key, uint32_t life, struct mcq_slice identity)
-{
-    return key->life == life && mcq_slice_equal(mcq_directory_identity(key), identity);
-}
-
-static struct mcq_claim *find_claim(const struct mcq_directory *d, uint64_t bits)
-{
-    struct mcq_list *b = claim_bucket(d, bits);
-    for (struct mcq_node *n = mcq_list_first(b); n != NULL; n = mcq_list_next(b, n)) {
-        struct mcq_claim *c = MCQ_CONTAINER_OF(n, struct mcq_claim, name_node);
-        if (c->bits == bits)
-            return c;
-    }
-    return NULL;
-}
-
-static struct mcq_record *find_record(const struct mcq_directory *d, uint64_t bits)
-{
-    struct mcq_list *b = record_bucket(d, bits);
-    for (struct mcq_node *n = mcq_list_first(b); n != NULL; n = mcq_list_next(b, n)) {
-        struct mcq_record *r = MCQ_CONTAINER_OF(n, struct mcq_record, name_node);
-        if (r->bits == bits)
-            return r;
-    }
-    return NULL;
-}
-
-/* The one of that identity that has the role here. */
-static struct mcq_record *find_role(const struct mcq_directory *d, uint64_t hash, uint32_t life,
-                                    struct mcq_slice identity, enum mcq_record_role role)
-{
-    struct mcq_list *b = key_bucket(d, hash);
-    for (struct mcq_node *n = mcq_list_first(b); n != NULL; n = mcq_list_next(b, n)) {
-        struct mcq_record *r = MCQ_CONTAINER_OF(n, struct mcq_record, key_node);
-        if (r->role == role && key_is(&r->key, life, identity))
-            return r;
-    }
-    return NULL;
-}
-
 /* --- what is due ---------------------------------------------------------------------------- */
 
 static void make_due(struct mcq_directory *d, struct mcq_list *list, struct mcq_node *n)
@@ -260,11 +82,11 @@ static struct mcq_claim *claim_create(struct mcq_directory *d, uint32_t life,
     struct mcq_claim *c = mcq_pool_take(&d->claims);
     MCQ_ASSERT(c != NULL);
     *c = (struct mcq_claim){.owner = owner, .bits = name.bits};
-    bool ok = key_init(d, &c->key, life, identity);
+    bool ok = mcq_directory_key_init(d, &c->key, life, identity);
     MCQ_ASSERT(ok); /* the pool has room for those of all claims and records */
     d->longer_cnt += c->key.longer != NULL ? 1 : 0;
     d->stats.claims_now++;
-    mcq_list_push_back(claim_bucket(d, c->bits), &c->name_node);
+    mcq_list_push_back(mcq_directory_claim_bucket(d, c->bits), &c->name_node);
     return c;
 }
 
@@ -274,7 +96,7 @@ static void claim_free(struct mcq_directory *d, struct mcq_claim *c)
     mcq_node_unlink(&c->name_node);
     d->longer_cnt -= c->key.longer != NULL ? 1 : 0;
     d->stats.claims_now--;
-    key_fini(d, &c->key);
+    mcq_directory_key_fini(d, &c->key);
     mcq_pool_give(&d->claims, c);
 }
 
@@ -287,7 +109,7 @@ struct mcq_claim *mcq_directory_claim(struct mcq_directory *d, uint32_t life,
         return NULL;
     c->replaces = replaces;
     d->stats.claims++;
-    set_add(&c->due, authority_of(d, hash_of(d, life, identity)));
+    set_add(&c->due, mcq_directory_authority(d, mcq_directory_hash(d, life, identity)));
     make_due(d, &d->claims_due, &c->due_node);
     return c;
 }
@@ -367,14 +189,14 @@ static struct mcq_record *record_create(struct mcq_directory *d, uint64_t hash, 
         return NULL;
     }
     *r = (struct mcq_record){.bits = msg->bits, .shard = from};
-    if (!key_init(d, &r->key, msg->life, mcq_slice_of(msg->identity, msg->len))) {
+    if (!mcq_directory_key_init(d, &r->key, msg->life, mcq_slice_of(msg->identity, msg->len))) {
         d->stats.records_empty++;
         mcq_pool_give(&d->records, r);
         return NULL;
     }
     d->stats.records_now++;
-    mcq_list_push_back(key_bucket(d, hash), &r->key_node);
-    mcq_list_push_back(record_bucket(d, r->bits), &r->name_node);
+    mcq_list_push_back(mcq_directory_key_bucket(d, hash), &r->key_node);
+    mcq_list_push_back(mcq_directory_record_bucket(d, r->bits), &r->name_node);
     return r;
 }
 
@@ -384,7 +206,7 @@ static void record_free(struct mcq_directory *d, struct mcq_record *r)
     mcq_node_unlink(&r->key_node);
     mcq_node_unlink(&r->name_node);
     d->stats.records_now--;
-    key_fini(d, &r->key);
+    mcq_directory_key_fini(d, &r->key);
     mcq_pool_give(&d->records, r);
 }
 
@@ -449,8 +271,8 @@ static bool tell_record(struct mcq_directory *d, struct mcq_record *r)
 static void decide(struct mcq_directory *d, uint64_t hash, struct mcq_record *r, bool replaces)
 {
     struct mcq_slice id = mcq_directory_identity(&r->key);
-    struct mcq_record *owner = find_role(d, hash, r->key.life, id, MCQ_RECORD_OWNER);
-    struct mcq_record *waits = find_role(d, hash, r->key.life, id, MCQ_RECORD_WAITS);
+    struct mcq_record *owner = mcq_directory_find_role(d, hash, r->key.life, id, MCQ_RECORD_OWNER);
+    struct mcq_record *waits = mcq_directory_find_role(d, hash, r->key.life, id, MCQ_RECORD_WAITS);
     if (owner == NULL) {
         grant(d, r);
     } else if (!replaces) {
@@ -465,9 +287,9 @@ static void decide(struct mcq_directory *d, uint64_t hash, struct mcq_record *r,
 
 static void feed_claim(struct mcq_directory *d, uint32_t from, const struct mcq_directory_msg *msg)
 {
-    uint64_t hash = hash_of(d, msg->life, mcq_slice_of(msg->identity, msg->len));
+    uint64_t hash = mcq_directory_hash(d, msg->life, mcq_slice_of(msg->identity, msg->len));
     struct mcq_record *r = record_create(d, hash, from, msg);
-    MCQ_ASSERT(r != NULL && authority_of(d, hash) == d->id);
+    MCQ_ASSERT(r != NULL && mcq_directory_authority(d, hash) == d->id);
     decide(d, hash, r, msg->arg != 0);
 }
 
@@ -475,10 +297,10 @@ static void feed_claim(struct mcq_directory *d, uint32_t from, const struct mcq_
 
 static void feed_up(struct mcq_directory *d, uint32_t from, const struct mcq_directory_msg *msg)
 {
-    struct mcq_record *r = find_record(d, msg->bits);
+    struct mcq_record *r = mcq_directory_find_record(d, msg->bits);
     if (r == NULL)
-        r = record_create(d, hash_of(d, msg->life, mcq_slice_of(msg->identity, msg->len)), from,
-                          msg);
+        r = record_create(
+            d, mcq_directory_hash(d, msg->life, mcq_slice_of(msg->identity, msg->len)), from, msg);
     if (r == NULL)
         return;
     r->announced = true;
@@ -495,14 +317,16 @@ static void feed_up(struct mcq_directory *d, uint32_t from, const struct mcq_dir
 static void feed_gone(struct mcq_directory *d, const struct mcq_directory_msg *msg)
 {
     struct mcq_slice id = mcq_slice_of(msg->identity, msg->len);
-    uint64_t hash = hash_of(d, msg->life, id);
-    struct mcq_record *r = find_record(d, msg->bits);
+    uint64_t hash = mcq_directory_hash(d, msg->life, id);
+    struct mcq_record *r = mcq_directory_find_record(d, msg->bits);
     if (r == NULL) {
         d->stats.stale++;
         return;
     }
     struct mcq_record *waits =
-        r->role != MCQ_RECORD_OWNER ? NULL : find_role(d, hash, msg->life, id, MCQ_RECORD_WAITS);
+        r->role != MCQ_RECORD_OWNER
+            ? NULL
+            : mcq_directory_find_role(d, hash, msg->life, id, MCQ_RECORD_WAITS);
     bool known = r->announced && r->shard != d->id;
     record_free(d, r);
     if (waits != NULL)
@@ -531,7 +355,7 @@ static void feed_refuse(struct mcq_directory *d, struct mcq_claim *c, enum mcq_r
  * on its way. */
 static void feed_answer(struct mcq_directory *d, const struct mcq_directory_msg *msg)
 {
-    struct mcq_claim *c = find_claim(d, msg->bits);
+    struct mcq_claim *c = mcq_directory_find_claim(d, msg->bits);
     if (c == NULL || c->state == MCQ_CLAIM_ENDING)
         d->stats.stale++;
     else if (msg->verb == MCQ_DIRECTORY_GRANT)
@@ -631,35 +455,6 @@ bool mcq_directory_run(struct mcq_directory *d)
     return b.sends >= MCQ_DIRECTORY_RUN_MAX && d->due_cnt != 0;
 }
 
-/* --- asking --------------------------------------------------------------------------------- */
-
-static bool elsewhere(const struct mcq_directory *d, const struct mcq_record *r)
-{
-    return r->announced && r->shard != d->id;
-}
-
-const struct mcq_record *mcq_directory_find(const struct mcq_directory *d, uint32_t life,
-                                            struct mcq_slice identity)
-{
-    const struct mcq_record *found = NULL;
-    if (d->plan.claims_max == 0 || identity.len == 0 || identity.len > MCQ_IDENTITY_LEN_MAX)
-        return NULL;
-    struct mcq_list *b = key_bucket(d, hash_of(d, life, identity));
-    for (struct mcq_node *n = mcq_list_first(b); n != NULL; n = mcq_list_next(b, n)) {
-        const struct mcq_record *r = MCQ_CONTAINER_OF(n, struct mcq_record, key_node);
-        if (elsewhere(d, r) && key_is(&r->key, life, identity) &&
-            (found == NULL || r->generation > found->generation))
-            found = r;
-    }
-    return found;
-}
-
-const struct mcq_record *mcq_directory_name(const struct mcq_directory *d, struct mcq_peer name)
-{
-    const struct mcq_record *r = d->plan.claims_max == 0 ? NULL : find_record(d, name.bits);
-    return r != NULL && elsewhere(d, r) ? r : NULL;
-}
-
 /* --- a connection that changes its shard ---------------------------------------------------- */
 
 bool mcq_directory_settled(const struct mcq_claim *c)
@@ -689,13 +484,13 @@ struct mcq_claim *mcq_directory_take(struct mcq_directory *d, uint32_t life,
     struct mcq_claim *c = claim_create(d, life, identity, name, owner);
     if (c == NULL)
         return NULL;
-    struct mcq_record *r = find_record(d, name.bits);
+    struct mcq_record *r = mcq_directory_find_record(d, name.bits);
     if (r != NULL && r->role == MCQ_RECORD_NONE)
         record_free(d, r);
     c->state = MCQ_CLAIM_UP;
     c->generation = generation;
     c->due = all_but(d, d->id);
-    set_add(&c->due, authority_of(d, hash_of(d, life, identity)));
+    set_add(&c->due, mcq_directory_authority(d, mcq_directory_hash(d, life, identity)));
     c->told = c->due;
     make_due(d, &d->claims_due, &c->due_node);
     return c;
