@@ -10,7 +10,7 @@
  * per kind until the turn's point for them, or until the peer goes.
  *
  * `closing` is orthogonal: what is queued is still sent until the linger deadline, then the link
- * is removed. All its deadlines share one lazy timer (link_tick).
+ * is removed. All its deadlines share one lazy timer (mcq_link_tick).
  */
 #ifndef MCQ_SHARDS_LINK_H
 #define MCQ_SHARDS_LINK_H
