@@ -1,5 +1,5 @@
-/* The bridge's inside, shared by bridge.c (life), bridge_out.c (sending) and bridge_in.c
- * (receiving): what is due, and the records. */
+/* The bridge's inside, shared by bridge.c (life), bridge_control.c, bridge_out.c (sending) and
+ * bridge_in.c (receiving): what is due, and the records. */
 #ifndef MCQ_SHARDS_BRIDGE_PRIVATE_H
 #define MCQ_SHARDS_BRIDGE_PRIVATE_H
 
@@ -103,6 +103,13 @@ enum mcq_bridge_step mcq_bridge_send_hold(struct mcq_bridge *b);
 void mcq_bridge_count_taken(struct mcq_bridge *b, uint64_t bytes);
 /* It gives up what it hasn't taken, but for the reference it keeps. */
 void mcq_bridge_take_back(struct mcq_bridge *b, uint32_t kept);
+
+/* --- bridge_control.c */
+enum mcq_bridge_step mcq_bridge_send_ack(struct mcq_bridge *b);
+/* ops->say */
+enum mcq_bridge_step mcq_bridge_say_due(struct mcq_bridge *b);
+/* What the other end hasn't read of a long one needn't be there any more. */
+void mcq_bridge_drop_control(struct mcq_bridge *b);
 
 /* --- bridge_in.c */
 enum mcq_bridge_step mcq_bridge_offer(struct mcq_bridge *b);

@@ -46,11 +46,6 @@ static bool send_moving(struct mcq_shard *sh, uint32_t to, const struct mcq_move
     return mcq_mesh_send(sh->mesh, to, MCQ_LANE_URGENT, MCQ_MESH_MOVE, r, sizeof(*r));
 }
 
-static bool send_word(struct mcq_shard *sh, uint32_t to, const struct mcq_move_record *r)
-{
-    return mcq_mesh_send(sh->mesh, to, MCQ_LANE_BULK, MCQ_MESH_MOVE, r, sizeof(*r));
-}
-
 void mcq_handoff_say(struct mcq_shard *sh, struct mcq_move *m, enum mcq_move_word word, uint32_t to)
 {
     m->say = word;
@@ -195,36 +190,6 @@ static struct mcq_move_pipe pipe_state(const struct mcq_link *link)
     };
 }
 
-/* What was told before it came here, and hasn't been taken back yet. */
-static struct mcq_slice untold(const struct mcq_link *link)
-{
-    const struct mcq_buf *b = link->topics;
-    return b == NULL ? mcq_slice_of(NULL, 0)
-                     : mcq_slice_of(b->base + link->topics_pos, b->written - link->topics_pos);
-}
-
-/* false: no memory for the list of what the publisher was told. */
-static bool take_topics(struct mcq_move *m)
-{
-    struct mcq_link *link = m->link;
-    struct mcq_psock *ps = &link->sock->psock;
-    if (!link->attached || ps->pattern->told == NULL)
-        return true;
-    const struct mcq_slice before = untold(link);
-    size_t len = ps->pattern->told(ps, &link->pipe, NULL) + before.len;
-    if (len == 0)
-        return true;
-    m->topics = mcq_buf_take(link->shard->heap, len);
-    if (m->topics == NULL)
-        return false;
-    struct mcq_writer w = mcq_writer_of(m->topics->base, m->topics->cap);
-    (void)ps->pattern->told(ps, &link->pipe, &w);
-    if (!mcq_writer_put(&w, before))
-        MCQ_ASSERT(false); /* it has been measured */
-    m->topics->written = w.len;
-    return true;
-}
-
 /* Events of before are told before; a handler may have ended it all. */
 static void offer(struct mcq_move *m)
 {
@@ -234,7 +199,7 @@ static void offer(struct mcq_move *m)
     if (link->move != m)
         return;
     if (link->closing || s->end_due != MCQ_REASON_NONE || s->mute || s->sending ||
-        !take_topics(m) || !mcq_crossing_begin(link, m)) {
+        !mcq_handoff_give_topics(m) || !mcq_crossing_begin(link, m)) {
         mcq_handoff_call_off(link);
         return;
     }
@@ -356,144 +321,6 @@ static void taken(struct mcq_shard *sh, struct mcq_move *m)
     mcq_handoff_say(sh, m, MCQ_MOVE_GO, m->to);
 }
 
-/* --- names --------------------------------------------------------------------------------- */
-
-/* Whichever link of this shard has that name, of any socket. */
-static struct mcq_link *link_named(struct mcq_shard *sh, struct mcq_peer peer)
-{
-    uint32_t slot = (uint32_t)(peer.bits >> 32) & MCQ_OP_SLOT_MAX;
-    if (peer.bits == 0)
-        return NULL;
-    if (peer.bits >> 56 == sh->id && slot < sh->links.max &&
-        sh->epochs[slot] == (uint32_t)peer.bits && sh->live[slot])
-        return mcq_pool_at(&sh->links, slot);
-    return mcq_alias_find(&sh->alias, peer);
-}
-
-static void owner_told(struct mcq_shard *sh, const struct mcq_move_record *r)
-{
-    struct mcq_link *link = link_named(sh, r->peer);
-    if (link == NULL || (link->state != MCQ_LINK_AWAY && !link->remote) || r->gen <= link->gen)
-        return;
-    link->gen = r->gen;
-    link->owner = r->shard;
-    if (link->remote)
-        mcq_remote_peer_follow(link);
-}
-
-static void end_told(struct mcq_shard *sh, const struct mcq_move_record *r)
-{
-    struct mcq_link *link = link_named(sh, r->peer);
-    if (link != NULL && link->state == MCQ_LINK_AWAY && r->gen >= link->gen)
-        mcq_link_vanish(link);
-}
-
-void mcq_handoff_news(struct mcq_link *link, enum mcq_move_word word)
-{
-    link->news = (uint8_t)word;
-    link->news_next = 0;
-    link->news_peer = link->pipe.peer;
-    if (!mcq_node_linked(&link->news_node))
-        mcq_list_push_back(&link->shard->handoff.news, &link->news_node);
-}
-
-void mcq_handoff_ended(struct mcq_link *link)
-{
-    if (link->gen != 0)
-        mcq_handoff_news(link, MCQ_MOVE_END);
-}
-
-static bool tell_news(struct mcq_shard *sh, struct mcq_link *link)
-{
-    const struct mcq_move_record r = {
-        .word = link->news, .shard = sh->id, .gen = link->gen, .peer = link->news_peer};
-    for (; link->news_next < mcq_shard_cnt(sh); link->news_next++)
-        if (link->news_next != sh->id && !send_word(sh, link->news_next, &r))
-            return false;
-    if (link->news == MCQ_MOVE_END)
-        link->gen = 0;
-    mcq_node_unlink(&link->news_node);
-    if (link->sock == NULL) /* it waited only for this */
-        mcq_link_free(link);
-    return true;
-}
-
-/* --- requests ------------------------------------------------------------------------------ */
-
-/* Known to be elsewhere, or at least where it came from. */
-static uint32_t whereabouts(const struct mcq_shard *sh, struct mcq_peer peer,
-                            const struct mcq_link *link)
-{
-    const struct mcq_record *r = mcq_directory_name(&sh->directory, peer);
-    if (link != NULL && link->state == MCQ_LINK_AWAY)
-        return link->owner;
-    return r != NULL ? r->shard : (uint32_t)(peer.bits >> 56);
-}
-
-enum mcq_error mcq_handoff_ask(const struct mcq_sock *sock, struct mcq_peer peer,
-                               const struct mcq_link *link, enum mcq_move_word word, uint32_t to)
-{
-    struct mcq_shard *sh = sock->shard;
-    const struct mcq_move_record r = {
-        .word = (uint16_t)word, .shard = to, .life = sock->life, .peer = peer};
-    return send_word(sh, whereabouts(sh, peer, link), &r) ? MCQ_OK : MCQ_EAGAIN;
-}
-
-/* A request that has to go on, and can't be refused any more, waits for room. */
-static void ask_on(struct mcq_shard *sh, uint32_t to, const struct mcq_move_record *r)
-{
-    struct mcq_handoff *h = &sh->handoff;
-    if (r->hops >= MCQ_HANDOFF_HOPS_MAX || (h->ask_cnt == 0 && send_word(sh, to, r)))
-        return;
-    if (r->word != MCQ_MOVE_HELD && h->ask_cnt >= MCQ_HANDOFF_ASKS_MAX) {
-        sh->stats.moves.asks_lost++;
-        return;
-    }
-    MCQ_ASSERT(h->ask_cnt < h->ask_max);
-    h->asks[h->ask_cnt++] = (struct mcq_handoff_ask){to, *r};
-}
-
-static void run_asks(struct mcq_shard *sh)
-{
-    struct mcq_handoff *h = &sh->handoff;
-    uint32_t left = 0;
-    for (uint32_t i = 0; i < h->ask_cnt; i++)
-        if (!send_word(sh, h->asks[i].to, &h->asks[i].record))
-            h->asks[left++] = h->asks[i];
-    h->ask_cnt = left;
-}
-
-static void comply(struct mcq_link *link, enum mcq_move_word word, uint32_t to)
-{
-    if (word == MCQ_MOVE_CLOSE)
-        mcq_link_close(link, MCQ_REASON_LOCAL, link->sock->opts.linger_ms * 1000000ull);
-    else if (word == MCQ_MOVE_KILL)
-        mcq_link_kill(link);
-    else if (to != link->shard->id && mcq_handoff_begin(link, to) != MCQ_OK)
-        link->shard->stats.moves.asks_lost++; /* it ends, or goes where it was sent first */
-}
-
-/* A name is a number: whoever asks may have it of another socket's peer. */
-static bool is_of(const struct mcq_sock *sock, uint32_t life)
-{
-    return sock->logical != MCQ_LOGICAL_NONE && sock->life == life;
-}
-
-static void asked(struct mcq_shard *sh, const struct mcq_move_record *r)
-{
-    struct mcq_link *link = link_named(sh, r->peer);
-    struct mcq_move_record on = *r;
-    on.hops++;
-    bool away = link == NULL || link->remote || link->state == MCQ_LINK_AWAY;
-    uint32_t to = whereabouts(sh, r->peer, link);
-    if (away && to != sh->id)
-        ask_on(sh, to, &on);
-    else if (!away && is_of(link->sock, r->life))
-        comply(link, (enum mcq_move_word)r->word, r->shard);
-    else
-        sh->stats.moves.asks_lost++;
-}
-
 /* --- the turn ------------------------------------------------------------------------------ */
 
 /* m is another's as soon as the word is said. false: no room. */
@@ -516,7 +343,7 @@ static bool say(struct mcq_shard *sh, struct mcq_move *m)
     }
     m->say = MCQ_MOVE_SILENT;
     const struct mcq_move_record r = {.word = (uint16_t)word, .peer = m->peer, .move = m};
-    if (send_word(sh, m->say_to, &r))
+    if (mcq_handoff_send(sh, m->say_to, &r))
         return true;
     m->say = word;
     return false;
@@ -553,30 +380,21 @@ static bool run_tied(struct mcq_shard *sh)
     return again;
 }
 
-static void run_news(struct mcq_shard *sh)
-{
-    struct mcq_node *next;
-    for (struct mcq_node *n = mcq_list_first(&sh->handoff.news); n != NULL; n = next) {
-        next = mcq_list_next(&sh->handoff.news, n);
-        (void)tell_news(sh, MCQ_CONTAINER_OF(n, struct mcq_link, news_node));
-    }
-}
-
 bool mcq_handoff_run(struct mcq_shard *sh)
 {
     bool again = !mcq_list_empty(&sh->handoff.tied) && run_tied(sh);
     sh->handoff.turn++;
-    run_news(sh);
+    mcq_handoff_run_news(sh);
     run_due(sh);
-    run_news(sh);
+    mcq_handoff_run_news(sh);
     if (sh->handoff.ask_cnt != 0)
-        run_asks(sh);
+        mcq_handoff_run_asks(sh);
     return again;
 }
 
 static void moving_told(struct mcq_shard *sh, uint32_t from, const struct mcq_move_record *r)
 {
-    struct mcq_link *link = link_named(sh, r->peer);
+    struct mcq_link *link = mcq_handoff_link_named(sh, r->peer);
     if (link != NULL && link->remote && link->bridge != NULL && !link->session.ended) {
         link->hold_from = from;
         link->hold_serial = r->serial;
@@ -591,7 +409,7 @@ static void moving_told(struct mcq_shard *sh, uint32_t from, const struct mcq_mo
     struct mcq_move_record held = *r;
     held.word = MCQ_MOVE_HELD;
     held.hops = 0;
-    ask_on(sh, from, &held);
+    mcq_handoff_ask_on(sh, from, &held);
 }
 
 void mcq_handoff_held(struct mcq_link *link)
@@ -601,13 +419,13 @@ void mcq_handoff_held(struct mcq_link *link)
     if (link->hold_serial == 0)
         return;
     link->hold_serial = 0;
-    ask_on(link->shard, link->hold_from, &held);
+    mcq_handoff_ask_on(link->shard, link->hold_from, &held);
 }
 
 /* The move may have been called off meanwhile, and another one begun. */
 static void held_told(struct mcq_shard *sh, const struct mcq_move_record *r)
 {
-    const struct mcq_link *link = link_named(sh, r->peer);
+    const struct mcq_link *link = mcq_handoff_link_named(sh, r->peer);
     struct mcq_move *m = link == NULL ? NULL : link->move;
     if (m == NULL || m->serial != r->serial || m->state != MCQ_MOVE_ANNOUNCED)
         return;
@@ -647,15 +465,15 @@ void mcq_handoff_arrived(struct mcq_shard *sh, uint32_t from, const void *body, 
         move_free(sh, r->move);
         break;
     case MCQ_MOVE_OWNER:
-        owner_told(sh, r);
+        mcq_handoff_owner_told(sh, r);
         break;
     case MCQ_MOVE_END:
-        end_told(sh, r);
+        mcq_handoff_end_told(sh, r);
         break;
     case MCQ_MOVE_ASK:
     case MCQ_MOVE_CLOSE:
     case MCQ_MOVE_KILL:
-        asked(sh, r);
+        mcq_handoff_asked(sh, r);
         break;
     }
 }

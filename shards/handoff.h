@@ -168,17 +168,39 @@ bool mcq_handoff_idle(const struct mcq_handoff *h);
 /* MCQ_MESH_MOVE */
 void mcq_handoff_arrived(struct mcq_shard *sh, uint32_t from, const void *body, size_t len);
 
+/* --- handoff_names.c -------------------------------------------------------------------------- */
+
+/* false: no room. */
+MCQ_MUST_USE bool mcq_handoff_send(struct mcq_shard *sh, uint32_t to,
+                                   const struct mcq_move_record *r);
+/* Whichever link of this shard has that name, of any socket. */
+struct mcq_link *mcq_handoff_link_named(struct mcq_shard *sh, struct mcq_peer peer);
+/* OWNER, END, and requests. */
+void mcq_handoff_owner_told(struct mcq_shard *sh, const struct mcq_move_record *r);
+void mcq_handoff_end_told(struct mcq_shard *sh, const struct mcq_move_record *r);
+void mcq_handoff_asked(struct mcq_shard *sh, const struct mcq_move_record *r);
+/* What has to go on, and can't be refused any more, waits for room. */
+void mcq_handoff_ask_on(struct mcq_shard *sh, uint32_t to, const struct mcq_move_record *r);
+void mcq_handoff_run_news(struct mcq_shard *sh);
+void mcq_handoff_run_asks(struct mcq_shard *sh);
+
+/* --- handoff_topics.c: of SUB and XSUB -------------------------------------------------------- */
+
+/* The giver's list, for the taker. false: no memory. */
+MCQ_MUST_USE bool mcq_handoff_give_topics(struct mcq_move *m);
+MCQ_MUST_USE bool mcq_handoff_take_topics(struct mcq_link *link, const struct mcq_move *m);
+/* A topic that the publisher was told of by another member, and that nobody here wants:
+ * it has to hear of that. false: none. The caller says when it has. */
+bool mcq_handoff_next_topic(struct mcq_link *link, struct mcq_slice *topic);
+void mcq_handoff_topic_told(struct mcq_link *link, struct mcq_slice topic);
+void mcq_handoff_drop_topics(struct mcq_link *link);
+
 /* --- handoff_take.c: the taker's part ------------------------------------------------------- */
 
 /* What this shard has sent to the peer by another one's link is at rest. false: soon. */
 MCQ_MUST_USE bool mcq_handoff_ready(struct mcq_shard *sh, const struct mcq_move *m);
 /* false: refused, and nothing of it is here. */
 MCQ_MUST_USE bool mcq_handoff_take(struct mcq_shard *sh, struct mcq_move *m);
-/* SUB, XSUB: a topic that the publisher was told of by another member, and that nobody here wants:
- * it has to hear of that. false: none. The caller says when it has. */
-bool mcq_handoff_next_topic(struct mcq_link *link, struct mcq_slice *topic);
-void mcq_handoff_topic_told(struct mcq_link *link, struct mcq_slice topic);
-void mcq_handoff_drop_topics(struct mcq_link *link);
 /* GO. false: no memory for what followed; again. */
 MCQ_MUST_USE bool mcq_handoff_go(struct mcq_shard *sh, struct mcq_move *m);
 /* All shards shall hear that the link's peer is here. */

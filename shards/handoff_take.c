@@ -28,22 +28,6 @@ static void drop_target(struct mcq_link *link)
     link->pipe.connecting = false;
 }
 
-/* What the publisher was told over there, to be taken back as far as nobody wants it here. */
-static bool take_topics(struct mcq_link *link, const struct mcq_move *m)
-{
-    struct mcq_shard *sh = link->shard;
-    if (m->topics == NULL)
-        return true;
-    struct mcq_buf *b = mcq_buf_take(sh->heap, m->topics->written);
-    if (b == NULL)
-        return false;
-    mcq_bytes_copy(b->base, m->topics->base, m->topics->written);
-    b->written = m->topics->written;
-    link->topics = b;
-    link->topics_pos = 0;
-    return true;
-}
-
 static void restore_pipe(struct mcq_link *link, const struct mcq_move *m)
 {
     struct mcq_pipe *p = &link->pipe;
@@ -104,7 +88,7 @@ static bool take_parts(struct mcq_link *link, struct mcq_move *m)
         return false;
     }
     if (mcq_pack_take(sh, m->from, &m->queue, &link->arrived) && take_target(link, giver) &&
-        take_topics(link, m) && (!m->up || attach(link, m))) {
+        mcq_handoff_take_topics(link, m) && (!m->up || attach(link, m))) {
         if (mcq_conn_take(sh->loop, &m->conn, link, &conn) == MCQ_OK) {
             s->conn = conn;
             return true;
@@ -261,38 +245,4 @@ bool mcq_handoff_go(struct mcq_shard *sh, struct mcq_move *m)
         sock->handlers.moved(sock->ctx, sock, link->pipe.peer, m->from, sh->id);
     comply(link, m->wish);
     return true;
-}
-
-/* --- subscriptions of the member it came from ----------------------------------------------- */
-
-void mcq_handoff_drop_topics(struct mcq_link *link)
-{
-    if (link->topics != NULL)
-        mcq_buf_unref(link->shard->heap, link->topics);
-    link->topics = NULL;
-}
-
-bool mcq_handoff_next_topic(struct mcq_link *link, struct mcq_slice *topic)
-{
-    struct mcq_psock *ps = &link->sock->psock;
-    while (link->topics != NULL) {
-        struct mcq_reader r = mcq_reader_of(mcq_slice_of(link->topics->base + link->topics_pos,
-                                                         link->topics->written - link->topics_pos));
-        uint32_t len;
-        if (mcq_reader_left(&r) == 0) {
-            mcq_handoff_drop_topics(link);
-            return false;
-        }
-        bool ok = mcq_reader_be32(&r, &len) && mcq_reader_take(&r, len, topic);
-        MCQ_ASSERT(ok);
-        if (!ps->pattern->wants(ps, *topic))
-            return true;
-        link->topics_pos += r.pos;
-    }
-    return false;
-}
-
-void mcq_handoff_topic_told(struct mcq_link *link, struct mcq_slice topic)
-{
-    link->topics_pos += sizeof(uint32_t) + topic.len;
 }
