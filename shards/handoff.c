@@ -315,6 +315,8 @@ static void taken(struct mcq_shard *sh, struct mcq_move *m)
     mcq_pack_choose(&m->late);
     m->late_ahead = mcq_pack_ahead(sh, &m->late);
     m->pipe.user = link->pipe.user;
+    m->pipe.dropped = link->pipe.dropped - m->pipe.dropped;
+    m->pipe.slow_cnt = link->pipe.slow_cnt - m->pipe.slow_cnt;
     m->state = MCQ_MOVE_LEFT;
     sh->stats.moves.left++;
     leave(link, m);

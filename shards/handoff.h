@@ -90,7 +90,8 @@ struct mcq_move_record {
     struct mcq_move *move;
 };
 
-/* What of a pipe goes along, beside its queue. */
+/* What of a pipe goes along, beside its queue. With GO dropped and slow_cnt are those since OFFER.
+ */
 struct mcq_move_pipe {
     uint64_t msgs_out, dropped, slow_cnt, late_cnt;
     bool starved, at_mark, slow, slow_told;

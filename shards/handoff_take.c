@@ -231,6 +231,8 @@ bool mcq_handoff_go(struct mcq_shard *sh, struct mcq_move *m)
     link->held = false;
     link->session.moving = false;
     link->pipe.user = m->pipe.user;
+    link->pipe.dropped += m->pipe.dropped;
+    link->pipe.slow_cnt += m->pipe.slow_cnt;
     mcq_link_touch(link);
     if (!m->up) {
         if (mcq_link_up_here(link))
