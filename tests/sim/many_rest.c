@@ -66,8 +66,6 @@ struct wire {
 };
 
 static struct wire wires[WIRES_MAX];
-static uint64_t greet_streams[WIRES_MAX]; /* those that were there before the last round */
-static uint32_t greet_streams_cnt;
 
 static bool publishes(const struct mcq_mate *m)
 {
@@ -109,14 +107,6 @@ static uint32_t gather_wires(void)
     return cnt;
 }
 
-static bool was_there(const struct wire *w)
-{
-    for (uint32_t i = 0; i < greet_streams_cnt; i++)
-        if (greet_streams[i] == w->stream)
-            return true;
-    return false;
-}
-
 /* Of how many connections the message should have come out. */
 static uint32_t due_cnt(const struct mcq_waybill *w, uint32_t wire_cnt)
 {
@@ -126,7 +116,7 @@ static uint32_t due_cnt(const struct mcq_waybill *w, uint32_t wire_cnt)
         const struct mcq_mate *p = mcq_mate_at(wires[i].publisher);
         bool same = p == m || (p != NULL && m->part->member && p->part->member &&
                                p->part->circuit == m->part->circuit);
-        cnt += same && was_there(&wires[i]) && (wires[i].topics >> (w->topic - 'a') & 1) != 0;
+        cnt += same && (wires[i].topics >> (w->topic - 'a') & 1) != 0;
     }
     return cnt;
 }
@@ -154,7 +144,4 @@ void mcq_many_greets(void)
     greet_stream = mcq_sim_stream_cnt();
     for (uint32_t i = 0; i < mcq_many()->circuit_cnt; i++)
         greet_drops[i] = told_drops(i);
-    greet_streams_cnt = gather_wires();
-    for (uint32_t i = 0; i < greet_streams_cnt; i++)
-        greet_streams[i] = wires[i].stream;
 }

@@ -62,12 +62,12 @@ void mcq_sim_stream_reset(void)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
-/* A local direction is one buffer, the receiver's. */
 uint64_t mcq_sim_stream_cnt(void)
 {
     return number_last;
 }
 
+/* A local direction is one buffer, the receiver's. */
 static void init_dir(struct mcq_sim_stream *s, uint32_t from)
 {
     struct mcq_sim_dir *d = &s->dir[from];
