@@ -1,7 +1,7 @@
 # The simulator: mcq_simkernel stands in for mcq_kernel. Of tests/sim/*.c, the kernel's nouns are
 # listed, test_*.c are its own unit tests, and all others are the simulator's program.
 set(simkernel_nouns abi blocks clock event file kernel net op outside place probe random ring socket
-    sqpoll stream transfer)
+    spare sqpoll stream transfer)
 set(sim_dir ${CMAKE_CURRENT_SOURCE_DIR}/sim)
 file(GLOB sim_all CONFIGURE_DEPENDS ${sim_dir}/*.c)
 set(sim_tests ${sim_all})

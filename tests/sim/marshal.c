@@ -335,9 +335,9 @@ void mcq_marshal_landed(const struct mcq_mate *m, struct mcq_peer peer, const ch
 /* Nothing else could have ended it. */
 static bool is_calm(const struct mcq_many *many, const struct mcq_circuit *c)
 {
-    const struct mcq_sim_faults *f = &many->faults;
-    return c->steered && c->calm && !c->ends && !c->cuts && many->blow_cnt == 0 && f->reset == 0 &&
-           f->half_open == 0 && f->clock_step == 0 && f->refused == 0 && f->connect_lost == 0;
+    const struct mcq_sim_seen *seen = mcq_sim_seen();
+    return c->steered && c->calm && !c->ends && !c->cuts && many->blow_cnt == 0 &&
+           seen->resets + seen->half_opens + seen->clock_steps == 0;
 }
 
 void mcq_marshal_lost(const struct mcq_mate *m, const struct mcq_event *ev)

@@ -6,8 +6,8 @@
 
 #include "tests/sim/machine.h"
 #include "tests/sim/raw.h"
+#include "tests/sim/spare.h"
 
-#define CLASSES_MAX     32u
 #define ACK_LATE_ONE_IN 8u
 /* After so long without an answer Linux gives a connection up (tcp_retries2). */
 #define GIVE_UP_NS 924600000000ull
@@ -23,29 +23,11 @@ static uint32_t pool_used;
 static struct mcq_sim_stream *pool_free;
 static uint64_t number_last;
 
-/* Buffers outlive machines. A free one begins with the next one's address. */
-static void *spare[CLASSES_MAX];
-
-/* --- buffers ------------------------------------------------------------------------------- */
-
-static void take_bytes(struct mcq_sim_dir *d)
-{
-    if (spare[d->class] == NULL) {
-        d->bytes = malloc((size_t)1 << d->class);
-        if (d->bytes == NULL)
-            mcq_sim_fail("no memory for the simulation");
-        return;
-    }
-    d->bytes = spare[d->class];
-    memcpy(&spare[d->class], d->bytes, sizeof(void *));
-}
-
 static void give_bytes(struct mcq_sim_dir *d)
 {
     if (d->bytes == NULL)
         return;
-    memcpy(d->bytes, &spare[d->class], sizeof(void *));
-    spare[d->class] = d->bytes;
+    mcq_sim_spare_give(d->class, d->bytes);
     d->bytes = NULL;
 }
 
@@ -445,7 +427,7 @@ void mcq_sim_stream_write(struct mcq_sim_file *f, const void *ptr, size_t len)
     uint32_t at = (uint32_t)d->written & d->mask;
     size_t part = mcq_min(len, d->mask + 1 - at);
     if (d->bytes == NULL)
-        take_bytes(d);
+        d->bytes = mcq_sim_spare_take(d->class);
     if (!is_waiting(d))
         d->progress_ns = mcq_sim.now_ns;
     memcpy(d->bytes + at, ptr, part);
