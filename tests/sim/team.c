@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "shards/homecoming.h"
-
 #include "tests/sim/dice.h"
 #include "tests/sim/tap.h"
 
