@@ -101,6 +101,15 @@ const char *perf_transport_name(enum perf_transport transport)
     return transport == PERF_TRANSPORT_IPC ? "ipc" : "tcp";
 }
 
+struct perf_handler perf_options_handler(const struct perf_options *options)
+{
+    return (struct perf_handler){
+        .delay_ns = options->delay_ns,
+        .stall_ns = options->stall_ms * PERF_MS_NS,
+        .stall_every_ns = options->stall_every_ms * PERF_MS_NS,
+    };
+}
+
 /* --- what only shows once all options are read -------------------------------------------------
  */
 
@@ -150,6 +159,9 @@ static bool options_check(const struct perf_options *options)
     }
     if (options->socket_type != NULL && options->connect == NULL) {
         return perf_option_bad("--type goes with --connect");
+    }
+    if ((options->stall_ms == 0) != (options->stall_every_ms == 0)) {
+        return perf_option_bad("--stall-ms and --stall-every-ms go together");
     }
     return peer_check(options) && pace_check(options);
 }

@@ -116,6 +116,9 @@ enum perf_parse perf_options_parse(struct perf_options *options, int argc, char 
 
 void perf_options_help(void);
 
+/* What the echoing server is to do per message. */
+struct perf_handler perf_options_handler(const struct perf_options *options);
+
 const char *perf_command_name(enum perf_command command);
 const char *perf_pace_name(enum perf_pace pace);
 const char *perf_transport_name(enum perf_transport transport);

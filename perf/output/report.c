@@ -1,5 +1,7 @@
 #include "perf/output/report.h"
 
+#include "perf/output/artefact.h"
+
 #include <math.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -75,11 +77,6 @@ void perf_report_machine(FILE *to)
     }
 }
 
-enum perf_idle perf_report_idle(const struct perf_peer *peer, enum perf_idle asked)
-{
-    return peer->always_blocks ? PERF_IDLE_BLOCK : asked;
-}
-
 /* What the contract doesn't ask for but a reader of the numbers wants to know. */
 static void json_place(const struct perf_peer *peer, enum perf_place place)
 {
@@ -93,20 +90,56 @@ static void json_place(const struct perf_peer *peer, enum perf_place place)
     }
 }
 
+static void json_figure(enum perf_metric metric, double value)
+{
+    printf(", ");
+    perf_report_json_number(perf_metric_kinds[metric].name, value);
+}
+
+/* Behind what was there before there was a schema. */
+static void json_end(const struct perf_cost *cost)
+{
+    const struct perf_side_cost *server = &cost->sides[PERF_SERVER];
+    const struct perf_side_cost *client = &cost->sides[PERF_CLIENT];
+    json_figure(PERF_METRIC_SERVER_CPU, server->cpu_s);
+    json_figure(PERF_METRIC_CLIENT_CPU, client->cpu_s);
+    json_figure(PERF_METRIC_SERVER_CPU_MSG, server->cpu_ns_per_msg);
+    json_figure(PERF_METRIC_CLIENT_CPU_MSG, client->cpu_ns_per_msg);
+    json_figure(PERF_METRIC_SERVER_CALLS, server->calls_per_msg);
+    json_figure(PERF_METRIC_CLIENT_CALLS, client->calls_per_msg);
+    printf(", \"schema\": \"mcq-perf\", \"version\": %d}\n", PERF_SCHEMA_VERSION);
+}
+
+static void cost_text(const struct perf_cost *cost, const char *server, const char *client)
+{
+    const char *names[] = {server, client};
+    for (unsigned i = 0; i < 2; i++) {
+        const struct perf_side_cost *side = &cost->sides[i];
+        if (!isnan(side->cpu_s)) {
+            printf("%-9s%10.3f CPU seconds, %.1f ns", names[i], side->cpu_s, side->cpu_ns_per_msg);
+            if (!isnan(side->calls_per_msg)) {
+                printf(" and %.4g system calls", side->calls_per_msg);
+            }
+            printf(" per message\n");
+        }
+    }
+}
+
 static void rtt_json(const struct perf_peer *peer, const struct perf_rtt_job *job,
                      const struct perf_rtt_result *result)
 {
     printf("{");
     perf_report_json_text("peer", peer->name);
     printf(", ");
-    perf_report_json_text("idle", perf_idle_name(perf_report_idle(peer, job->idle)));
+    perf_report_json_text("idle", perf_idle_name(perf_peer_idle(peer, job->idle)));
     printf(", \"size\": %zu, \"count\": %llu", job->size, (unsigned long long)result->count);
     for (int point = 0; point < PERF_RTT_POINT_CNT; point++) {
         printf(", ");
         perf_report_json_number(perf_rtt_point_name((enum perf_rtt_point)point), result->us[point]);
     }
     json_place(peer, result->place);
-    printf(", \"warmup\": %llu}\n", (unsigned long long)perf_rtt_warmup(job));
+    printf(", \"warmup\": %llu", (unsigned long long)perf_rtt_warmup(job));
+    json_end(&result->cost);
 }
 
 static void rtt_text(const struct perf_peer *peer, const struct perf_rtt_job *job,
@@ -114,13 +147,14 @@ static void rtt_text(const struct perf_peer *peer, const struct perf_rtt_job *jo
 {
     perf_report_machine(stdout);
     printf("REQ/REP round trip, %s, %s, %s, %zu B, %llu trips, us\n", peer->name,
-           perf_idle_name(perf_report_idle(peer, job->idle)), perf_place_name(result->place),
+           perf_idle_name(perf_peer_idle(peer, job->idle)), perf_place_name(result->place),
            job->size, (unsigned long long)result->count);
     printf("%9s%9s%9s%9s%9s%9s\n", "p50", "p90", "p99", "p99.9", "p99.99", "max");
     for (int point = 0; point < PERF_RTT_POINT_CNT; point++) {
         perf_report_cell(9, result->us[point]);
     }
     printf("\n");
+    cost_text(&result->cost, "server", "client");
 }
 
 void perf_report_rtt(const struct perf_peer *peer, const struct perf_rtt_job *job,
@@ -147,12 +181,13 @@ void perf_report_rate(const struct perf_peer *peer, const struct perf_rate_job *
         printf(", ");
         perf_report_json_number("mb_per_s", mb_per_s);
         json_place(peer, result->place);
-        printf("}\n");
+        json_end(&result->cost);
         return;
     }
     perf_report_machine(stdout);
     printf("PUSH to PULL, %s, %s, %zu B, %.2f s: %.0f msg/s, %.1f MB/s of payload\n", peer->name,
            perf_place_name(result->place), job->size, result->seconds, msgs_per_s, mb_per_s);
+    cost_text(&result->cost, "receiver", "sender");
 }
 
 void perf_report_missing(const char *workload, const struct perf_peer *peer, const char *reason,

@@ -16,9 +16,6 @@ void perf_report_cell(int width, double value);
 /* One line: CPU model, kernel, which CPUs the two processes are on. Prints a leading indent. */
 void perf_report_machine(FILE *to);
 
-/* idle is the policy in effect, which for a peer that always blocks isn't the one asked for. */
-enum perf_idle perf_report_idle(const struct perf_peer *peer, enum perf_idle asked);
-
 void perf_report_rtt(const struct perf_peer *peer, const struct perf_rtt_job *job,
                      const struct perf_rtt_result *result, bool json);
 void perf_report_rate(const struct perf_peer *peer, const struct perf_rate_job *job,

@@ -1,9 +1,9 @@
 /*
- * libzmq: the library everyone has, at its best. Messages of up to 33 bytes live inside zmq_msg_t
- * and are sent by copy; larger ones are sent from constant memory, which spares libzmq the
- * allocation and the copy. Received messages reuse one zmq_msg_t. Its sockets block: it has no way
- * to spin.
+ * libzmq: the library everyone has, at its best. Small messages are sent by copy; large ones from
+ * where they lie, in memory that libzmq gives back, which spares the copy. Received messages reuse
+ * one zmq_msg_t. Its sockets block: it has no way to spin.
  */
+#include "perf/peers/bodies.h"
 #include "perf/peers/endpoint.h"
 #include "perf/peers/peer.h"
 
@@ -15,8 +15,10 @@
 #include <string.h>
 #include <zmq.h>
 
-#define INLINE_BODY_MAX 33u
-#define LINGER_MS       1000
+/* From here on a message is sent from where it lies; below, copying it is cheaper. */
+#define SEND_FROM_MEMORY_MIN ((size_t)32 * 1024)
+
+#define LINGER_MS 1000
 
 /* A sender whose receiver is gone would wait for ever; after this long it looks at the stop flag.
  */
@@ -83,20 +85,6 @@ static bool zmq_end_connect(struct perf_child *child, struct zmq_end *end)
            (zmq_connect(end->socket, endpoint) == 0 || zmq_fail(child, "connecting"));
 }
 
-static bool body_send(void *socket, void *body, size_t size)
-{
-    if (size <= INLINE_BODY_MAX) {
-        return zmq_send(socket, body, size, 0) >= 0;
-    }
-    zmq_msg_t msg;
-    zmq_msg_init_data(&msg, body, size, NULL, NULL);
-    if (zmq_msg_send(&msg, socket, 0) >= 0) {
-        return true;
-    }
-    zmq_msg_close(&msg);
-    return false;
-}
-
 static bool zmq_echo(struct perf_child *child, const struct perf_rtt_job *job, void *socket)
 {
     uint64_t trips = perf_rtt_trips(job);
@@ -130,7 +118,7 @@ static bool zmq_ask(struct perf_child *child, struct perf_rtt_meter *meter, void
     perf_rtt_start(meter);
     do {
         perf_rtt_fill(meter, body);
-        if (!body_send(socket, body, meter->size) || zmq_msg_recv(&reply, socket, 0) < 0) {
+        if (zmq_send(socket, body, meter->size, 0) < 0 || zmq_msg_recv(&reply, socket, 0) < 0) {
             ok = zmq_fail(child, "asking");
         } else if (!perf_rtt_check(meter, zmq_msg_data(&reply), zmq_msg_size(&reply))) {
             ok = perf_child_fail(child, "a reply isn't the request that was sent");
@@ -144,7 +132,7 @@ static bool zmq_rtt_run(struct perf_child *child, const struct perf_rtt_job *job
                         struct perf_rtt_meter *meter)
 {
     struct zmq_end end = {0};
-    void *body = perf_child_alloc(child, job->size);
+    void *body = perf_rtt_body(child, meter);
     bool ok = body != NULL && zmq_end_open(child, &end, ZMQ_REQ, job->size, LINGER_MS) &&
               zmq_end_connect(child, &end) && zmq_ask(child, meter, end.socket, body);
     zmq_end_close(&end);
@@ -152,20 +140,21 @@ static bool zmq_rtt_run(struct perf_child *child, const struct perf_rtt_job *job
     return ok;
 }
 
-static bool zmq_count(struct perf_child *child, const struct perf_rate_job *job,
-                      struct perf_rate_meter *meter, void *socket)
+static bool zmq_count(struct perf_child *child, struct perf_rate_meter *meter, void *socket)
 {
     zmq_msg_t msg;
     zmq_msg_init(&msg);
-    int len;
-    do {
-        len = zmq_msg_recv(&msg, socket, 0);
-    } while (len == (int)job->size && perf_rate_add(meter, 1));
-    zmq_msg_close(&msg);
-    if (len < 0) {
-        return zmq_fail(child, "receiving");
+    bool whole = true, more = true;
+    while (whole && more) {
+        if (zmq_msg_recv(&msg, socket, 0) < 0) {
+            zmq_msg_close(&msg);
+            return zmq_fail(child, "receiving");
+        }
+        whole = perf_rate_take(meter, zmq_msg_data(&msg), zmq_msg_size(&msg));
+        more = perf_rate_add(meter, 1);
     }
-    return len == (int)job->size || perf_child_fail(child, "a message isn't of the size sent");
+    zmq_msg_close(&msg);
+    return whole || perf_rate_fault(child, meter);
 }
 
 static bool zmq_rate_receive(struct perf_child *child, const struct perf_rate_job *job,
@@ -173,21 +162,62 @@ static bool zmq_rate_receive(struct perf_child *child, const struct perf_rate_jo
 {
     struct zmq_end end = {0};
     bool ok = zmq_end_open(child, &end, ZMQ_PULL, job->size, 0) &&
-              zmq_end_bind(child, &end, job->transport) && zmq_count(child, job, meter, end.socket);
+              zmq_end_bind(child, &end, job->transport) && zmq_count(child, meter, end.socket);
     zmq_end_close(&end);
     return ok;
 }
 
-static bool zmq_flood(struct perf_child *child, size_t size, void *socket, void *body)
+struct flood {
+    struct perf_child *child;
+    void *socket;
+    size_t size;
+    void *body;
+    struct perf_rate_stamps stamps;
+    struct perf_bodies bodies;
+};
+
+static void on_free(void *data, void *hint)
 {
-    while (!perf_child_stopped(child)) {
-        for (int i = 0; i < SEND_BURST; i++) {
-            if (!body_send(socket, body, size)) {
-                if (zmq_errno() != EAGAIN) {
-                    return zmq_fail(child, "sending");
-                }
-                break;
-            }
+    perf_bodies_give(hint, data);
+}
+
+static bool large_send(struct flood *flood)
+{
+    zmq_msg_t msg;
+    void *body = perf_bodies_take(&flood->bodies);
+    if (body == NULL) {
+        return false;
+    }
+    perf_rate_fill(&flood->stamps, body);
+    zmq_msg_init_data(&msg, body, flood->size, on_free, &flood->bodies);
+    if (zmq_msg_send(&msg, flood->socket, 0) >= 0) {
+        return true;
+    }
+    int error = zmq_errno();
+    zmq_msg_close(&msg);
+    errno = error;
+    return false;
+}
+
+static bool small_send(struct flood *flood)
+{
+    perf_rate_fill(&flood->stamps, flood->body);
+    return zmq_send(flood->socket, flood->body, flood->size, 0) >= 0;
+}
+
+static bool flood_run(struct flood *flood)
+{
+    bool large = flood->size >= SEND_FROM_MEMORY_MIN;
+    while (!perf_child_stopped(flood->child)) {
+        bool ok = true;
+        for (int i = 0; ok && i < SEND_BURST; i++) {
+            ok = large ? large_send(flood) : small_send(flood);
+        }
+        if (!ok && zmq_errno() != EAGAIN) {
+            return zmq_fail(flood->child, "sending");
+        }
+        if (!ok) {
+            perf_rate_again(&flood->stamps);
         }
     }
     return true;
@@ -196,17 +226,22 @@ static bool zmq_flood(struct perf_child *child, size_t size, void *socket, void 
 static bool zmq_rate_send(struct perf_child *child, const struct perf_rate_job *job)
 {
     struct zmq_end end = {0};
-    void *body = perf_child_alloc(child, job->size);
-    bool ok = body != NULL && zmq_end_open(child, &end, ZMQ_PUSH, job->size, 0) &&
-              option_set(&end, ZMQ_SNDTIMEO, SEND_TIMEOUT_MS) && zmq_end_connect(child, &end) &&
-              zmq_flood(child, job->size, end.socket, body);
+    struct flood flood = {.child = child, .size = job->size};
+    flood.body = perf_rate_body(child, job, &flood.stamps);
+    perf_bodies_init(&flood.bodies, flood.body, job->size);
+    bool ok = flood.body != NULL && zmq_end_open(child, &end, ZMQ_PUSH, job->size, 0) &&
+              option_set(&end, ZMQ_SNDTIMEO, SEND_TIMEOUT_MS) && zmq_end_connect(child, &end);
+    flood.socket = end.socket;
+    ok = ok && flood_run(&flood);
     zmq_end_close(&end);
-    free(body);
+    perf_bodies_fini(&flood.bodies);
+    free(flood.body);
     return ok;
 }
 
 const struct perf_peer perf_peer_libzmq = {
     .name = "libzmq",
+    .transports = PERF_TRANSPORTS_ALL,
     .always_blocks = true,
     .has_threads = true,
     .rtt_serve = zmq_rtt_serve,

@@ -3,6 +3,7 @@
  * CPU of its side. The receiver takes batches, the sender fills its queue until it is full and goes
  * on when it is told that there is room.
  */
+#include "perf/peers/bodies.h"
 #include "perf/peers/endpoint.h"
 #include "perf/peers/mcq_node.h"
 #include "perf/peers/mcq_opts.h"
@@ -31,8 +32,10 @@ struct side {
     void *body;
     struct perf_rtt_meter *rtt;
     struct perf_rate_meter *rate;
-    uint64_t trips_left; /* rtt server */
-    bool waits;          /* a send found no room */
+    struct perf_rate_stamps stamps; /* throughput's sender */
+    struct perf_bodies bodies;      /* of large messages, which are sent from where they lie */
+    uint64_t trips_left;            /* rtt server */
+    bool waits;                     /* a send found no room */
     bool failed;
 };
 
@@ -217,7 +220,7 @@ static bool mcq_rtt_run(struct perf_child *child, const struct perf_rtt_job *job
         .ready = ready_to_ask,
         .idle = job->idle,
         .size = job->size,
-        .body = perf_child_alloc(child, job->size),
+        .body = perf_rtt_body(child, meter),
         .rtt = meter,
     };
     bool ok = side.body != NULL && side_run(&side);
@@ -233,12 +236,14 @@ static size_t on_batch(void *ctx, struct mcq_sock *sock, struct mcq_peer from, s
     struct side *side = ctx;
     (void)sock;
     (void)from;
-    bool sized = true;
+    bool whole = true;
     for (size_t i = 0; i < n; i++) {
-        sized = sized && msgs[i].len == side->size;
+        whole = perf_rate_take(side->rate, msgs[i].data, msgs[i].len) && whole;
     }
-    if (!sized) {
-        side_fail(side, "a message", "isn't of the size that was sent");
+    if (!whole) {
+        perf_rate_fault(side->child, side->rate);
+        side->failed = true;
+        side_stop(side);
     } else if (!perf_rate_add(side->rate, n)) {
         side_stop(side);
     }
@@ -275,15 +280,24 @@ static bool mcq_rate_receive(struct perf_child *child, const struct perf_rate_jo
     return side_run(&side);
 }
 
-static enum mcq_error body_send(struct side *side)
+static void on_free(void *data, size_t len, void *hint)
+{
+    (void)len;
+    perf_bodies_give(hint, data);
+}
+
+static enum mcq_error large_send(struct side *side)
 {
     struct mcq_msg msg;
-    if (side->size < SEND_FROM_MEMORY_MIN) {
-        return mcq_send_bytes(side->sock, side->body, side->size);
+    void *body = perf_bodies_take(&side->bodies);
+    if (body == NULL) {
+        return MCQ_ENOMEM;
     }
+    perf_rate_fill(&side->stamps, body);
     enum mcq_error error =
-        mcq_msg_from_memory(side->shard, side->body, side->size, NULL, NULL, &msg);
+        mcq_msg_from_memory(side->shard, body, side->size, on_free, &side->bodies, &msg);
     if (error != MCQ_OK) {
+        perf_bodies_give(&side->bodies, body);
         return error;
     }
     error = mcq_send(side->sock, &msg);
@@ -293,12 +307,19 @@ static enum mcq_error body_send(struct side *side)
     return error;
 }
 
+static enum mcq_error small_send(struct side *side)
+{
+    perf_rate_fill(&side->stamps, side->body);
+    return mcq_send_bytes(side->sock, side->body, side->size);
+}
+
 static void flood(struct side *side)
 {
     enum mcq_error error = MCQ_OK;
     while (error == MCQ_OK) {
-        error = body_send(side);
+        error = side->size < SEND_FROM_MEMORY_MIN ? small_send(side) : large_send(side);
     }
+    perf_rate_again(&side->stamps);
     if (error != MCQ_EAGAIN) {
         side_fail(side, "sending", mcq_error_name(error));
     }
@@ -350,11 +371,13 @@ static bool mcq_rate_send(struct perf_child *child, const struct perf_rate_job *
         .ready = ready_to_flood,
         .idle = PERF_IDLE_SPIN,
         .size = job->size,
-        .body = perf_child_alloc(child, job->size),
     };
     side.opts.linger_ms = MCQ_NONE;
     side.opts.send_hwm_msgs = perf_rate_hwm_msgs(job->size);
+    side.body = perf_rate_body(child, job, &side.stamps);
+    perf_bodies_init(&side.bodies, side.body, job->size);
     bool ok = side.body != NULL && side_run(&side);
+    perf_bodies_fini(&side.bodies);
     free(side.body);
     return ok;
 }

@@ -1,12 +1,13 @@
 /*
  * raw: what the kernel alone takes. A round trip is one send and one receive on each side, spinning
- * on non-blocking sockets or blocking; the stream is written in 256 KiB pieces and counted as if it
- * were made of messages.
+ * on non-blocking sockets or blocking; the stream is written in pieces of up to 256 KiB, of
+ * messages one behind the other without anything between.
  */
 #include "perf/peers/peer.h"
 #include "perf/peers/tcp.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define STREAM_WRITE_LEN ((size_t)256 * 1024)
@@ -62,7 +63,7 @@ static bool raw_ask(struct perf_child *child, struct perf_rtt_meter *meter, int 
 static bool raw_rtt_run(struct perf_child *child, const struct perf_rtt_job *job,
                         struct perf_rtt_meter *meter)
 {
-    void *body = perf_child_alloc(child, job->size);
+    void *body = perf_rtt_body(child, meter);
     int fd = body != NULL ? perf_tcp_join(child) : -1;
     bool ok = fd >= 0 && raw_prepare(child, fd, job->idle) && raw_ask(child, meter, fd, body);
     if (fd >= 0) {
@@ -72,19 +73,38 @@ static bool raw_rtt_run(struct perf_child *child, const struct perf_rtt_job *job
     return ok;
 }
 
-static bool raw_count(struct perf_child *child, const struct perf_rate_job *job,
-                      struct perf_rate_meter *meter, int fd, void *buffer)
+/* Checks what is whole and leaves the rest at the buffer's start. */
+static bool raw_take(struct perf_rate_meter *meter, unsigned char *buffer, size_t *len,
+                     uint64_t *msgs)
 {
-    size_t bytes = 0;
-    size_t msgs = 0;
+    unsigned char *at = buffer;
+    size_t left = *len;
+    bool ok = true;
+    for (; ok && left >= meter->size; left -= meter->size, at += meter->size) {
+        ok = perf_rate_take(meter, at, meter->size);
+    }
+    *msgs = (uint64_t)(at - buffer) / meter->size;
+    if (at != buffer) {
+        memmove(buffer, at, left);
+    }
+    *len = left;
+    return ok;
+}
+
+static bool raw_count(struct perf_child *child, struct perf_rate_meter *meter, int fd,
+                      unsigned char *buffer)
+{
+    size_t len = 0;
+    uint64_t msgs = 0;
     do {
         size_t got = 0;
-        if (perf_tcp_recv_some(child, fd, buffer, STREAM_READ_LEN, &got) != PERF_TCP_OK) {
+        if (perf_tcp_recv_some(child, fd, buffer + len, STREAM_READ_LEN, &got) != PERF_TCP_OK) {
             return false;
         }
-        bytes += got;
-        msgs = bytes / job->size;
-        bytes -= msgs * job->size;
+        len += got;
+        if (!raw_take(meter, buffer, &len, &msgs)) {
+            return perf_rate_fault(child, meter);
+        }
     } while (perf_rate_add(meter, msgs));
     return true;
 }
@@ -92,9 +112,9 @@ static bool raw_count(struct perf_child *child, const struct perf_rate_job *job,
 static bool raw_rate_receive(struct perf_child *child, const struct perf_rate_job *job,
                              struct perf_rate_meter *meter)
 {
-    void *buffer = perf_child_alloc(child, STREAM_READ_LEN);
+    void *buffer = perf_child_alloc(child, STREAM_READ_LEN + job->size);
     int fd = buffer != NULL ? perf_tcp_serve_one(child, job->transport) : -1;
-    bool ok = fd >= 0 && raw_count(child, job, meter, fd, buffer);
+    bool ok = fd >= 0 && raw_count(child, meter, fd, buffer);
     if (fd >= 0) {
         close(fd);
     }
@@ -102,24 +122,51 @@ static bool raw_rate_receive(struct perf_child *child, const struct perf_rate_jo
     return ok;
 }
 
+/* A block is messages made once, of which only the stamps change. */
+static size_t block_make(const struct perf_rate_job *job, const void *body, unsigned char *block)
+{
+    size_t cnt = STREAM_WRITE_LEN / job->size;
+    cnt = cnt == 0 ? 1 : cnt;
+    for (size_t i = 0; i < cnt; i++) {
+        memcpy(block + i * job->size, body, job->size);
+    }
+    return cnt;
+}
+
+static enum perf_tcp_end raw_flood(struct perf_child *child, const struct perf_rate_job *job,
+                                   struct perf_rate_stamps *stamps, const void *body, int fd,
+                                   unsigned char *block)
+{
+    enum perf_tcp_end end = PERF_TCP_OK;
+    size_t cnt = block_make(job, body, block);
+    while (end == PERF_TCP_OK && !perf_child_stopped(child)) {
+        for (size_t i = 0; i < cnt; i++) {
+            perf_rate_fill(stamps, block + i * job->size);
+        }
+        end = perf_tcp_send_whole(child, fd, block, cnt * job->size);
+    }
+    return end;
+}
+
 static bool raw_rate_send(struct perf_child *child, const struct perf_rate_job *job)
 {
-    (void)job;
-    void *buffer = perf_child_alloc(child, STREAM_WRITE_LEN);
-    int fd = buffer != NULL ? perf_tcp_join(child) : -1;
-    enum perf_tcp_end end = fd >= 0 ? PERF_TCP_OK : PERF_TCP_FAILED;
-    while (end == PERF_TCP_OK && !perf_child_stopped(child)) {
-        end = perf_tcp_send_whole(child, fd, buffer, STREAM_WRITE_LEN);
-    }
+    struct perf_rate_stamps stamps;
+    void *body = perf_rate_body(child, job, &stamps);
+    void *block = body != NULL ? perf_child_alloc(child, STREAM_WRITE_LEN + job->size) : NULL;
+    int fd = block != NULL ? perf_tcp_join(child) : -1;
+    enum perf_tcp_end end =
+        fd >= 0 ? raw_flood(child, job, &stamps, body, fd, block) : PERF_TCP_FAILED;
     if (fd >= 0) {
         close(fd);
     }
-    free(buffer);
+    free(block);
+    free(body);
     return end != PERF_TCP_FAILED;
 }
 
 const struct perf_peer perf_peer_raw = {
     .name = "raw",
+    .transports = PERF_TRANSPORTS_ALL,
     .rtt_serve = raw_rtt_serve,
     .rtt_run = raw_rtt_run,
     .rate_receive = raw_rate_receive,

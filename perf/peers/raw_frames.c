@@ -1,7 +1,7 @@
 /*
  * raw-frames: what ZMTP framing over bare sockets takes, and nothing else. The sender copies each
  * message behind its frame header into a block and sends blocks of up to 256 KiB; the receiver
- * reads what there is and walks it frame by frame. No patterns, no callbacks, no accounting.
+ * reads what there is and walks it frame by frame. No patterns, no callbacks, no queues.
  */
 #include "perf/peers/peer.h"
 #include "perf/peers/tcp.h"
@@ -46,11 +46,13 @@ static unsigned char *frame_write(unsigned char *to, const unsigned char *body, 
     return to + len;
 }
 
-static size_t block_build(unsigned char *block, const unsigned char *body, size_t len)
+static size_t block_build(unsigned char *block, struct perf_rate_stamps *stamps,
+                          unsigned char *body, size_t len)
 {
     size_t frame = header_len(len) + len;
     unsigned char *to = block;
     for (size_t cnt = block_len(len) / frame; cnt > 0; cnt--) {
+        perf_rate_fill(stamps, body);
         to = frame_write(to, body, len);
     }
     return (size_t)(to - block);
@@ -58,12 +60,13 @@ static size_t block_build(unsigned char *block, const unsigned char *body, size_
 
 static bool frames_rate_send(struct perf_child *child, const struct perf_rate_job *job)
 {
+    struct perf_rate_stamps stamps;
     unsigned char *block = perf_child_alloc(child, block_len(job->size));
-    unsigned char *body = block != NULL ? perf_child_alloc(child, job->size) : NULL;
+    unsigned char *body = block != NULL ? perf_rate_body(child, job, &stamps) : NULL;
     int fd = body != NULL ? perf_tcp_join(child) : -1;
     enum perf_tcp_end end = fd >= 0 ? PERF_TCP_OK : PERF_TCP_FAILED;
     while (end == PERF_TCP_OK && !perf_child_stopped(child)) {
-        size_t len = block_build(block, body, job->size);
+        size_t len = block_build(block, &stamps, body, job->size);
         end = perf_tcp_send_whole(child, fd, block, len);
     }
     if (fd >= 0) {
@@ -73,14 +76,6 @@ static bool frames_rate_send(struct perf_child *child, const struct perf_rate_jo
     free(block);
     return end != PERF_TCP_FAILED;
 }
-
-/* Where the receiver stands in the stream. A message counts once its header has been read; what
- * that is early by is the same at both ends of a window. */
-struct walk {
-    size_t skip; /* bytes of the current body still to come */
-    size_t rest; /* bytes of an incomplete header, kept at the start of the buffer */
-    bool malformed;
-};
 
 /* Length of the header at `at`, 0 while it is incomplete; the body's length goes to *body_len. */
 static size_t header_read(const unsigned char *at, size_t left, uint64_t *body_len)
@@ -98,43 +93,49 @@ static size_t header_read(const unsigned char *at, size_t left, uint64_t *body_l
     return 0;
 }
 
-static uint64_t walk_frames(struct walk *walk, unsigned char *buffer, size_t len, size_t body_len)
+/* Takes the whole frames and leaves what is begun at the buffer's start. False: one isn't what was
+ * sent. */
+static bool frames_take(struct perf_rate_meter *meter, unsigned char *buffer, size_t *len,
+                        uint64_t *msgs)
 {
-    size_t at = walk->skip;
-    uint64_t msgs = 0;
-    while (at < len) {
-        uint64_t announced = 0;
-        size_t header = header_read(buffer + at, len - at, &announced);
-        if (header == 0) {
+    unsigned char *at = buffer;
+    size_t left = *len, header;
+    uint64_t announced = 0;
+    *msgs = 0;
+    while ((header = header_read(at, left, &announced)) != 0) {
+        if (announced != meter->size) {
+            return false;
+        }
+        if (left - header < meter->size) {
             break;
         }
-        if (announced != body_len) {
-            walk->malformed = true;
-            return msgs;
+        if (!perf_rate_take(meter, at + header, meter->size)) {
+            return false;
         }
-        at += header + body_len;
-        msgs++;
+        at += header + meter->size;
+        left -= header + meter->size;
+        ++*msgs;
     }
-    walk->skip = at < len ? 0 : at - len;
-    walk->rest = at < len ? len - at : 0;
-    memmove(buffer, buffer + len - walk->rest, walk->rest);
-    return msgs;
+    if (at != buffer) {
+        memmove(buffer, at, left);
+    }
+    *len = left;
+    return true;
 }
 
-static bool frames_count(struct perf_child *child, const struct perf_rate_job *job,
-                         struct perf_rate_meter *meter, int fd, unsigned char *buffer)
+static bool frames_count(struct perf_child *child, struct perf_rate_meter *meter, int fd,
+                         unsigned char *buffer)
 {
-    struct walk walk = {0};
+    size_t len = 0;
     uint64_t msgs = 0;
     do {
         size_t got = 0;
-        size_t room = READ_LEN - walk.rest;
-        if (perf_tcp_recv_some(child, fd, buffer + walk.rest, room, &got) != PERF_TCP_OK) {
+        if (perf_tcp_recv_some(child, fd, buffer + len, READ_LEN, &got) != PERF_TCP_OK) {
             return false;
         }
-        msgs = walk_frames(&walk, buffer, walk.rest + got, job->size);
-        if (walk.malformed) {
-            return perf_child_fail(child, "a frame isn't of the size that was sent");
+        len += got;
+        if (!frames_take(meter, buffer, &len, &msgs)) {
+            return perf_rate_fault(child, meter);
         }
     } while (perf_rate_add(meter, msgs));
     return true;
@@ -143,9 +144,9 @@ static bool frames_count(struct perf_child *child, const struct perf_rate_job *j
 static bool frames_rate_receive(struct perf_child *child, const struct perf_rate_job *job,
                                 struct perf_rate_meter *meter)
 {
-    unsigned char *buffer = perf_child_alloc(child, READ_LEN);
+    unsigned char *buffer = perf_child_alloc(child, READ_LEN + LONG_HEADER_LEN + job->size);
     int fd = buffer != NULL ? perf_tcp_serve_one(child, job->transport) : -1;
-    bool ok = fd >= 0 && frames_count(child, job, meter, fd, buffer);
+    bool ok = fd >= 0 && frames_count(child, meter, fd, buffer);
     if (fd >= 0) {
         close(fd);
     }
@@ -155,6 +156,7 @@ static bool frames_rate_receive(struct perf_child *child, const struct perf_rate
 
 const struct perf_peer perf_peer_raw_frames = {
     .name = "raw-frames",
+    .transports = PERF_TRANSPORTS_ALL,
     .rate_receive = frames_rate_receive,
     .rate_send = frames_rate_send,
 };

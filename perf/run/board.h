@@ -1,8 +1,9 @@
 /*
  * board: the page that a crew and its parent share. Private to crew.c and child.c.
  *
- * Each process writes its own place; what it reports there is whole once it has ended. The parent
- * writes `go`, `gone` and, of a traced crew, `syscalls`.
+ * Each process writes its own place, and the one that opens a window of all writes everybody's
+ * usage; what is reported is whole once the process has ended. The parent writes `go`, `gone` and,
+ * of a traced crew, `syscalls`.
  */
 #ifndef MCQ_PERF_RUN_BOARD_H
 #define MCQ_PERF_RUN_BOARD_H
@@ -12,7 +13,8 @@
 #include <sys/types.h>
 
 struct perf_place_card {
-    atomic_bool named; /* endpoint is whole */
+    _Atomic(pid_t) pid; /* 0 until it lives */
+    atomic_bool named;  /* endpoint is whole */
     char endpoint[PERF_ENDPOINT_MAX];
     atomic_bool gone;   /* the process has ended */
     atomic_bool window; /* its window is open: what it does now is counted */
@@ -25,7 +27,8 @@ struct perf_place_card {
 struct perf_crew_board {
     pid_t parent;
     atomic_bool stop;
-    atomic_bool go; /* all are followed that are to be */
+    atomic_bool begun, ended; /* a window of all was opened, and closed */
+    atomic_bool go;           /* all are followed that are to be */
     struct perf_place_card places[PERF_CREW_MAX];
 };
 

@@ -71,22 +71,65 @@ void *perf_child_alloc(struct perf_child *child, size_t len)
     return memset(data, 0xa5, len);
 }
 
-/* What the window itself calls isn't in it. */
-void perf_child_begin(struct perf_child *child)
+/* What opening and closing calls isn't in the window. */
+static void window_open(struct perf_place_card *place)
 {
-    struct perf_place_card *place = &child->board->places[child->idx];
     atomic_store(&place->window, false);
-    perf_usage_read(&place->at_begin);
+    perf_usage_read(&place->at_begin, atomic_load(&place->pid));
     atomic_store(&place->syscalls, 0);
     atomic_store(&place->window, true);
 }
 
+static void window_close(struct perf_place_card *place)
+{
+    struct perf_usage now;
+    if (atomic_exchange(&place->window, false)) {
+        perf_usage_read(&now, atomic_load(&place->pid));
+        place->usage = perf_usage_between(&place->at_begin, &now);
+    }
+}
+
+void perf_child_begin(struct perf_child *child)
+{
+    window_open(&child->board->places[child->idx]);
+}
+
 void perf_child_end(struct perf_child *child)
 {
-    struct perf_place_card *place = &child->board->places[child->idx];
-    if (atomic_exchange(&place->window, false)) {
-        perf_usage_since(&place->usage, &place->at_begin);
+    window_close(&child->board->places[child->idx]);
+}
+
+/* The caller last at the beginning and first at the end: reading takes some 100 us each. */
+void perf_crew_begin(struct perf_child *child)
+{
+    struct perf_crew_board *board = child->board;
+    atomic_store(&board->begun, true);
+    for (unsigned i = 0; i < PERF_CREW_MAX; i++) {
+        if (i != child->idx && atomic_load(&board->places[i].pid) != 0) {
+            window_open(&board->places[i]);
+        }
     }
+    window_open(&board->places[child->idx]);
+}
+
+void perf_crew_end(struct perf_child *child)
+{
+    struct perf_crew_board *board = child->board;
+    window_close(&board->places[child->idx]);
+    for (unsigned i = 0; i < PERF_CREW_MAX; i++) {
+        window_close(&board->places[i]);
+    }
+    atomic_store(&board->ended, true);
+}
+
+/* A process that another one still looks at stays until it has been looked at. */
+static void window_leave(struct perf_child *child)
+{
+    struct perf_crew_board *board = child->board;
+    while (atomic_load(&board->begun) && !atomic_load(&board->ended)) {
+        look_later();
+    }
+    perf_child_end(child);
 }
 
 static bool child_work(struct perf_child *child, const struct perf_post *post)
@@ -96,7 +139,9 @@ static bool child_work(struct perf_child *child, const struct perf_post *post)
     }
     perf_child_begin(child);
     bool ok = post->run(child, post->job);
-    perf_child_end(child);
+    if (ok) {
+        window_leave(child);
+    }
     return ok;
 }
 
@@ -120,6 +165,7 @@ _Noreturn void perf_child_live(const struct perf_crew *crew, struct perf_crew_bo
     if (getppid() != board->parent) {
         _exit(1); /* it died before that was said */
     }
+    atomic_store(&place->pid, getpid());
     child_prepare(board);
     bool ok = child_work(&child, &crew->posts[idx]);
     memcpy(place->reason, child.reason, sizeof place->reason);

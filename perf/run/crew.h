@@ -86,6 +86,11 @@ bool perf_child_take_endpoint(struct perf_child *child, unsigned whose, char *en
 void perf_child_begin(struct perf_child *child);
 void perf_child_end(struct perf_child *child);
 
+/* The same for all processes of the crew at once: for the one that measures and knows when. Only
+ * one may, once, and it has to end what it began. */
+void perf_crew_begin(struct perf_child *child);
+void perf_crew_end(struct perf_child *child);
+
 /* True once the measuring process has its result: the others end. */
 static inline bool perf_child_stopped(const struct perf_child *child)
 {

@@ -3,6 +3,7 @@
 #define MCQ_PERF_RUN_USAGE_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Not measured. */
 #define PERF_USAGE_NONE UINT64_MAX
@@ -16,11 +17,11 @@ struct perf_usage {
     uint64_t rss_bytes; /* at the window's end */
 };
 
-/* This process until now: wall_ns is the clock, the rest counts from its start, rss_bytes and
- * syscalls are left out. */
-void perf_usage_read(struct perf_usage *now);
-/* Makes of a reading at a window's begin and now what lies between. */
-void perf_usage_since(struct perf_usage *usage, const struct perf_usage *begin);
+/* A process of ours until now: wall_ns is the clock, the rest counts from its start. What can't be
+ * read, of one that has just ended, stays PERF_USAGE_NONE. */
+void perf_usage_read(struct perf_usage *now, pid_t pid);
+/* What lies between two readings; rss_bytes is that of the end. */
+struct perf_usage perf_usage_between(const struct perf_usage *begin, const struct perf_usage *end);
 
 static inline double perf_usage_cpu_s(const struct perf_usage *usage)
 {

@@ -120,7 +120,7 @@ static bool cell_measure_rtt(const struct compare *compare, struct perf_cell *ce
     if (job.count == 0) {
         job.count = job.idle == PERF_IDLE_SPIN ? PERF_RTT_COUNT_SPIN : PERF_RTT_COUNT_BLOCK;
     }
-    if (!perf_rtt_measure(cell->peer, &job, cell->place, &result, cell->reason)) {
+    if (!perf_rtt_measure(cell->peer, &job, cell->place, &result, NULL, cell->reason)) {
         return false;
     }
     for (size_t i = 0; i < PERF_FIGURE_CNT; i++) {

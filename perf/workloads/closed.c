@@ -1,0 +1,86 @@
+#include "perf/workloads/closed.h"
+
+#include "perf/output/artefact.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static double now_s(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static bool artefact_save(const struct perf_artefact *a, const char *dir)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/result.json", dir);
+    mkdir(dir, 0777);
+    FILE *file = fopen(path, "we");
+    bool ok = file != NULL && perf_artefact_json(a, file) && fclose(file) == 0;
+    if (!ok) {
+        perror(path);
+    }
+    return ok;
+}
+
+static bool save(const struct perf_options *options, struct perf_result *result)
+{
+    struct perf_artefact *a =
+        perf_artefact_new(perf_command_name(options->command), options->argc, options->argv);
+    perf_artefact_add(a, result);
+    bool ok = artefact_save(a, options->out);
+    perf_artefact_end(a);
+    return ok;
+}
+
+static struct perf_result *result_new(const char *workload, const struct perf_peer *peer,
+                                      size_t size, enum perf_transport transport,
+                                      enum perf_place place)
+{
+    struct perf_result *r = perf_result_new(workload, peer->name);
+    perf_result_number(r, "size", (double)size);
+    perf_result_text(r, "transport", perf_transport_name(transport));
+    perf_result_text(r, "placement", perf_place_name(place));
+    return r;
+}
+
+bool perf_closed_save_rtt(const struct perf_options *options, const struct perf_peer *peer,
+                          const struct perf_rtt_job *job, const struct perf_rtt_result *result,
+                          const struct mcq_hdr *hist)
+{
+    if (options->out == NULL) {
+        return true;
+    }
+    struct perf_result *r = result_new("rtt", peer, job->size, job->transport, result->place);
+    perf_result_text(r, "idle", perf_idle_name(job->idle));
+    perf_result_number(r, "count", (double)job->count);
+    struct perf_run *run = perf_run_add(r);
+    run->start_s = now_s() - result->seconds;
+    run->seconds = result->seconds;
+    run->main = PERF_HIST_RTT;
+    run->metrics[PERF_METRIC_MSGS] = (double)result->count;
+    perf_cost_run(&result->cost, run);
+    perf_run_hist(run, PERF_HIST_RTT, hist);
+    return save(options, r);
+}
+
+bool perf_closed_save_rate(const struct perf_options *options, const struct perf_peer *peer,
+                           const struct perf_rate_job *job, const struct perf_rate_result *result)
+{
+    if (options->out == NULL) {
+        return true;
+    }
+    struct perf_result *r =
+        result_new("throughput", peer, job->size, job->transport, result->place);
+    struct perf_run *run = perf_run_add(r);
+    run->start_s = now_s() - result->seconds;
+    run->seconds = result->seconds;
+    run->metrics[PERF_METRIC_RATE] = perf_rate_msgs_per_s(result);
+    run->metrics[PERF_METRIC_BYTES_RATE] = perf_rate_mb_per_s(result, job->size);
+    run->metrics[PERF_METRIC_MSGS] = (double)result->msgs;
+    perf_cost_run(&result->cost, run);
+    return save(options, r);
+}
