@@ -5,6 +5,7 @@
  */
 #include "perf/peers/bodies.h"
 #include "perf/peers/endpoint.h"
+#include "perf/peers/libzmq_node.h"
 #include "perf/peers/peer.h"
 
 #if MCQ_PERF_HAVE_ZMQ
@@ -241,6 +242,8 @@ static bool zmq_rate_send(struct perf_child *child, const struct perf_rate_job *
 
 const struct perf_peer perf_peer_libzmq = {
     .name = "libzmq",
+    .node = &perf_libzmq_node,
+    .roles = PERF_ROLES_ALL,
     .transports = PERF_TRANSPORTS_ALL,
     .always_blocks = true,
     .has_threads = true,

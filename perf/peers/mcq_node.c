@@ -144,6 +144,13 @@ static size_t on_messages(void *ctx, struct mcq_sock *sock, struct mcq_peer from
     return n;
 }
 
+static void on_room(void *ctx, struct mcq_sock *sock)
+{
+    struct state *state = ctx;
+    (void)sock;
+    state->came_cnt++;
+}
+
 static enum mcq_error send_to(struct state *state, struct mcq_peer peer, const void *data,
                               size_t len)
 {
@@ -235,7 +242,11 @@ static enum mcq_sock_type type_of(const struct perf_node_spec *spec)
 static bool sock_open(struct state *state)
 {
     static const struct mcq_sock_handlers handlers = {
-        .messages = on_messages, .event = on_event, .subscription = on_subscription};
+        .messages = on_messages,
+        .writable = on_room,
+        .event = on_event,
+        .subscription = on_subscription,
+    };
     const struct perf_node_spec *spec = &state->node->spec;
     struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
     struct mcq_detail detail = {.text = ""};

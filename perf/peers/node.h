@@ -33,7 +33,8 @@ enum perf_transport { PERF_TRANSPORT_TCP, PERF_TRANSPORT_IPC };
 struct perf_node;
 
 /* conn: on a connecting node the index of the connection, 0 .. conns-1; on a binding node the
- * token of the peer, as it is to be given to send. data: borrowed until return. */
+ * token of the peer, as it is to be given to send, or 0 where the library doesn't tell a receiver
+ * (PULL). data: borrowed until return. */
 typedef void perf_arrived_fn(void *ctx, uint64_t conn, const void *data, size_t len);
 
 struct perf_node_spec {
@@ -64,11 +65,12 @@ struct perf_node_ops {
      * nothing is left to close. */
     bool (*open)(struct perf_node *n);
     /* Takes or copies data before it returns; it is on its way at the latest with the next poll.
-     * PUB and PUSH: conn is ignored. */
+     * conn is ignored by a PUB, by what binds but a SERVER, and where there is one connection. */
     enum perf_put (*send)(struct perf_node *n, uint64_t conn, const void *data, size_t len);
     /* Calls arrived for what came, some at least if there is something, and returns: at once after
-     * something came, else when until_ns (perf_clock_ns) has passed; 0 looks once, without waiting.
-     * False with the reason noted when the node can't go on. */
+     * something came, or, if a send found no room, there is some again; else when until_ns
+     * (perf_clock_ns) has passed; 0 looks once, without waiting. False with the reason noted when
+     * the node can't go on. Not to be called from arrived; send may be. */
     bool (*poll)(struct perf_node *n, uint64_t until_ns);
     void (*close)(struct perf_node *n);
 };
