@@ -23,7 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PARTS = os.path.join(ROOT, "perf", "output", "html")
 BEGIN, END = '<script type="application/json" class="artefact">', "</script>\n"
 WIDE, PHONE = 1280, 375
-MUTANTS = 120
+MUTANTS = 24
 MUTANTS_PER_PAGE = 12
 CVD_MIN = 0.08  # distance in OKLab, about four times what can just be told apart
 # Of colour-blind eyes, in linear light (severity 1.0): deutan, protan, tritan.
@@ -344,7 +344,7 @@ def mutated(rng, value):
                 if rng.random() < 0.2:
                     del node[key]
                 else:
-                    node[key] = rng.choice(junk)
+                    node[key] = copy.deepcopy(rng.choice(junk))
                 break
             node = node[key]
     return value

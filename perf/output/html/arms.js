@@ -42,7 +42,7 @@ const arms = (() => {
             const peer = peerOf(result);
             const base = axis === null ? result.arm : peer;
             const more = told.map((key) => result.params[key])
-                .filter((v) => v !== undefined && v !== "" && !base.includes(String(v)))
+                .filter((v) => v !== undefined && v !== null && v !== "" && !base.includes(String(v)))
                 .map(String);
             const name = [base, ...more].join(", ");
             names.set(name, peer);

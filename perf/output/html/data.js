@@ -4,7 +4,8 @@ const data = (() => {
     const isObject = (v) => v !== null && typeof v === "object" && !Array.isArray(v);
     const object = (v) => (isObject(v) ? v : {});
     const list = (v) => (Array.isArray(v) ? v : []);
-    const number = (v) => (typeof v === "number" && Number.isFinite(v) ? v : null);
+    const LARGEST = 1e15; /* nothing that was measured is above it, and its texts have a place on an axis */
+    const number = (v) => (typeof v === "number" && Math.abs(v) <= LARGEST ? v : null);
     const text = (v) => (typeof v === "string" ? v : typeof v === "number" ? String(v)
         : typeof v === "boolean" ? (v ? "yes" : "no") : "");
     // Without a prototype: a key named "constructor" is a key like any other.

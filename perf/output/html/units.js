@@ -23,7 +23,8 @@ const units = (() => {
     }
 
     // Without zeros at the end, for ticks and parameters: 0.5, 20, 1,500.
-    const short = (value) => grouped(String(Number(value.toPrecision(3))));
+    const short = (value) => (Math.abs(value) < 1e6 ? grouped(String(Number(value.toPrecision(3))))
+        : value.toExponential(0).replace("+", "").replace(/^-/, "\u2212"));
     const exact = (value) => (value === 0 ? "0" : grouped(Math.abs(value) >= 100 ? value.toFixed(0)
         : value.toPrecision(3)));
 
