@@ -134,6 +134,12 @@ def interop(stages, title, preset, *options, env=None):
     stages.run(title, command, as_program(title), needs=f"{preset} build", env=env, timeout=900)
 
 
+def report_page(stages):
+    """The HTML report of mcq-perf in a headless browser, which skips itself without one."""
+    command = [sys.executable, "-B", "tests/perf/html.py", "build/dev/perf/output/html"]
+    stages.run("report page", command, as_program("report page"), needs="dev build")
+
+
 def fuzz_targets(stages, title):
     """The targets by name. None at all is a failure of the stage: what isn't there proves nothing."""
     names = [os.path.basename(path)[:-2].removeprefix("fuzz_")
@@ -189,6 +195,7 @@ def main(arguments):
     stages.run("format", ["scripts/format", "--check"], as_program("format"))
     build(stages, "dev")
     ctest(stages, "dev tests", "dev")
+    report_page(stages)
     interop(stages, "interop", "dev")
     ctest(stages, "6.1 tests", "dev", "-L", "unit|program", env=old_kernel)
     interop(stages, "6.1 interop", "dev", "--quick", env=old_kernel)

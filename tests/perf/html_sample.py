@@ -135,7 +135,7 @@ def rtt(rng):
             ("libzmq", "free", 38.5, 2.9, 11200, 4.3), ("nng", "pinned", 29.1, 1.9, 8700, 3.8),
             ("raw", "pinned", 7.1, 0.9, 3300, 2.0), ("spin", "pinned", 6.2, 0.8, 3100, 2.4),
             ("epoll", "pinned", 9.4, 1.2, 4300, 3.0), ("uring", "pinned", 7.6, 1.1, 3900, 1.1)]
-    results = [result(rng, "rtt", peer, {**base, "peer": peer, "place": place},
+    results = [result(rng, "rtt", peer, {**base, "peer": peer, "placement": place},
                       {"rtt": Latency(us, tail, 400000)},
                       {"msgs_per_s": 1e6 / us, **costs(cpu, calls), "floor_us": 5.1})
                for peer, place, us, tail, cpu, calls in arms]
@@ -154,7 +154,7 @@ def load(rng, invalid):
             rng, "load", peer, {**base, "peer": peer},
             {"response": Latency(us, tail, 480000), "service": Latency(us * 0.96, tail * 0.7, 480000),
              "lag": Latency(0.4, 2.4, 480000)},
-            {"msgs_per_s": 100000.0, "asked_per_s": 100000.0, "rate_share": 0.9998, "msgs": 500000,
+            {"msgs_per_s": 100000.0, "asked_per_s": 100000.0, "achieved_share": 0.9998, "msgs": 500000,
              "lost": 0, "doubled": 0, "server_cpu_s": None, **costs(cpu, 0.8)},
             refused=refused if invalid and peer == "nng" else None))
     return artefact("load", ["--rate", "100000", "--pace", "poisson", "--peers", "mcq,libzmq,nng"],
@@ -206,8 +206,8 @@ def soak(rng, peers=("mcq",), length=1800):
     leaks = {"mcq": 0, "libzmq": 1200}
     results = [result(rng, "soak", peer, {"size": 64, "rate": 50000, "peer": peer, "transport": "tcp"},
                       {"response": Latency(10 if peer == "mcq" else 37, 1.6, 90000000)},
-                      {"msgs_per_s": 50000, "rss_slope": 60.0 * leaks[peer], "fds_slope": 0.0,
-                       "buffers_slope": 0.001},
+                      {"msgs_per_s": 50000, "rss_bytes_per_min": 60.0 * leaks[peer], "fds_per_min": 0.0,
+                       "buffers_per_min": 0.001},
                       runs=1, series=seconds(length, 50000, 10 if peer == "mcq" else 37, leaks[peer]))
                for peer in peers]
     return artefact("soak", ["--seconds", str(length), "--peers", ",".join(peers)], results)
@@ -232,27 +232,27 @@ def fanout(rng):
 def connect(rng):
     results = [result(rng, "connect", peer, {"conns": 1000, "peer": peer, "transport": "tcp"},
                       {"connect": Latency(us, 1.1, 5000)},
-                      {"connections_per_s": rate, "conn_bytes": size, "conn_kernel_bytes": 9100.0})
+                      {"connections_per_s": rate, "connection_bytes": size, "connection_kernel_bytes": 9100.0})
                for peer, us, rate, size in [("mcq", 210, 24100, 1650), ("libzmq", 830, 7900, 21800),
                                             ("nng", 640, 9900, 14800)]]
     return artefact("connect", ["--conns", "1000"], results, ["connect p50", "connect p99",
-                                                              "connections_per_s", "conn_bytes"])
+                                                              "connections_per_s", "connection_bytes"])
 
 
 def scale(rng):
     results = [result(rng, "scale", f"{peer} with {n} idle",
                       {"peer": peer, "idle_conns": n, "active": 64, "transport": "tcp"},
                       {"rtt": Latency(us * (1 + 0.06 * math.log10(n) ** 2 * grow), 1.5, 200000)},
-                      {"conn_bytes": size, "conn_kernel_bytes": 9000.0, "msgs_per_s": 3e5 / grow})
+                      {"connection_bytes": size, "connection_kernel_bytes": 9000.0, "msgs_per_s": 3e5 / grow})
                for n in (10, 100, 1000, 10000)
                for peer, us, grow, size in [("mcq", 60, 0.4, 1650), ("libzmq", 190, 2.0, 21900)]]
-    return artefact("scale", ["--idle-conns", "10,100,1000,10000"], results, ["rtt p99", "conn_bytes"],
+    return artefact("scale", ["--idle-conns", "10,100,1000,10000"], results, ["rtt p99", "connection_bytes"],
                     [(i, i + 1) for i in range(0, 8, 2)])
 
 
 def jitter(rng):
     results = [result(rng, "jitter", f"cpu {cpu}", {"cpu": cpu}, {"gap": Latency(0.05, 30 + cpu * 20, 60000)},
-                      {"lost_time": 0.02 + 0.05 * cpu}, runs=3) for cpu in (0, 1)]
+                      {"lost_time_percent": 0.02 + 0.05 * cpu}, runs=3) for cpu in (0, 1)]
     return artefact("jitter", [], results, ["gap p99"])
 
 

@@ -3,9 +3,6 @@
 const against = (() => {
     const POINTS = ["p50", "p99", "p999"];
     const LOADS = ["share", "share_percent", "rate"];
-    const METRICS = ["msgs_per_s", "connections_per_s", "conn_bytes", "conn_kernel_bytes", "fairness",
-        "server_cpu_ns_per_msg", "client_cpu_ns_per_msg", "server_syscalls_per_msg",
-        "client_syscalls_per_msg", "lost_time"];
     const LOG_FROM = 20; /* the axis is logarithmic from this ratio of its ends */
 
     function median(values) {
@@ -54,7 +51,7 @@ const against = (() => {
     }
 
     function metricPanels(group, x) {
-        return METRICS.filter((key) => !(x.byLoad && key === "msgs_per_s")
+        return kinds.drawn.filter((key) => !(x.byLoad && key === "msgs_per_s")
             && group.members.some((m) => metricOf(m.result, key).y !== null)).map((key) => {
             const kind = kinds.metric(key);
             return { title: kind.name, unit: kind.unit === "ratio" ? "ratio" : "median over runs", share: key,

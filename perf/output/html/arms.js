@@ -28,7 +28,7 @@ const arms = (() => {
 
     // Numbers that follow the axis (the rate of a share) tell nothing of their own.
     function tellsApart(results, key, axis) {
-        return key !== axis && key !== "peer" && (axis === null
+        return key !== axis && key !== "peer" && key !== "count" && (axis === null
             || results.every((r) => typeof r.params[key] !== "number"));
     }
 

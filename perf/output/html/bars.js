@@ -1,8 +1,5 @@
 // bars: single figures of each arm beside one another, from zero, with the least and the most of runs.
 const bars = (() => {
-    const METRICS = ["msgs_per_s", "connections_per_s", "conn_bytes", "conn_kernel_bytes", "fairness",
-        "server_cpu_ns_per_msg", "client_cpu_ns_per_msg", "server_syscalls_per_msg",
-        "client_syscalls_per_msg", "lost_time"];
     const ROW = 24, BAR = 12, LETTER = 7.2, NAME_SHARE = 0.4, VALUE = 80;
 
     function drawing(kind, rows, width) {
@@ -37,7 +34,7 @@ const bars = (() => {
         }
         // At a given rate the rate that was achieved is a condition, not a figure.
         const open = group.members.some((m) => m.result.metrics.asked_per_s);
-        const panels = METRICS.filter((key) => !(open && key === "msgs_per_s")).map((key) => ({ kind: kinds.metric(key), rows: group.members
+        const panels = kinds.drawn.filter((key) => !(open && key === "msgs_per_s")).map((key) => ({ kind: kinds.metric(key), rows: group.members
             .filter((m) => m.result.metrics[key]).map((m) => ({ ...m, value: m.result.metrics[key] })) }))
             .filter(({ rows }) => rows.length > 0);
         if (panels.length === 0) {

@@ -15,7 +15,7 @@ const compare = (() => {
 
     const usual = (c) => (c.figure.histogram !== null
         ? KEY_POINTS.includes(c.figure.point) && c.figure.histogram !== "lag"
-        : ["connections_per_s", "conn_bytes", "fairness"].includes(c.figure.key));
+        : ["connections_per_s", "connection_bytes", "fairness"].includes(c.figure.key));
 
     // Over an axis one percentile is enough; its curve is drawn elsewhere.
     const along = (c) => c.x === null || c.figure.point === null || c.figure.point === "p99";

@@ -4,7 +4,7 @@ const kinds = (() => {
         msgs_per_s: ["Rate", "/s", "high"],
         mb_per_s: ["Data rate", "MB/s", "high"],
         asked_per_s: ["Rate asked", "/s", null],
-        rate_share: ["Achieved of asked", "ratio", "high"],
+        achieved_share: ["Achieved of asked", "ratio", "high"],
         msgs: ["Messages", "", null],
         lost: ["Lost", "", "low"],
         doubled: ["Doubled or reordered", "", "low"],
@@ -16,17 +16,17 @@ const kinds = (() => {
         client_cpu_ns_per_msg: ["Client CPU per message", "ns", "low"],
         server_syscalls_per_msg: ["Server system calls per message", "", "low"],
         client_syscalls_per_msg: ["Client system calls per message", "", "low"],
-        server_switches: ["Server forced switches", "", "low"],
-        client_switches: ["Client forced switches", "", "low"],
+        server_switches_forced: ["Server forced switches", "", "low"],
+        client_switches_forced: ["Client forced switches", "", "low"],
         connections_per_s: ["Connections", "/s", "high"],
-        conn_bytes: ["Memory per connection, process", "bytes", "low"],
-        conn_kernel_bytes: ["Memory per connection, kernel", "bytes", "low"],
+        connection_bytes: ["Memory per connection, process", "bytes", "low"],
+        connection_kernel_bytes: ["Memory per connection, kernel", "bytes", "low"],
         fairness: ["Fairness, least of most", "ratio", "high"],
-        rss_slope: ["Resident memory", "bytes/min", "low"],
-        fds_slope: ["Descriptors", "/min", "low"],
-        buffers_slope: ["Buffers", "/min", "low"],
+        rss_bytes_per_min: ["Resident memory", "bytes/min", "low"],
+        fds_per_min: ["Descriptors", "/min", "low"],
+        buffers_per_min: ["Buffers", "/min", "low"],
         floor_us: ["Floor of this machine", "us", null],
-        lost_time: ["Time lost in gaps", "%", "low"],
+        lost_time_percent: ["Time lost in gaps", "%", "low"],
     };
     const HISTOGRAMS = {
         rtt: ["Round trip", "closed loop, from one reply to the next"],
@@ -67,6 +67,11 @@ const kinds = (() => {
     };
     const SUFFIXES = [["_per_s", "/s"], ["_us", "us"], ["_ns", "ns"], ["_ns_per_msg", "ns"],
         ["_ms", "ms"], ["_s", "s"], ["_bytes", "bytes"], ["_percent", "%"], ["_mb", "MB"]];
+
+    // What is worth a plot; the others are read in tables.
+    const drawn = ["msgs_per_s", "connections_per_s", "connection_bytes", "connection_kernel_bytes",
+        "fairness", "server_cpu_ns_per_msg", "client_cpu_ns_per_msg", "server_syscalls_per_msg",
+        "client_syscalls_per_msg", "lost_time_percent"];
 
     const own = (map, key) => (Object.hasOwn(map, key) ? map[key] : null);
     const words = (key) => {
@@ -121,7 +126,7 @@ const kinds = (() => {
             unit: own(UNITS, key) ?? unit };
     };
 
-    return { metric, series, histogram, figure, point, param, POINTS,
+    return { metric, drawn, series, histogram, figure, point, param, POINTS,
         metricOrder: Object.keys(METRICS), histogramOrder: Object.keys(HISTOGRAMS),
         seriesOrder: Object.keys(SERIES),
         workload: (name) => own(WORKLOADS, name) ?? "" };

@@ -4,7 +4,7 @@ const series = (() => {
     const BUCKETS = 400, HEIGHT = 110, HEIGHT_LATENCY = 190;
     const LATENCIES = ["p50_us", "p99_us", "max_us"];
     const LATENCY_HUES = [3, 0, 1];
-    const SLOPES = { rss_bytes: "rss_slope", fds: "fds_slope", buffers: "buffers_slope" };
+    const SLOPES = { rss_bytes: "rss_bytes_per_min", fds: "fds_per_min", buffers: "buffers_per_min" };
 
     function thinned(points) {
         if (points.length <= 2 * BUCKETS) {
