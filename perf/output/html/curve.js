@@ -4,18 +4,31 @@ const curve = (() => {
     const MARKS = [50, 90, 99, 99.9, 99.99, 99.999, 99.9999];
     const STOPS = [50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999, 99.9999];
 
-    const ordered = (keys) => [...keys].sort((a, b) => {
-        const at = (key) => (kinds.histogramOrder.indexOf(key) + 1000) % 1000;
-        return at(a) - at(b);
-    });
+    const ordered = (keys) =>
+        [...keys].sort((a, b) => {
+            const at = (key) => (kinds.histogramOrder.indexOf(key) + 1000) % 1000;
+            return at(a) - at(b);
+        });
 
     function histogramsOf(members) {
-        return ordered(new Set(members.flatMap(({ result }) => Object.entries(result.histograms)
-            .filter(([, h]) => h.curve.length > 1).map(([key]) => key))));
+        return ordered(
+            new Set(
+                members.flatMap(({ result }) =>
+                    Object.entries(result.histograms)
+                        .filter(([, h]) => h.curve.length > 1)
+                        .map(([key]) => key)
+                )
+            )
+        );
     }
 
-    const line = (key) => ({ result, name, style }) => ({ name, style,
-        points: (result.histograms[key]?.curve ?? []).map(({ p, us }) => ({ x: p, y: us })) });
+    const line =
+        (key) =>
+        ({ result, name, style }) => ({
+            name,
+            style,
+            points: (result.histograms[key]?.curve ?? []).map(({ p, us }) => ({ x: p, y: us }))
+        });
 
     function figure(members, at) {
         const keys = histogramsOf(members);
@@ -25,36 +38,63 @@ const curve = (() => {
         return plot.lines({
             title: `Latency by percentile${at ? `, at ${at}` : ""}`,
             note: "All valid runs together. A line ends where fewer than ten samples lie above.",
-            x: { scale: "nines", label: "percentile", text: units.percentile,
-                tick: (p) => `${Number(p.toPrecision(8))} %` },
-            y: { scale: "log", label: "latency, log", text: (v) => units.text(v, "us"),
-                exact: (v) => units.figure(v, "us") },
-            stops: STOPS, marksAt: MARKS,
-            panels: keys.map((key) => ({ title: keys.length > 1 ? kinds.histogram(key).name : "",
-                unit: keys.length > 1 ? kinds.histogram(key).means
-                    : `${kinds.histogram(key).name}: ${kinds.histogram(key).means}`,
-                lines: members.map(line(key)).filter((l) => l.points.length > 1) })),
+            x: {
+                scale: "nines",
+                label: "percentile",
+                text: units.percentile,
+                tick: (p) => `${Number(p.toPrecision(8))} %`
+            },
+            y: {
+                scale: "log",
+                label: "latency, log",
+                text: (v) => units.text(v, "us"),
+                exact: (v) => units.figure(v, "us")
+            },
+            stops: STOPS,
+            marksAt: MARKS,
+            panels: keys.map((key) => ({
+                title: keys.length > 1 ? kinds.histogram(key).name : "",
+                unit:
+                    keys.length > 1
+                        ? kinds.histogram(key).means
+                        : `${kinds.histogram(key).name}: ${kinds.histogram(key).means}`,
+                lines: members.map(line(key)).filter((l) => l.points.length > 1)
+            }))
         });
     }
 
     // One place of the axis at a time, to be chosen; at first the last that all have.
     function chosen(group) {
-        const places = [...new Set(group.members.map((m) => m.x))].filter((x) => x !== null)
+        const places = [...new Set(group.members.map((m) => m.x))]
+            .filter((x) => x !== null)
             .sort((a, b) => a - b);
         const of = (x) => group.members.filter((m) => m.x === x);
         const most = Math.max(...places.map((x) => of(x).length));
-        const first = [...places].reverse().find((x) => of(x).length === most
-            && histogramsOf(of(x)).length > 0) ?? places[places.length - 1];
+        const first =
+            [...places]
+                .reverse()
+                .find((x) => of(x).length === most && histogramsOf(of(x)).length > 0) ??
+            places[places.length - 1];
         const name = (x) => arms.place(group.axis, { x });
         const holder = dom.el("div", {});
-        const draw = (x) => holder.replaceChildren(figure(of(x), name(x))
-            ?? dom.el("p", { class: "problem" }, `No valid run at ${name(x)}.`));
-        const select = dom.el("select", {}, places.map((x, i) =>
-            dom.el("option", { value: i, selected: x === first }, name(x))));
+        const draw = (x) =>
+            holder.replaceChildren(
+                figure(of(x), name(x)) ??
+                    dom.el("p", { class: "problem" }, `No valid run at ${name(x)}.`)
+            );
+        const select = dom.el(
+            "select",
+            {},
+            places.map((x, i) => dom.el("option", { value: i, selected: x === first }, name(x)))
+        );
         select.addEventListener("change", () => draw(places[Number(select.value)]));
         draw(first);
-        return dom.el("div", {}, dom.el("label", { class: "control" },
-            "Percentiles at ", select), holder);
+        return dom.el(
+            "div",
+            {},
+            dom.el("label", { class: "control" }, "Percentiles at ", select),
+            holder
+        );
     }
 
     function section(group) {

@@ -6,22 +6,33 @@ const data = (() => {
     const list = (v) => (Array.isArray(v) ? v : []);
     const LARGEST = 1e15; /* nothing that was measured is above it, and its texts have a place on an axis */
     const number = (v) => (typeof v === "number" && Math.abs(v) <= LARGEST ? v : null);
-    const text = (v) => (typeof v === "string" ? v : typeof v === "number" ? String(v)
-        : typeof v === "boolean" ? (v ? "yes" : "no") : "");
+    const text = (v) =>
+        typeof v === "string"
+            ? v
+            : typeof v === "number"
+              ? String(v)
+              : typeof v === "boolean"
+                ? v
+                    ? "yes"
+                    : "no"
+                : "";
     // Without a prototype: a key named "constructor" is a key like any other.
-    const mapped = (v, take) => Object.entries(object(v)).reduce((all, [key, value]) => {
-        all[key] = take(value);
-        return all;
-    }, Object.create(null));
+    const mapped = (v, take) =>
+        Object.entries(object(v)).reduce((all, [key, value]) => {
+            all[key] = take(value);
+            return all;
+        }, Object.create(null));
 
     function spread(v) {
         const { median, low, high } = object(v);
-        return number(median) === null ? null
+        return number(median) === null
+            ? null
             : { median: number(median), low: number(low), high: number(high) };
     }
 
     function curve(v) {
-        return list(v).map((pair) => ({ p: number(list(pair)[0]), us: number(list(pair)[1]) }))
+        return list(v)
+            .map((pair) => ({ p: number(list(pair)[0]), us: number(list(pair)[1]) }))
             .filter(({ p, us }) => p !== null && us !== null && p >= 0 && p < 100);
     }
 
@@ -35,12 +46,16 @@ const data = (() => {
             start: number(start_s),
             seconds: number(seconds),
             metrics: mapped(metrics, number),
-            histograms: mapped(histograms, (h) => ({ ...mapped(h, number),
-                points: mapped(object(h).points, number) })),
+            histograms: mapped(histograms, (h) => ({
+                ...mapped(h, number),
+                points: mapped(object(h).points, number)
+            })),
             interval: number(interval_s) ?? 1,
-            series: Object.fromEntries(Object.entries(kinds_)
-                .map(([key, values]) => [key, list(values).map(number)])
-                .filter(([, values]) => values.some((value) => value !== null))),
+            series: Object.fromEntries(
+                Object.entries(kinds_)
+                    .map(([key, values]) => [key, list(values).map(number)])
+                    .filter(([, values]) => values.some((value) => value !== null))
+            )
         };
     }
 
@@ -50,19 +65,22 @@ const data = (() => {
         return {
             workload: text(workload) || "unnamed",
             arm: name,
-            params: mapped(params, (value) => (typeof value === "number" ? number(value) : text(value))),
+            params: mapped(params, (value) =>
+                typeof value === "number" ? number(value) : text(value)
+            ),
             runs: list(runs).map(run),
             metrics: mapped(object(summary).metrics, spread),
             histograms: mapped(object(summary).histograms, (h) => ({
                 points: mapped(object(h).points, spread),
-                curve: curve(object(h).curve),
-            })),
+                curve: curve(object(h).curve)
+            }))
         };
     }
 
     function comparison(v, results) {
         const c = object(v);
-        const a = results[number(c.a) ?? -1], b = results[number(c.b) ?? -1];
+        const a = results[number(c.a) ?? -1],
+            b = results[number(c.b) ?? -1];
         const [ratio, low, high] = [number(c.ratio), number(c.low), number(c.high)];
         if (!a || !b || ratio === null || ratio <= 0) {
             return null;
@@ -71,18 +89,30 @@ const data = (() => {
         const fits = low !== null && high !== null && low > 0 && high >= low;
         // As an advantage of a: above 1 it is a that does better, whichever way is better; the
         // artefact's verdict knows that best.
-        const turned = c.verdict === "better" ? ratio > 1 : c.verdict === "worse" ? ratio < 1
-            : figure.better === "high";
+        const turned =
+            c.verdict === "better"
+                ? ratio > 1
+                : c.verdict === "worse"
+                  ? ratio < 1
+                  : figure.better === "high";
         return {
-            a, b, figure, ratio, low, high,
+            a,
+            b,
+            figure,
+            ratio,
+            low,
+            high,
             workload: text(c.workload) || a.workload,
-            medianA: number(c.median_a), medianB: number(c.median_b), p: number(c.p_value),
-            runsA: number(c.runs_a), runsB: number(c.runs_b),
+            medianA: number(c.median_a),
+            medianB: number(c.median_b),
+            p: number(c.p_value),
+            runsA: number(c.runs_a),
+            runsB: number(c.runs_b),
             factor: turned ? 1 / ratio : ratio,
             from: fits ? (turned ? 1 / high : low) : null,
             to: fits ? (turned ? 1 / low : high) : null,
             // The verdict is of b against a.
-            outcome: c.verdict === "better" ? "worse" : c.verdict === "worse" ? "better" : "open",
+            outcome: c.verdict === "better" ? "worse" : c.verdict === "worse" ? "better" : "open"
         };
     }
 
@@ -94,7 +124,9 @@ const data = (() => {
             arguments: list(words).map(text),
             environment: mapped(environment, (group) => mapped(group, text)),
             results,
-            comparisons: list(v.comparisons).map((c) => comparison(c, results)).filter(Boolean),
+            comparisons: list(v.comparisons)
+                .map((c) => comparison(c, results))
+                .filter(Boolean)
         };
     }
 
@@ -104,19 +136,29 @@ const data = (() => {
         try {
             v = JSON.parse(source);
         } catch (error) {
-            return { problem: source.trim() === "" ? "This artefact is empty."
-                : `This artefact can't be read as JSON: ${error.message}.` };
+            return {
+                problem:
+                    source.trim() === ""
+                        ? "This artefact is empty."
+                        : `This artefact can't be read as JSON: ${error.message}.`
+            };
         }
         if (!isObject(v) || v.schema !== "mcq-perf") {
-            return { problem: "This isn't an artefact of mcq-perf: its schema isn't \"mcq-perf\"." };
+            return {
+                problem: "This isn't an artefact of mcq-perf: its schema isn't \"mcq-perf\"."
+            };
         }
         if (v.version !== 1) {
-            return { problem: `This artefact has version ${text(v.version) || "unknown"} of the schema; `
-                + "this page reads version 1. Make the report with the mcq-perf that wrote it." };
+            return {
+                problem:
+                    `This artefact has version ${text(v.version) || "unknown"} of the schema; ` +
+                    "this page reads version 1. Make the report with the mcq-perf that wrote it."
+            };
         }
         const made = artefact(v);
         return made.results.length === 0
-            ? { ...made, problem: `mcq-perf ${made.command} left no results.` } : made;
+            ? { ...made, problem: `mcq-perf ${made.command} left no results.` }
+            : made;
     }
 
     return { read };

@@ -25,19 +25,50 @@ const dom = (() => {
     // rows: arrays of cells; a cell is a child of td, or {cell, ...attributes of the td}.
     function table(caption, columns, rows) {
         const cell = (tag, content) => {
-            const whole = content !== null && typeof content === "object" && "cell" in content
-                ? content : { cell: content };
+            const whole =
+                content !== null && typeof content === "object" && "cell" in content
+                    ? content
+                    : { cell: content };
             const { cell: inner, ...attributes } = whole;
             return el(tag, attributes, inner);
         };
-        const head = columns.map((c) => cell("th", typeof c === "object" && "cell" in c
-            ? { scope: "col", ...c } : { cell: c, scope: "col" }));
-        const body = rows.map((row) => el("tr", {}, row.map((c, i) => cell(i === 0 ? "th" : "td",
-            i === 0 ? { scope: "row", ...(c !== null && typeof c === "object" && "cell" in c
-                ? c : { cell: c }) } : c))));
-        return el("div", { class: "table" }, el("p", { class: "caption" }, caption),
-            el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-                el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body))));
+        const head = columns.map((c) =>
+            cell(
+                "th",
+                typeof c === "object" && "cell" in c
+                    ? { scope: "col", ...c }
+                    : { cell: c, scope: "col" }
+            )
+        );
+        const body = rows.map((row) =>
+            el(
+                "tr",
+                {},
+                row.map((c, i) =>
+                    cell(
+                        i === 0 ? "th" : "td",
+                        i === 0
+                            ? {
+                                  scope: "row",
+                                  ...(c !== null && typeof c === "object" && "cell" in c
+                                      ? c
+                                      : { cell: c })
+                              }
+                            : c
+                    )
+                )
+            )
+        );
+        return el(
+            "div",
+            { class: "table" },
+            el("p", { class: "caption" }, caption),
+            el(
+                "div",
+                { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+                el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body))
+            )
+        );
     }
 
     return { el, svg, table };

@@ -26,7 +26,7 @@ const kinds = (() => {
         fds_per_min: ["Descriptors", "/min", "low"],
         buffers_per_min: ["Buffers", "/min", "low"],
         floor_us: ["Floor of this machine", "us", null],
-        lost_time_percent: ["Time lost in gaps", "%", "low"],
+        lost_time_percent: ["Time lost in gaps", "%", "low"]
     };
     const HISTOGRAMS = {
         rtt: ["Round trip", "closed loop, from one reply to the next"],
@@ -38,7 +38,7 @@ const kinds = (() => {
         skew: ["Skew", "first subscriber to last"],
         connect: ["Connect", "connect to the end of the handshake"],
         gap: ["Gaps", "in a thread that only reads the clock"],
-        others: ["The others", "peers beside the stalled one"],
+        others: ["The others", "peers beside the stalled one"]
     };
     const SERIES = {
         msgs_per_s: ["Rate", "/s"],
@@ -47,7 +47,7 @@ const kinds = (() => {
         max_us: ["Maximum", "us"],
         rss_bytes: ["Resident memory", "bytes"],
         fds: ["Open descriptors", ""],
-        buffers: ["Buffers in use", ""],
+        buffers: ["Buffers in use", ""]
     };
     const WORKLOADS = {
         rtt: "Round trips one at a time: a closed loop, which hides what a stall costs those who wait.",
@@ -63,15 +63,33 @@ const kinds = (() => {
         soak: "A constant rate for a long time: what should be flat is flat, or not.",
         jitter: "What the host itself takes from a thread that does nothing else.",
         hop: "From thread to thread inside one process.",
-        ab: "Two commands, their runs interleaved.",
+        ab: "Two commands, their runs interleaved."
     };
-    const SUFFIXES = [["_per_s", "/s"], ["_us", "us"], ["_ns", "ns"], ["_ns_per_msg", "ns"],
-        ["_ms", "ms"], ["_s", "s"], ["_bytes", "bytes"], ["_percent", "%"], ["_mb", "MB"]];
+    const SUFFIXES = [
+        ["_per_s", "/s"],
+        ["_us", "us"],
+        ["_ns", "ns"],
+        ["_ns_per_msg", "ns"],
+        ["_ms", "ms"],
+        ["_s", "s"],
+        ["_bytes", "bytes"],
+        ["_percent", "%"],
+        ["_mb", "MB"]
+    ];
 
     // What is worth a plot; the others are read in tables.
-    const drawn = ["msgs_per_s", "connections_per_s", "connection_bytes", "connection_kernel_bytes",
-        "fairness", "server_cpu_ns_per_msg", "client_cpu_ns_per_msg", "server_syscalls_per_msg",
-        "client_syscalls_per_msg", "lost_time_percent"];
+    const drawn = [
+        "msgs_per_s",
+        "connections_per_s",
+        "connection_bytes",
+        "connection_kernel_bytes",
+        "fairness",
+        "server_cpu_ns_per_msg",
+        "client_cpu_ns_per_msg",
+        "server_syscalls_per_msg",
+        "client_syscalls_per_msg",
+        "lost_time_percent"
+    ];
 
     const own = (map, key) => (Object.hasOwn(map, key) ? map[key] : null);
     const words = (key) => {
@@ -81,8 +99,12 @@ const kinds = (() => {
 
     function guessed(key) {
         const [end, unit] = SUFFIXES.find(([suffix]) => key.endsWith(suffix)) ?? ["", ""];
-        return { key, name: words(key.slice(0, key.length - end.length)), unit,
-            better: unit === "/s" ? "high" : "low" };
+        return {
+            key,
+            name: words(key.slice(0, key.length - end.length)),
+            unit,
+            better: unit === "/s" ? "high" : "low"
+        };
     }
 
     function metric(key) {
@@ -112,8 +134,13 @@ const kinds = (() => {
         const [first, second] = text.split(" ");
         const at = (second ?? "").replace(/_us$/, "");
         if (second !== undefined && (POINTS.includes(at) || /^p\d+$/.test(at))) {
-            return { name: `${histogram(first).name} ${point(at)}`, unit: "us", better: "low",
-                histogram: first, point: at };
+            return {
+                name: `${histogram(first).name} ${point(at)}`,
+                unit: "us",
+                better: "low",
+                histogram: first,
+                point: at
+            };
         }
         return { ...metric(text), histogram: null, point: null };
     }
@@ -122,12 +149,21 @@ const kinds = (() => {
         const { name, unit } = guessed(key);
         const UNITS = { size: "bytes", rate: "/s", share: "%", seconds: "s", warmup: "s" };
         const NAMES = { conns: "Connections", idle_conns: "Idle connections", subs: "Subscribers" };
-        return { key, name: own(NAMES, key) ?? name,
-            unit: own(UNITS, key) ?? unit };
+        return { key, name: own(NAMES, key) ?? name, unit: own(UNITS, key) ?? unit };
     };
 
-    return { metric, drawn, series, histogram, figure, point, param, POINTS,
-        metricOrder: Object.keys(METRICS), histogramOrder: Object.keys(HISTOGRAMS),
+    return {
+        metric,
+        drawn,
+        series,
+        histogram,
+        figure,
+        point,
+        param,
+        POINTS,
+        metricOrder: Object.keys(METRICS),
+        histogramOrder: Object.keys(HISTOGRAMS),
         seriesOrder: Object.keys(SERIES),
-        workload: (name) => own(WORKLOADS, name) ?? "" };
+        workload: (name) => own(WORKLOADS, name) ?? ""
+    };
 })();

@@ -31,7 +31,9 @@ const scale = (() => {
     function even(value, up) {
         const decade = 10 ** Math.floor(Math.log10(value) + 1e-9);
         const near = [...EVEN, 10].map((m) => m * decade);
-        return up ? near.find((v) => v >= value * 0.999999) : near.filter((v) => v <= value * 1.000001).pop();
+        return up
+            ? near.find((v) => v >= value * 0.999999)
+            : near.filter((v) => v <= value * 1.000001).pop();
     }
 
     // What is zero or less lies on the axis.
@@ -50,11 +52,17 @@ const scale = (() => {
         const ticks = [];
         for (let e = Math.floor(Math.log10(from)) - 1; e <= Math.ceil(Math.log10(to)); e++) {
             const marks = decades <= 2.2 ? EVEN : e % every === 0 ? [1] : [];
-            ticks.push(...marks.map((m) => Number((m * 10 ** e).toPrecision(3)))
-                .filter((v) => v >= from * 0.999 && v <= to * 1.001));
+            ticks.push(
+                ...marks
+                    .map((m) => Number((m * 10 ** e).toPrecision(3)))
+                    .filter((v) => v >= from * 0.999 && v <= to * 1.001)
+            );
         }
         const span = Math.log(to / from);
-        return { at: (v) => (v > 0 ? Math.min(1, Math.max(0, Math.log(v / from) / span)) : 0), ticks };
+        return {
+            at: (v) => (v > 0 ? Math.min(1, Math.max(0, Math.log(v / from) / span)) : 0),
+            ticks
+        };
     }
 
     // Percent, each nine as wide as the one before.

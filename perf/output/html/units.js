@@ -23,10 +23,14 @@ const units = (() => {
     }
 
     // Without zeros at the end, for ticks and parameters: 0.5, 20, 1,500.
-    const short = (value) => (Math.abs(value) < 1e6 ? grouped(String(Number(value.toPrecision(3))))
-        : value.toExponential(0).replace("+", "").replace(/^-/, "\u2212"));
-    const exact = (value) => (value === 0 ? "0" : grouped(Math.abs(value) >= 100 ? value.toFixed(0)
-        : value.toPrecision(3)));
+    const short = (value) =>
+        Math.abs(value) < 1e6
+            ? grouped(String(Number(value.toPrecision(3))))
+            : value.toExponential(0).replace("+", "").replace(/^-/, "\u2212");
+    const exact = (value) =>
+        value === 0
+            ? "0"
+            : grouped(Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
 
     function scaled(value, steps) {
         const size = Math.abs(value);
@@ -34,9 +38,24 @@ const units = (() => {
         return [value / step[0], step[1]];
     }
 
-    const TIMES = [[1e6, "s"], [1e3, "ms"], [1, "µs"], [1e-3, "ns"]];
-    const THOUSANDS = [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]];
-    const BYTES = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]];
+    const TIMES = [
+        [1e6, "s"],
+        [1e3, "ms"],
+        [1, "µs"],
+        [1e-3, "ns"]
+    ];
+    const THOUSANDS = [
+        [1e9, "G"],
+        [1e6, "M"],
+        [1e3, "k"],
+        [1, ""]
+    ];
+    const BYTES = [
+        [1e9, "GB"],
+        [1e6, "MB"],
+        [1e3, "kB"],
+        [1, "B"]
+    ];
 
     function joined(value, steps, after, digits) {
         const [figure, name] = scaled(value, steps);
@@ -44,8 +63,14 @@ const units = (() => {
         return `${digits(figure)}${unit === "" ? "" : after === "" && steps === THOUSANDS ? unit : ` ${unit}`}`;
     }
 
-    const UNITS = { us: [1, TIMES, ""], ns: [1e-3, TIMES, ""], s: [1e6, TIMES, ""],
-        bytes: [1, BYTES, ""], "/s": [1, THOUSANDS, "/s"], "": [1, THOUSANDS, ""] };
+    const UNITS = {
+        us: [1, TIMES, ""],
+        ns: [1e-3, TIMES, ""],
+        s: [1e6, TIMES, ""],
+        bytes: [1, BYTES, ""],
+        "/s": [1, THOUSANDS, "/s"],
+        "": [1, THOUSANDS, ""]
+    };
 
     // With its unit, scaled.
     function text(value, unit, digits = short) {
@@ -75,7 +100,8 @@ const units = (() => {
     }
 
     function list(words) {
-        return words.length < 2 ? words.join("")
+        return words.length < 2
+            ? words.join("")
             : `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}`;
     }
 
