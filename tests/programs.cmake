@@ -36,3 +36,10 @@ if(TARGET mcq-topo AND TARGET example-sharded AND MCQ_PYTHON)
                  COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/topo/steer_cli.py
                          $<TARGET_FILE:mcq-topo> $<TARGET_FILE:example-sharded>)
 endif()
+
+# mcq-doctor on the machines of tests/doctor, and on this one.
+if(TARGET mcq-doctor AND MCQ_PYTHON)
+    mcq_add_test(doctor-cli LABEL tool
+                 COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/doctor/cli.py
+                         $<TARGET_FILE:mcq-doctor>)
+endif()

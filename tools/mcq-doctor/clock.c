@@ -11,6 +11,18 @@
 #define ERROR_US_MAX 100
 #define CPUINFO_LINE 4096u
 
+/* What isn't offered can't be chosen; where that isn't readable, trying does no harm. */
+static bool tsc_is_offered(const struct exam *e)
+{
+    struct text t;
+    bool offered =
+        !source_read(&e->source, &t,
+                     "/sys/devices/system/clocksource/clocksource0/available_clocksource") ||
+        words_has(t.at, "tsc");
+    text_drop(&t);
+    return offered;
+}
+
 static void source(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     static const char *const fast[] = {"tsc", "arch_sys_counter"};
@@ -32,6 +44,8 @@ static void source(const struct exam *e, const struct check *c, struct mcq_docto
     else
         check_malformed(r, &t, "a name");
     text_drop(&t);
+    if (formed && status != MCQ_DOCTOR_PASS && !tsc_is_offered(e))
+        check_fix(r, "no command: the kernel doesn't offer tsc here, and said why at boot (dmesg)");
 }
 
 static void tsc_flags(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -193,8 +207,7 @@ const struct check clock_checks[] = {
      .cost =
          "Reading the time takes 20 ns by the TSC, some 40 ns by a hypervisor's clock, 1 us and "
          "more by hpet or acpi_pm, which are system calls.",
-     .fix = "echo tsc >/sys/devices/system/clocksource/clocksource0/current_clocksource",
-     .tuned = "boot|tsc=reliable"},
+     .fix = "echo tsc >/sys/devices/system/clocksource/clocksource0/current_clocksource"},
     {.id = "clock-tsc-flags",
      .path = "/proc/cpuinfo",
      .judge = tsc_flags,

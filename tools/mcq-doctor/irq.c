@@ -24,21 +24,23 @@ static bool is_number(const char *name)
     return name[0] != '\0' && strspn(name, "0123456789") == strlen(name);
 }
 
-/* Where it goes, or, of a kernel that doesn't tell that, where it may go. */
+/* Where it goes. Where it may go, of a kernel that doesn't tell that, and of one that isn't in use,
+ * so goes nowhere yet. */
 static bool affinity_of(const struct exam *e, const char *irq, struct set *cpus, char *why)
 {
     static const char *const files[] = {"effective_affinity_list", "smp_affinity_list"};
     for (unsigned i = 0; i < 2; i++) {
         struct text t;
-        bool formed = source_read(&e->source, &t, "/proc/irq/%s/%s", irq, files[i]) &&
-                      set_from_list(cpus, t.at) && set_cnt(cpus) != 0;
-        if (t.at == NULL)
+        bool there = source_read(&e->source, &t, "/proc/irq/%s/%s", irq, files[i]);
+        bool formed = there && set_from_list(cpus, t.at);
+        bool next = there ? formed && set_cnt(cpus) == 0 : t.err == ENOENT;
+        if (!there)
             snprintf(why, SOURCE_WHY_LEN, "%s", t.why);
-        else if (!formed)
+        else if (!formed || next)
             snprintf(why, SOURCE_WHY_LEN, "/proc/irq/%.16s/%s: no list of CPUs", irq, files[i]);
         text_drop(&t);
-        if (formed)
-            return true;
+        if (!next)
+            return formed;
     }
     return false;
 }

@@ -101,10 +101,11 @@ bool set_from_list(struct set *s, const char *text)
     return *skip_space(at) == '\0';
 }
 
+/* Groups of at most eight digits, of which the last has the lowest CPUs. */
 bool set_from_mask(struct set *s, const char *text)
 {
     const char *first = skip_space(text), *end = first;
-    uint32_t bit = 0;
+    uint32_t bit = 0, group = 0;
     *s = (struct set){0};
     while (isxdigit((unsigned char)*end) || *end == ',')
         end++;
@@ -112,17 +113,20 @@ bool set_from_mask(struct set *s, const char *text)
         return false;
     for (const char *at = end; at > first;) {
         int c = tolower((unsigned char)*--at);
+        if (c == ',' ? group == 0 : group == 8)
+            return false;
+        group = c == ',' ? 0 : group + 1;
         if (c == ',')
             continue;
         uint32_t digit = (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-        for (uint32_t i = 0; i < 4; i++, bit++)
-            if ((digit >> i & 1) != 0) {
-                if (bit >= SET_CPUS_MAX)
-                    return false;
+        for (uint32_t i = 0; i < 4; i++, bit++) {
+            if ((digit >> i & 1) != 0 && bit >= SET_CPUS_MAX)
+                return false;
+            if ((digit >> i & 1) != 0)
                 set_add(s, bit);
-            }
+        }
     }
-    return bit != 0;
+    return group != 0;
 }
 
 void set_list(const struct set *s, char *text, size_t len)

@@ -25,7 +25,7 @@ struct writer {
     FILE *out;
     const struct exam *e;
     const char *section;
-    const char *before; /* each line */
+    const char *first, *before; /* what comes before the first line, and before others */
     uint32_t lines;
 };
 
@@ -38,8 +38,7 @@ static void write_line(void *ctx, const char *section, size_t section_len, const
         return;
     snprintf(one, sizeof one, "%.*s", (int)strcspn(line, "\n"), line);
     check_expand(w->e, one, text, sizeof text);
-    fprintf(w->out, "%s%s", w->before, text);
-    w->lines++;
+    fprintf(w->out, "%s%s", w->lines++ == 0 ? w->first : w->before, text);
 }
 
 void print_tuned(FILE *out, const struct mcq_doctor_opts *opts)
@@ -52,18 +51,18 @@ void print_tuned(FILE *out, const struct mcq_doctor_opts *opts)
     fprintf(out,
             "# Written by mcq-doctor --emit-tuned, for shards on CPU %s.\n"
             "# As /etc/tuned/monocoque/tuned.conf: tuned-adm profile monocoque, then reboot.\n"
-            "# Without tuned, the kernel command line is what follows cmdline_monocoque=.\n"
+            "# Without tuned, the kernel command line is what follows cmdline_monocoque=+.\n"
             "[main]\nsummary=Monocoque shards on CPU %s\n",
             cpus, cpus);
     for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
         fprintf(out, "\n[%s]", sections[i]);
         if (strcmp(sections[i], "net") == 0 && e.nic[0] != '\0')
             fprintf(out, "\ndevices=%s", e.nic);
-        each_line(write_line, &(struct writer){out, &e, sections[i], "\n", 0});
+        each_line(write_line, &(struct writer){out, &e, sections[i], "\n", "\n", 0});
         fputc('\n', out);
     }
     fputs("\n[bootloader]\ncmdline_monocoque=", out);
-    each_line(write_line, &(struct writer){out, &e, "boot", " ", 0});
+    each_line(write_line, &(struct writer){out, &e, "boot", "+", " ", 0});
     fputc('\n', out);
     exam_fini(&e);
 }

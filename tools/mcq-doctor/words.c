@@ -65,7 +65,7 @@ bool words_chosen(const char *text, char word[WORDS_LEN])
 {
     const char *open = strchr(text, '[');
     const char *close = open == NULL ? NULL : strchr(open, ']');
-    return close != NULL && strchr(close, '[') == NULL &&
+    return close != NULL && strchr(open + 1, '[') == NULL &&
            copy_word(open + 1, (size_t)(close - open - 1), word);
 }
 
