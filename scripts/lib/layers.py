@@ -25,8 +25,8 @@ MAY_INCLUDE = {
     "perf": (),
     "examples": (),
 }
-# mcq-perf records with the library's own histogram.
-ALSO = {"perf": ("mem/hdr.h",)}
+# mcq-perf records with the library's own histogram, and writes the doctor's verdict beside it.
+ALSO = {"perf": ("mem/hdr.h", "tools/mcq-doctor/doctor.h")}
 # These look inside: the unit tests of a room, and what measures a room without the kernel.
 EXEMPT = ("tests/", "perf/micro/")
 

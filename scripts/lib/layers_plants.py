@@ -40,6 +40,8 @@ PLANTS = [
     ("tools", '#include "mem/buf.h"\n', "include", 1),
     ("examples", '#include "shards/sock.h"\n', "include", 1),
     ("perf", '#include "mem/buf.h"\n', "include", 1),
+    ("perf", '#include "tools/mcq-doctor/check.h"\n', "include", 1),
+    ("examples", '#include "tools/mcq-doctor/doctor.h"\n', "include", 1),
     ("shards", '#include "sock.h"\n', "include", 1),
     ("shards", '#include "../mem/buf.h"\n', "include", 1),
     ("tools", '#include "../perf/peer.h"\n', "include", 1),
@@ -112,6 +114,8 @@ LOOKALIKES = [
     ("tools", '#include "text.h"\n' + body("memcpy(p, q, 1); close(s);")),
     ("perf", '#include "mem/hdr.h"\n#include "perf/peers/peer.h"\n#include <zmq.h>\n'),
     ("perf/output", "#include <jansson.h>\n#include <zlib.h>\n"),
+
+    ("perf", '#include "tools/mcq-doctor/doctor.h"\n'),
     ("perf/micro", '#include "proto/zmtp.h"\n#include "patterns/pipe.h"\n'),
     ("tests", '#include "proto/zmtp.h"\n#include <criterion/criterion.h>\n' + LONG),
 ]

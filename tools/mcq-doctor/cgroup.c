@@ -25,30 +25,30 @@ static bool line_is(const char *line, bool v2, char *path, size_t len)
 
 static bool own_path(const struct text *t, bool v2, char *path, size_t len)
 {
-    for (const char *line = t->at; line != NULL; line = words_next_line(line))
+    for (const char *line = t->at; line != NULL; line = doctor_words_next_line(line))
         if (line_is(line, v2, path, len))
             return true;
     return false;
 }
 
-void exam_find_cgroup(struct exam *e)
+void doctor_exam_find_cgroup(struct exam *e)
 {
     struct text t;
     char path[SOURCE_PATH_LEN / 2] = "";
-    e->cgroup_v2 = source_is_there(&e->source, "/sys/fs/cgroup/cgroup.controllers");
-    if (!source_read(&e->source, &t, "/proc/self/cgroup")) {
+    e->cgroup_v2 = doctor_source_is_there(&e->source, "/sys/fs/cgroup/cgroup.controllers");
+    if (!doctor_source_read(&e->source, &t, "/proc/self/cgroup")) {
         snprintf(e->cgroup_why, sizeof e->cgroup_why, "%s", t.why);
         return;
     }
     bool found = own_path(&t, e->cgroup_v2, path, sizeof path);
-    text_drop(&t);
+    doctor_text_drop(&t);
     if (strcmp(path, "/") == 0)
         path[0] = '\0';
     const char *mount = e->cgroup_v2 ? "/sys/fs/cgroup"
-                        : source_is_there(&e->source, "/sys/fs/cgroup/cpu")
+                        : doctor_source_is_there(&e->source, "/sys/fs/cgroup/cpu")
                             ? "/sys/fs/cgroup/cpu"
                             : "/sys/fs/cgroup/cpu,cpuacct";
-    if (found && source_is_there(&e->source, mount))
+    if (found && doctor_source_is_there(&e->source, mount))
         snprintf(e->cgroup, sizeof e->cgroup, "%s%s", mount, path);
     else
         snprintf(e->cgroup_why, sizeof e->cgroup_why, "%s",

@@ -7,7 +7,8 @@
 
 /* --- saying --------------------------------------------------------------------------------- */
 
-void check_say(struct mcq_doctor_result *r, enum mcq_doctor_status status, const char *format, ...)
+void doctor_check_say(struct mcq_doctor_result *r, enum mcq_doctor_status status,
+                      const char *format, ...)
 {
     char whole[MCQ_DOCTOR_FOUND_LEN * 2];
     va_list args;
@@ -15,10 +16,10 @@ void check_say(struct mcq_doctor_result *r, enum mcq_doctor_status status, const
     vsnprintf(whole, sizeof whole, format, args);
     va_end(args);
     r->status = status;
-    words_show(whole, r->found, sizeof r->found);
+    doctor_words_show(whole, r->found, sizeof r->found);
 }
 
-void check_fix(struct mcq_doctor_result *r, const char *format, ...)
+void doctor_check_fix(struct mcq_doctor_result *r, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -29,74 +30,78 @@ void check_fix(struct mcq_doctor_result *r, const char *format, ...)
 static void note_path(struct mcq_doctor_result *r, const struct text *t)
 {
     if (r->path[0] == '\0')
-        words_show(t->path, r->path, sizeof r->path);
+        doctor_words_show(t->path, r->path, sizeof r->path);
 }
 
-bool check_read(const struct exam *e, struct mcq_doctor_result *r, struct text *t,
-                const char *format, ...)
+bool doctor_check_read(const struct exam *e, struct mcq_doctor_result *r, struct text *t,
+                       const char *format, ...)
 {
     char path[SOURCE_PATH_LEN];
     va_list args;
     va_start(args, format);
     vsnprintf(path, sizeof path, format, args);
     va_end(args);
-    bool there = source_read(&e->source, t, "%s", path);
+    bool there = doctor_source_read(&e->source, t, "%s", path);
     note_path(r, t);
     if (!there)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", t->why);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", t->why);
     return there;
 }
 
-bool check_ask(const struct exam *e, struct mcq_doctor_result *r, struct text *t, const char *name,
-               const char *shown, source_answer_fn *answer, const void *ctx)
+bool doctor_check_ask(const struct exam *e, struct mcq_doctor_result *r, struct text *t,
+                      const char *name, const char *shown, source_answer_fn *answer,
+                      const void *ctx)
 {
     char error[WORDS_LEN * 2];
-    bool there = source_ask(&e->source, t, name, shown, answer, ctx);
+    bool there = doctor_source_ask(&e->source, t, name, shown, answer, ctx);
     note_path(r, t);
-    if (there && !words_line(t->at, "error", error, sizeof error))
+    if (there && !doctor_words_line(t->at, "error", error, sizeof error))
         return true;
     if (there)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: %s", shown, error);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: %s", shown, error);
     else
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", t->why);
-    text_drop(t);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", t->why);
+    doctor_text_drop(t);
     return false;
 }
 
-void check_malformed(struct mcq_doctor_result *r, const struct text *t, const char *form)
+void doctor_check_malformed(struct mcq_doctor_result *r, const struct text *t, const char *form)
 {
     char shown[40];
-    words_show(t->at, shown, sizeof shown);
+    doctor_words_show(t->at, shown, sizeof shown);
     if (shown[0] == '\0')
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s is empty, %s was expected", t->path, form);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s is empty, %s was expected", t->path, form);
     else
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s holds '%s', %s was expected", t->path, shown, form);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s holds '%s', %s was expected", t->path, shown,
+                         form);
 }
 
-const struct sample *check_sample(const struct exam *e, struct mcq_doctor_result *r,
-                                  enum sample_kind kind)
+const struct sample *doctor_check_sample(const struct exam *e, struct mcq_doctor_result *r,
+                                         enum sample_kind kind)
 {
     const struct sample *s = &e->samples[kind];
     note_path(r, &s->before);
     if (s->before.at != NULL && s->after.at != NULL)
         return s;
-    check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", s->before.at == NULL ? s->before.why : s->after.why);
+    doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s",
+                     s->before.at == NULL ? s->before.why : s->after.why);
     return NULL;
 }
 
-bool check_has_nic(const struct exam *e, struct mcq_doctor_result *r)
+bool doctor_check_has_nic(const struct exam *e, struct mcq_doctor_result *r)
 {
     if (e->nic[0] != '\0')
         return true;
-    check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", e->nic_why);
+    doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", e->nic_why);
     return false;
 }
 
-bool check_has_cpus(const struct exam *e, struct mcq_doctor_result *r)
+bool doctor_check_has_cpus(const struct exam *e, struct mcq_doctor_result *r)
 {
-    if (set_cnt(&e->shards_on) != 0)
+    if (doctor_set_cnt(&e->shards_on) != 0)
         return true;
-    check_say(r, MCQ_DOCTOR_UNKNOWN, "which CPUs the shards run on isn't known: give --cpus");
+    doctor_check_say(r, MCQ_DOCTOR_UNKNOWN,
+                     "which CPUs the shards run on isn't known: give --cpus");
     return false;
 }
 
@@ -112,16 +117,16 @@ static bool placeholder(const struct exam *e, const char *name, size_t len, char
         i++;
     switch (i) {
     case 0:
-        set_list(&e->shards_on, value, value_len);
+        doctor_set_list(&e->shards_on, value, value_len);
         return true;
     case 1:
-        set_words(&e->shards_on, value, value_len);
+        doctor_set_words(&e->shards_on, value, value_len);
         return true;
     case 2:
-        set_list(&e->house, value, value_len);
+        doctor_set_list(&e->house, value, value_len);
         return true;
     case 3:
-        set_mask(&e->house, value, value_len);
+        doctor_set_mask(&e->house, value, value_len);
         return true;
     case 4:
         snprintf(value, value_len, "%s", e->nic[0] == '\0' ? "NIC" : e->nic);
@@ -134,7 +139,7 @@ static bool placeholder(const struct exam *e, const char *name, size_t len, char
     }
 }
 
-void check_expand(const struct exam *e, const char *template, char *text, size_t len)
+void doctor_check_expand(const struct exam *e, const char *template, char *text, size_t len)
 {
     size_t at = 0;
     while (*template != '\0' && at + 1 < len) {
@@ -152,14 +157,14 @@ void check_expand(const struct exam *e, const char *template, char *text, size_t
     text[at] = '\0';
 }
 
-bool check_is_out_of_house(const struct exam *e, const char *template)
+bool doctor_check_is_out_of_house(const struct exam *e, const char *template)
 {
-    return strstr(template, "{house") != NULL && set_cnt(&e->house) == 0;
+    return strstr(template, "{house") != NULL && doctor_set_cnt(&e->house) == 0;
 }
 
 /* --- the common forms ----------------------------------------------------------------------- */
 
-bool check_holds(const struct check *c, int64_t value)
+bool doctor_check_holds(const struct check *c, int64_t value)
 {
     switch (c->op) {
     case CHECK_EQ:
@@ -174,86 +179,88 @@ bool check_holds(const struct check *c, int64_t value)
     return false;
 }
 
-void check_number(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
+void doctor_check_number(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     struct text t;
     int64_t value;
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    if (words_number(t.at, &value))
-        check_say(r, check_holds(c, value) ? MCQ_DOCTOR_PASS : c->worse, "%" PRId64, value);
+    if (doctor_words_number(t.at, &value))
+        doctor_check_say(r, doctor_check_holds(c, value) ? MCQ_DOCTOR_PASS : c->worse, "%" PRId64,
+                         value);
     else
-        check_malformed(r, &t, "a number");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "a number");
+    doctor_text_drop(&t);
 }
 
-void check_chosen(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
+void doctor_check_chosen(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     struct text t;
     char word[WORDS_LEN];
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    if (words_chosen(t.at, word))
-        check_say(r, words_has(c->words, word) ? MCQ_DOCTOR_PASS : c->worse, "%s", word);
+    if (doctor_words_chosen(t.at, word))
+        doctor_check_say(r, doctor_words_has(c->words, word) ? MCQ_DOCTOR_PASS : c->worse, "%s",
+                         word);
     else
-        check_malformed(r, &t, "a word in brackets");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "a word in brackets");
+    doctor_text_drop(&t);
 }
 
-void check_mask_off(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
+void doctor_check_mask_off(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     struct text t;
     struct set mask;
-    if (!check_has_cpus(e, r))
+    if (!doctor_check_has_cpus(e, r))
         return;
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    if (set_from_mask(&mask, t.at)) {
+    if (doctor_set_from_mask(&mask, t.at)) {
         char on[MCQ_DOCTOR_CPUS_LEN];
-        struct set both = set_and(&mask, &e->shards_on);
-        set_list(&both, on, sizeof on);
-        if (set_cnt(&both) == 0)
-            check_say(r, MCQ_DOCTOR_PASS, "no shard CPU in it");
+        struct set both = doctor_set_and(&mask, &e->shards_on);
+        doctor_set_list(&both, on, sizeof on);
+        if (doctor_set_cnt(&both) == 0)
+            doctor_check_say(r, MCQ_DOCTOR_PASS, "no shard CPU in it");
         else
-            check_say(r, c->worse, "has shard CPU %s", on);
+            doctor_check_say(r, c->worse, "has shard CPU %s", on);
     } else {
-        check_malformed(r, &t, "a mask of CPUs");
+        doctor_check_malformed(r, &t, "a mask of CPUs");
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
 }
 
 /* Some kernels print a null pointer where there is no list. */
 static bool list_of(const struct text *t, struct set *s)
 {
     char word[WORDS_LEN];
-    if (words_word(t->at, word) && strcmp(word, "(null)") == 0) {
+    if (doctor_words_word(t->at, word) && strcmp(word, "(null)") == 0) {
         *s = (struct set){0};
         return true;
     }
-    return set_from_list(s, t->at);
+    return doctor_set_from_list(s, t->at);
 }
 
-void check_list_on(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
+void doctor_check_list_on(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     struct text t;
     struct set list;
-    if (!check_has_cpus(e, r))
+    if (!doctor_check_has_cpus(e, r))
         return;
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
     if (list_of(&t, &list)) {
         char has[MCQ_DOCTOR_CPUS_LEN], lacks[MCQ_DOCTOR_CPUS_LEN];
-        struct set missing = set_without(&e->shards_on, &list);
-        set_list(&list, has, sizeof has);
-        set_list(&missing, lacks, sizeof lacks);
-        if (set_cnt(&missing) == 0)
-            check_say(r, MCQ_DOCTOR_PASS, "%s", has);
+        struct set missing = doctor_set_without(&e->shards_on, &list);
+        doctor_set_list(&list, has, sizeof has);
+        doctor_set_list(&missing, lacks, sizeof lacks);
+        if (doctor_set_cnt(&missing) == 0)
+            doctor_check_say(r, MCQ_DOCTOR_PASS, "%s", has);
         else
-            check_say(r, c->worse, "%s; lacks shard CPU %s", has, lacks);
+            doctor_check_say(r, c->worse, "%s; lacks shard CPU %s", has, lacks);
     } else {
-        check_malformed(r, &t, "a list of CPUs");
+        doctor_check_malformed(r, &t, "a list of CPUs");
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
 }
 
 /* The path with a number in place of CPU, or the interface in place of NIC. */
@@ -277,16 +284,16 @@ static bool cpu_value(const struct exam *e, const struct check *c, struct mcq_do
     int64_t v = 0;
     snprintf(digits, sizeof digits, "%" PRIu32, cpu);
     path_with(path, c->path, "CPU", digits);
-    if (!check_read(e, r, &t, "%s", path))
+    if (!doctor_check_read(e, r, &t, "%s", path))
         return false;
-    bool formed = number ? words_number(t.at, &v) : words_word(t.at, value);
+    bool formed = number ? doctor_words_number(t.at, &v) : doctor_words_word(t.at, value);
     if (formed && number)
         snprintf(value, WORDS_LEN, "%" PRId64, v);
     if (formed)
-        *good = number ? check_holds(c, v) : words_has(c->words, value);
+        *good = number ? doctor_check_holds(c, v) : doctor_words_has(c->words, value);
     else
-        check_malformed(r, &t, number ? "a number" : "a word");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, number ? "a number" : "a word");
+    doctor_text_drop(&t);
     return formed;
 }
 
@@ -296,40 +303,42 @@ static void each_cpu(const struct exam *e, const struct check *c, struct mcq_doc
 {
     struct set bad = {0};
     char value[WORDS_LEN] = "", worst[WORDS_LEN] = "", cpus[MCQ_DOCTOR_CPUS_LEN / 2];
-    if (!check_has_cpus(e, r))
+    if (!doctor_check_has_cpus(e, r))
         return;
-    for (uint32_t cpu = set_next(&e->shards_on, 0); cpu < SET_CPUS_MAX;
-         cpu = set_next(&e->shards_on, cpu + 1)) {
+    for (uint32_t cpu = doctor_set_next(&e->shards_on, 0); cpu < SET_CPUS_MAX;
+         cpu = doctor_set_next(&e->shards_on, cpu + 1)) {
         bool good = false;
         if (!cpu_value(e, c, r, cpu, number, value, &good))
             return;
         if (!good) {
             snprintf(worst, sizeof worst, "%s", value);
-            set_add(&bad, cpu);
+            doctor_set_add(&bad, cpu);
         }
     }
-    set_list(set_cnt(&bad) == 0 ? &e->shards_on : &bad, cpus, sizeof cpus);
-    check_say(r, set_cnt(&bad) == 0 ? MCQ_DOCTOR_PASS : c->worse, "%s on CPU %s",
-              set_cnt(&bad) == 0 ? value : worst, cpus);
+    doctor_set_list(doctor_set_cnt(&bad) == 0 ? &e->shards_on : &bad, cpus, sizeof cpus);
+    doctor_check_say(r, doctor_set_cnt(&bad) == 0 ? MCQ_DOCTOR_PASS : c->worse, "%s on CPU %s",
+                     doctor_set_cnt(&bad) == 0 ? value : worst, cpus);
 }
 
-void check_cpu_word(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
+void doctor_check_cpu_word(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     each_cpu(e, c, r, false);
 }
 
-void check_cpu_number(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
+void doctor_check_cpu_number(const struct exam *e, const struct check *c,
+                             struct mcq_doctor_result *r)
 {
     each_cpu(e, c, r, true);
 }
 
-void check_nic_number(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
+void doctor_check_nic_number(const struct exam *e, const struct check *c,
+                             struct mcq_doctor_result *r)
 {
     char path[SOURCE_PATH_LEN];
-    if (!check_has_nic(e, r))
+    if (!doctor_check_has_nic(e, r))
         return;
     path_with(path, c->path, "NIC", e->nic);
     struct check here = *c;
     here.path = path;
-    check_number(e, &here, r);
+    doctor_check_number(e, &here, r);
 }

@@ -39,45 +39,49 @@ struct check_group {
     const uint32_t *cnt;
 };
 #define CHECK_GROUPS 9u
-extern const struct check_group check_groups[CHECK_GROUPS];
+extern const struct check_group doctor_check_groups[CHECK_GROUPS];
 
-extern const struct check cpu_checks[], irq_checks[], memory_checks[], clock_checks[],
-    kernel_checks[], ring_checks[], net_checks[], nic_checks[], host_checks[];
-extern const uint32_t cpu_check_cnt, irq_check_cnt, memory_check_cnt, clock_check_cnt,
-    kernel_check_cnt, ring_check_cnt, net_check_cnt, nic_check_cnt, host_check_cnt;
+extern const struct check doctor_cpu_checks[], doctor_irq_checks[], doctor_memory_checks[],
+    doctor_clock_checks[], doctor_kernel_checks[], doctor_ring_checks[], doctor_net_checks[],
+    doctor_nic_checks[], doctor_host_checks[];
+extern const uint32_t doctor_cpu_check_cnt, doctor_irq_check_cnt, doctor_memory_check_cnt,
+    doctor_clock_check_cnt, doctor_kernel_check_cnt, doctor_ring_check_cnt, doctor_net_check_cnt,
+    doctor_nic_check_cnt, doctor_host_check_cnt;
 
 /* Judges of the common forms. */
-check_judge_fn check_number;   /* one number */
-check_judge_fn check_chosen;   /* the word in brackets is one of words */
-check_judge_fn check_mask_off; /* a mask without shard CPUs */
-check_judge_fn check_list_on;  /* a list with all shard CPUs */
-check_judge_fn check_cpu_word; /* CPU in the path: the file of each shard CPU */
-check_judge_fn check_cpu_number;
-check_judge_fn check_nic_number; /* NIC in the path */
+check_judge_fn doctor_check_number;   /* one number */
+check_judge_fn doctor_check_chosen;   /* the word in brackets is one of words */
+check_judge_fn doctor_check_mask_off; /* a mask without shard CPUs */
+check_judge_fn doctor_check_list_on;  /* a list with all shard CPUs */
+check_judge_fn doctor_check_cpu_word; /* CPU in the path: the file of each shard CPU */
+check_judge_fn doctor_check_cpu_number;
+check_judge_fn doctor_check_nic_number; /* NIC in the path */
 
 /* For judges. */
-__attribute__((format(printf, 3, 4))) void check_say(struct mcq_doctor_result *r,
-                                                     enum mcq_doctor_status status,
-                                                     const char *format, ...);
-__attribute__((format(printf, 2, 3))) void check_fix(struct mcq_doctor_result *r,
-                                                     const char *format, ...);
+__attribute__((format(printf, 3, 4))) void doctor_check_say(struct mcq_doctor_result *r,
+                                                            enum mcq_doctor_status status,
+                                                            const char *format, ...);
+__attribute__((format(printf, 2, 3))) void doctor_check_fix(struct mcq_doctor_result *r,
+                                                            const char *format, ...);
 /* Reads; on failure says UNKNOWN and why. The path is the result's in either case. */
-__attribute__((format(printf, 4, 5))) bool check_read(const struct exam *e,
-                                                      struct mcq_doctor_result *r, struct text *t,
-                                                      const char *format, ...);
-bool check_ask(const struct exam *e, struct mcq_doctor_result *r, struct text *t, const char *name,
-               const char *shown, source_answer_fn *answer, const void *ctx);
+__attribute__((format(printf, 4, 5))) bool doctor_check_read(const struct exam *e,
+                                                             struct mcq_doctor_result *r,
+                                                             struct text *t, const char *format,
+                                                             ...);
+bool doctor_check_ask(const struct exam *e, struct mcq_doctor_result *r, struct text *t,
+                      const char *name, const char *shown, source_answer_fn *answer,
+                      const void *ctx);
 /* UNKNOWN: the text has another form than `form` says. */
-void check_malformed(struct mcq_doctor_result *r, const struct text *t, const char *form);
+void doctor_check_malformed(struct mcq_doctor_result *r, const struct text *t, const char *form);
 /* A sample of which both texts are there; else UNKNOWN. */
-const struct sample *check_sample(const struct exam *e, struct mcq_doctor_result *r,
-                                  enum sample_kind kind);
-bool check_has_nic(const struct exam *e, struct mcq_doctor_result *r);
-bool check_has_cpus(const struct exam *e, struct mcq_doctor_result *r);
-bool check_holds(const struct check *c, int64_t value);
+const struct sample *doctor_check_sample(const struct exam *e, struct mcq_doctor_result *r,
+                                         enum sample_kind kind);
+bool doctor_check_has_nic(const struct exam *e, struct mcq_doctor_result *r);
+bool doctor_check_has_cpus(const struct exam *e, struct mcq_doctor_result *r);
+bool doctor_check_holds(const struct check *c, int64_t value);
 /* Puts {cpus} and its like into a template. */
-void check_expand(const struct exam *e, const char *template, char *text, size_t len);
+void doctor_check_expand(const struct exam *e, const char *template, char *text, size_t len);
 /* Asks for {house} where no CPU is left for it? */
-bool check_is_out_of_house(const struct exam *e, const char *template);
+bool doctor_check_is_out_of_house(const struct exam *e, const char *template);
 
 #endif

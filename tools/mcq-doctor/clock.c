@@ -16,10 +16,10 @@ static bool tsc_is_offered(const struct exam *e)
 {
     struct text t;
     bool offered =
-        !source_read(&e->source, &t,
-                     "/sys/devices/system/clocksource/clocksource0/available_clocksource") ||
-        words_has(t.at, "tsc");
-    text_drop(&t);
+        !doctor_source_read(&e->source, &t,
+                            "/sys/devices/system/clocksource/clocksource0/available_clocksource") ||
+        doctor_words_has(t.at, "tsc");
+    doctor_text_drop(&t);
     return offered;
 }
 
@@ -29,10 +29,10 @@ static void source(const struct exam *e, const struct check *c, struct mcq_docto
     static const char *const shared[] = {"kvm-clock", "hyperv_clocksource_tsc_page"};
     struct text t;
     char word[WORDS_LEN];
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
     enum mcq_doctor_status status = MCQ_DOCTOR_FAIL;
-    bool formed = words_word(t.at, word);
+    bool formed = doctor_words_word(t.at, word);
     for (unsigned i = 0; formed && i < 2; i++) {
         if (strcmp(word, fast[i]) == 0)
             status = MCQ_DOCTOR_PASS;
@@ -40,29 +40,31 @@ static void source(const struct exam *e, const struct check *c, struct mcq_docto
             status = MCQ_DOCTOR_WARN;
     }
     if (formed)
-        check_say(r, status, "%s", word);
+        doctor_check_say(r, status, "%s", word);
     else
-        check_malformed(r, &t, "a name");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "a name");
+    doctor_text_drop(&t);
     if (formed && status != MCQ_DOCTOR_PASS && !tsc_is_offered(e))
-        check_fix(r, "no command: the kernel doesn't offer tsc here, and said why at boot (dmesg)");
+        doctor_check_fix(
+            r, "no command: the kernel doesn't offer tsc here, and said why at boot (dmesg)");
 }
 
 static void tsc_flags(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     struct text t;
     char flags[CPUINFO_LINE];
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    bool there = words_line(t.at, "flags", flags, sizeof flags);
-    text_drop(&t);
+    bool there = doctor_words_line(t.at, "flags", flags, sizeof flags);
+    doctor_text_drop(&t);
     if (!there) {
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: no line of flags", c->path);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: no line of flags", c->path);
         return;
     }
-    bool constant = words_has(flags, "constant_tsc"), nonstop = words_has(flags, "nonstop_tsc");
-    check_say(r, constant && nonstop ? MCQ_DOCTOR_PASS : c->worse, "%sconstant_tsc, %snonstop_tsc",
-              constant ? "" : "no ", nonstop ? "" : "no ");
+    bool constant = doctor_words_has(flags, "constant_tsc"),
+         nonstop = doctor_words_has(flags, "nonstop_tsc");
+    doctor_check_say(r, constant && nonstop ? MCQ_DOCTOR_PASS : c->worse,
+                     "%sconstant_tsc, %snonstop_tsc", constant ? "" : "no ", nonstop ? "" : "no ");
 }
 
 static void skew(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -70,24 +72,27 @@ static void skew(const struct exam *e, const struct check *c, struct mcq_doctor_
     struct text t;
     int64_t skew_ns = 0, bound_ns = 0, rounds = 0, pairs = 0;
     /* One shard: its clock against those of the others. */
-    const struct set *cpus = set_cnt(&e->shards_on) > 1 ? &e->shards_on : &e->online;
-    if (!check_ask(e, r, &t, "tsc", "the TSC of each CPU", skew_measure, cpus))
+    const struct set *cpus = doctor_set_cnt(&e->shards_on) > 1 ? &e->shards_on : &e->online;
+    if (!doctor_check_ask(e, r, &t, "tsc", "the TSC of each CPU", doctor_skew_measure, cpus))
         return;
-    bool formed = words_key(t.at, "skew_ns", &skew_ns) && words_key(t.at, "bound_ns", &bound_ns) &&
-                  words_key(t.at, "rounds", &rounds) && words_key(t.at, "pairs", &pairs);
+    bool formed = doctor_words_key(t.at, "skew_ns", &skew_ns) &&
+                  doctor_words_key(t.at, "bound_ns", &bound_ns) &&
+                  doctor_words_key(t.at, "rounds", &rounds) &&
+                  doctor_words_key(t.at, "pairs", &pairs);
     if (!formed)
-        check_malformed(r, &t, "lines pairs, rounds, skew_ns, bound_ns");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "lines pairs, rounds, skew_ns, bound_ns");
+    doctor_text_drop(&t);
     if (!formed)
         return;
     bool apart = skew_ns - bound_ns > SKEW_NS_MAX;
-    check_say(r,
-              apart                   ? c->worse
-              : skew_ns > SKEW_NS_MAX ? MCQ_DOCTOR_UNKNOWN
-                                      : MCQ_DOCTOR_PASS,
-              "at most %" PRId64 " ns +-%" PRId64 " apart (%" PRId64 " pair%s)%s", skew_ns,
-              bound_ns, pairs, pairs == 1 ? "" : "s",
-              !apart && skew_ns > SKEW_NS_MAX ? "; too coarse to tell, the CPUs are busy" : "");
+    doctor_check_say(r,
+                     apart                   ? c->worse
+                     : skew_ns > SKEW_NS_MAX ? MCQ_DOCTOR_UNKNOWN
+                                             : MCQ_DOCTOR_PASS,
+                     "at most %" PRId64 " ns +-%" PRId64 " apart (%" PRId64 " pair%s)%s", skew_ns,
+                     bound_ns, pairs, pairs == 1 ? "" : "s",
+                     !apart && skew_ns > SKEW_NS_MAX ? "; too coarse to tell, the CPUs are busy"
+                                                     : "");
 }
 
 /* --- the time of day ------------------------------------------------------------------------ */
@@ -108,19 +113,20 @@ static void sync_state(const struct exam *e, const struct check *c, struct mcq_d
 {
     struct text t;
     int64_t state = 0, status = 0, max_us = 0;
-    if (!check_ask(e, r, &t, "adjtimex", "adjtimex(2)", ask_adjtimex, NULL))
+    if (!doctor_check_ask(e, r, &t, "adjtimex", "adjtimex(2)", ask_adjtimex, NULL))
         return;
-    bool formed = words_key(t.at, "state", &state) && words_key(t.at, "status", &status) &&
-                  words_key(t.at, "maxerror_us", &max_us) && max_us >= 0;
+    bool formed = doctor_words_key(t.at, "state", &state) &&
+                  doctor_words_key(t.at, "status", &status) &&
+                  doctor_words_key(t.at, "maxerror_us", &max_us) && max_us >= 0;
     if (!formed)
-        check_malformed(r, &t, "lines state, status, maxerror_us");
+        doctor_check_malformed(r, &t, "lines state, status, maxerror_us");
     else if (state == TIME_ERROR || (status & STA_UNSYNC) != 0)
-        check_say(r, c->worse, "not synchronised, says the kernel (error bound %" PRId64 " us)",
-                  max_us);
+        doctor_check_say(r, c->worse,
+                         "not synchronised, says the kernel (error bound %" PRId64 " us)", max_us);
     else
-        check_say(r, max_us > ERROR_US_MAX ? c->worse : MCQ_DOCTOR_PASS,
-                  "synchronised, at most %" PRId64 " us wrong", max_us);
-    text_drop(&t);
+        doctor_check_say(r, max_us > ERROR_US_MAX ? c->worse : MCQ_DOCTOR_PASS,
+                         "synchronised, at most %" PRId64 " us wrong", max_us);
+    doctor_text_drop(&t);
 }
 
 struct hunt {
@@ -138,13 +144,14 @@ static bool daemon_seen(void *ctx, const char *pid)
     char word[WORDS_LEN];
     if (strspn(pid, "0123456789") != strlen(pid))
         return true;
-    if (source_read(&h->e->source, &t, "/proc/%s/comm", pid)) {
+    if (doctor_source_read(&h->e->source, &t, "/proc/%s/comm", pid)) {
         size_t at = strlen(h->names);
         h->seen++;
-        if (words_word(t.at, word) && words_has(known, word) && !words_has(h->names, word))
+        if (doctor_words_word(t.at, word) && doctor_words_has(known, word) &&
+            !doctor_words_has(h->names, word))
             snprintf(h->names + at, sizeof h->names - at, "%s%.20s", at == 0 ? "" : " ", word);
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
     return true;
 }
 
@@ -152,14 +159,15 @@ static void daemons(const struct exam *e, const struct check *c, struct mcq_doct
 {
     struct hunt h = {.e = e};
     snprintf(r->path, sizeof r->path, "%s", c->path);
-    int err = source_names(&e->source, "/proc", daemon_seen, &h);
+    int err = doctor_source_names(&e->source, "/proc", daemon_seen, &h);
     if (err != 0 || h.seen == 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "/proc: %s",
-                  err != 0 ? strerror(err) : "shows no process");
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "/proc: %s",
+                         err != 0 ? strerror(err) : "shows no process");
     else if (h.names[0] == '\0')
-        check_say(r, c->worse, "none that is known among %" PRIu32 " processes seen", h.seen);
+        doctor_check_say(r, c->worse, "none that is known among %" PRIu32 " processes seen",
+                         h.seen);
     else
-        check_say(r, MCQ_DOCTOR_PASS, "%s", h.names);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "%s", h.names);
 }
 
 struct clocks {
@@ -176,9 +184,9 @@ static bool clock_seen(void *ctx, const char *name)
     size_t at = strlen(s->names);
     if (strncmp(name, "ptp", 3) != 0)
         return true;
-    if (source_read(&s->e->source, &t, "/sys/class/ptp/%.16s/clock_name", name))
-        words_show(t.at, what, sizeof what);
-    text_drop(&t);
+    if (doctor_source_read(&s->e->source, &t, "/sys/class/ptp/%.16s/clock_name", name))
+        doctor_words_show(t.at, what, sizeof what);
+    doctor_text_drop(&t);
     s->cnt++;
     snprintf(s->names + at, sizeof s->names - at, "%s%.8s %s", at == 0 ? "" : ", ", name, what);
     return true;
@@ -188,18 +196,18 @@ static void hardware_clock(const struct exam *e, const struct check *c, struct m
 {
     struct clocks s = {.e = e};
     snprintf(r->path, sizeof r->path, "%s", c->path);
-    int err = source_names(&e->source, c->path, clock_seen, &s);
+    int err = doctor_source_names(&e->source, c->path, clock_seen, &s);
     if (err != 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: %s", c->path, strerror(err));
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: %s", c->path, strerror(err));
     else if (s.cnt == 0)
-        check_say(r, c->worse, "none");
+        doctor_check_say(r, c->worse, "none");
     else
-        check_say(r, MCQ_DOCTOR_PASS, "%s", s.names);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "%s", s.names);
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
-const struct check clock_checks[] = {
+const struct check doctor_clock_checks[] = {
     {.id = "clock-source",
      .path = "/sys/devices/system/clocksource/clocksource0/current_clocksource",
      .judge = source,
@@ -247,4 +255,4 @@ const struct check clock_checks[] = {
              "trips aren't concerned.",
      .fix = "no command: an interface with a PTP clock; of a guest of KVM, modprobe ptp_kvm"},
 };
-const uint32_t clock_check_cnt = sizeof clock_checks / sizeof clock_checks[0];
+const uint32_t doctor_clock_check_cnt = sizeof doctor_clock_checks / sizeof doctor_clock_checks[0];

@@ -23,7 +23,7 @@ static bool stat_ticks(const char *text, int64_t *ticks)
     int64_t values[15];
     const char *at = strrchr(text, ')');
     if (at == NULL || at[1] != ' ' || at[2] == '\0' || at[3] != ' ' ||
-        words_numbers(at + 4, values, 12) < 12)
+        doctor_words_numbers(at + 4, values, 12) < 12)
         return false;
     *ticks = values[10] + values[11];
     return true;
@@ -37,20 +37,20 @@ static bool thread_time(void *ctx, const char *name)
     int64_t ticks;
     char rest = '\0';
     if (strspn(name, "0123456789") != strlen(name) ||
-        !source_read(&s->e->source, &t, "/proc/%s/comm", name))
+        !doctor_source_read(&s->e->source, &t, "/proc/%s/comm", name))
         return true;
     bool ours = sscanf(t.at, "ksoftirqd/%5" SCNu32 "%c", &cpu, &rest) >= 1 &&
-                (rest == '\n' || rest == '\0') && set_has(&s->e->shards_on, cpu);
-    text_drop(&t);
+                (rest == '\n' || rest == '\0') && doctor_set_has(&s->e->shards_on, cpu);
+    doctor_text_drop(&t);
     if (!ours)
         return true;
-    bool read = source_read(&s->e->source, &t, "%s/proc/%s/stat", s->later, name) ||
-                source_read(&s->e->source, &t, "/proc/%s/stat", name);
+    bool read = doctor_source_read(&s->e->source, &t, "%s/proc/%s/stat", s->later, name) ||
+                doctor_source_read(&s->e->source, &t, "/proc/%s/stat", name);
     if (read && stat_ticks(t.at, &ticks)) {
         s->ticks += ticks;
         s->found++;
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
     return true;
 }
 
@@ -59,15 +59,15 @@ static bool ksoftirqd(const struct exam *e, const char *later, int64_t *value, c
 {
     struct threads s = {.e = e, .later = later};
     snprintf(path, SOURCE_PATH_LEN, "/proc/*/stat of ksoftirqd");
-    int err = source_names(&e->source, "/proc", thread_time, &s);
+    int err = doctor_source_names(&e->source, "/proc", thread_time, &s);
     if (err != 0)
         snprintf(why, SOURCE_WHY_LEN, "/proc: %s", strerror(err));
-    else if (s.found < set_cnt(&e->shards_on) || s.found == 0)
+    else if (s.found < doctor_set_cnt(&e->shards_on) || s.found == 0)
         snprintf(why, SOURCE_WHY_LEN,
                  "/proc shows %" PRIu32 " of the ksoftirqd threads of %" PRIu32 " shard CPUs",
-                 s.found, set_cnt(&e->shards_on));
+                 s.found, doctor_set_cnt(&e->shards_on));
     *value = s.ticks;
-    return err == 0 && s.found > 0 && s.found >= set_cnt(&e->shards_on);
+    return err == 0 && s.found > 0 && s.found >= doctor_set_cnt(&e->shards_on);
 }
 
 static bool thermal_of(const struct exam *e, const char *later, uint32_t cpu, const char *which,
@@ -79,28 +79,28 @@ static bool thermal_of(const struct exam *e, const char *later, uint32_t cpu, co
     snprintf(at, sizeof at,
              "/sys/devices/system/cpu/cpu%" PRIu32 "/thermal_throttle/%s_throttle_count", cpu,
              which);
-    bool read = later[0] != '\0' && source_read(&e->source, &t, "%s%s", later, at);
-    if (!read && !source_read(&e->source, &t, "%s", at)) {
+    bool read = later[0] != '\0' && doctor_source_read(&e->source, &t, "%s%s", later, at);
+    if (!read && !doctor_source_read(&e->source, &t, "%s", at)) {
         snprintf(why, SOURCE_WHY_LEN, "%s", t.why);
         return false;
     }
-    bool formed = words_number(t.at, &value);
+    bool formed = doctor_words_number(t.at, &value);
     if (!formed)
         snprintf(why, SOURCE_WHY_LEN, "%.120s: no number", at);
     if (path[0] == '\0')
         snprintf(path, SOURCE_PATH_LEN, "%s", at);
     *sum += value;
-    text_drop(&t);
+    doctor_text_drop(&t);
     return formed;
 }
 
 static bool thermal(const struct exam *e, const char *later, int64_t *value, char *path, char *why)
 {
-    bool known = set_cnt(&e->shards_on) != 0;
+    bool known = doctor_set_cnt(&e->shards_on) != 0;
     if (!known)
         snprintf(why, SOURCE_WHY_LEN, "which CPUs the shards run on isn't known: give --cpus");
-    for (uint32_t cpu = set_next(&e->shards_on, 0); known && cpu < SET_CPUS_MAX;
-         cpu = set_next(&e->shards_on, cpu + 1))
+    for (uint32_t cpu = doctor_set_next(&e->shards_on, 0); known && cpu < SET_CPUS_MAX;
+         cpu = doctor_set_next(&e->shards_on, cpu + 1))
         known = thermal_of(e, later, cpu, "core", value, path, why) &&
                 thermal_of(e, later, cpu, "package", value, path, why);
     return known;
@@ -111,13 +111,14 @@ static bool smi(const struct exam *e, const char *later, int64_t *value, char *p
 {
     unsigned char bytes[8] = {0};
     char at[32], moved[48];
-    uint32_t cpu = set_next(&e->shards_on, 0);
+    uint32_t cpu = doctor_set_next(&e->shards_on, 0);
     snprintf(at, sizeof at, "/dev/cpu/%" PRIu32 "/msr", cpu < SET_CPUS_MAX ? cpu : 0);
     snprintf(moved, sizeof moved, "%s%s", later, at);
     snprintf(path, SOURCE_PATH_LEN, "%s, register 0x34", at);
-    int err = later[0] == '\0' ? ENOENT : source_bytes(&e->source, moved, MSR_SMI_COUNT, bytes, 8);
+    int err =
+        later[0] == '\0' ? ENOENT : doctor_source_bytes(&e->source, moved, MSR_SMI_COUNT, bytes, 8);
     if (err != 0)
-        err = source_bytes(&e->source, at, MSR_SMI_COUNT, bytes, 8);
+        err = doctor_source_bytes(&e->source, at, MSR_SMI_COUNT, bytes, 8);
     if (err != 0)
         snprintf(why, SOURCE_WHY_LEN, "%s: %s%s", at, strerror(err),
                  err == ENOENT ? " (modprobe msr makes it)" : "");
@@ -126,10 +127,10 @@ static bool smi(const struct exam *e, const char *later, int64_t *value, char *p
     return err == 0;
 }
 
-bool exam_count(const struct exam *e, enum counter_kind kind, bool later, int64_t *value,
-                char path[SOURCE_PATH_LEN], char why[SOURCE_WHY_LEN])
+bool doctor_exam_count(const struct exam *e, enum counter_kind kind, bool later, int64_t *value,
+                       char path[SOURCE_PATH_LEN], char why[SOURCE_WHY_LEN])
 {
-    const char *folder = later && !source_is_host(&e->source) ? "/later" : "";
+    const char *folder = later && !doctor_source_is_host(&e->source) ? "/later" : "";
     *value = 0;
     switch (kind) {
     case COUNTER_KSOFTIRQD:

@@ -20,21 +20,21 @@ static bool attribute(const struct exam *e, struct mcq_doctor_result *r, const c
                       int64_t *value)
 {
     struct text t;
-    if (!check_read(e, r, &t, "%s", path))
+    if (!doctor_check_read(e, r, &t, "%s", path))
         return false;
-    bool formed = words_number(t.at, value);
+    bool formed = doctor_words_number(t.at, value);
     if (!formed)
-        check_malformed(r, &t, "a number");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "a number");
+    doctor_text_drop(&t);
     return formed;
 }
 
 static void state_name(const struct exam *e, const char *folder, char name[WORDS_LEN])
 {
     struct text t;
-    if (source_read(&e->source, &t, "%s/name", folder))
-        words_show(t.at, name, WORDS_LEN);
-    text_drop(&t);
+    if (doctor_source_read(&e->source, &t, "%s/name", folder))
+        doctor_words_show(t.at, name, WORDS_LEN);
+    doctor_text_drop(&t);
 }
 
 /* False: something wasn't readable, and r says so. */
@@ -46,7 +46,7 @@ static bool slowest_state(const struct exam *e, struct mcq_doctor_result *r, uin
         int64_t latency, disabled;
         snprintf(folder, sizeof folder, "/sys/devices/system/cpu/cpu%" PRIu32 "/cpuidle/state%u",
                  cpu, i);
-        if (i > 0 && !source_is_there(&e->source, folder))
+        if (i > 0 && !doctor_source_is_there(&e->source, folder))
             break;
         snprintf(path, sizeof path, "%s/latency", folder);
         if (!attribute(e, r, path, &latency))
@@ -65,7 +65,8 @@ static bool slowest_state(const struct exam *e, struct mcq_doctor_result *r, uin
 /* What somebody who holds the file open has asked for, in microseconds; nobody: 2,000,000,000. */
 static bool quality_of_service(const struct exam *e, int32_t *us)
 {
-    return source_bytes(&e->source, "/dev/cpu_dma_latency", 0, us, sizeof *us) == 0 && *us >= 0;
+    return doctor_source_bytes(&e->source, "/dev/cpu_dma_latency", 0, us, sizeof *us) == 0 &&
+           *us >= 0;
 }
 
 static void idle_states(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -73,24 +74,24 @@ static void idle_states(const struct exam *e, const struct check *c, struct mcq_
     struct idle slowest = {.latency_us = -1};
     int32_t held = 0;
     (void)c;
-    if (!check_has_cpus(e, r))
+    if (!doctor_check_has_cpus(e, r))
         return;
-    for (uint32_t cpu = set_next(&e->shards_on, 0); cpu < SET_CPUS_MAX;
-         cpu = set_next(&e->shards_on, cpu + 1))
+    for (uint32_t cpu = doctor_set_next(&e->shards_on, 0); cpu < SET_CPUS_MAX;
+         cpu = doctor_set_next(&e->shards_on, cpu + 1))
         if (!slowest_state(e, r, cpu, &slowest))
             return;
     bool known = quality_of_service(e, &held);
     if (slowest.latency_us <= WAKE_US_MAX)
-        check_say(r, MCQ_DOCTOR_PASS, "slowest state allowed: %s, %" PRId64 " us to wake up",
-                  slowest.name[0] == '\0' ? "none" : slowest.name, slowest.latency_us);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "slowest state allowed: %s, %" PRId64 " us to wake up",
+                         slowest.name[0] == '\0' ? "none" : slowest.name, slowest.latency_us);
     else if (known && held <= WAKE_US_MAX)
-        check_say(r, MCQ_DOCTOR_PASS,
-                  "%s is there, but /dev/cpu_dma_latency is held at %" PRId32 " us", slowest.name,
-                  held);
+        doctor_check_say(r, MCQ_DOCTOR_PASS,
+                         "%s is there, but /dev/cpu_dma_latency is held at %" PRId32 " us",
+                         slowest.name, held);
     else
-        check_say(r, slowest.latency_us >= WAKE_US_FAIL ? MCQ_DOCTOR_FAIL : MCQ_DOCTOR_WARN,
-                  "%s is allowed, %" PRId64 " us to wake up%s", slowest.name, slowest.latency_us,
-                  known ? "" : "; /dev/cpu_dma_latency isn't readable");
+        doctor_check_say(r, slowest.latency_us >= WAKE_US_FAIL ? MCQ_DOCTOR_FAIL : MCQ_DOCTOR_WARN,
+                         "%s is allowed, %" PRId64 " us to wake up%s", slowest.name,
+                         slowest.latency_us, known ? "" : "; /dev/cpu_dma_latency isn't readable");
 }
 
 /* --- isolation ------------------------------------------------------------------------------ */
@@ -100,28 +101,28 @@ static void isolated(const struct exam *e, const struct check *c, struct mcq_doc
 {
     struct text t;
     struct set boot, group;
-    if (!check_has_cpus(e, r) || !check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_has_cpus(e, r) || !doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    bool formed = set_from_list(&boot, t.at);
+    bool formed = doctor_set_from_list(&boot, t.at);
     if (!formed)
-        check_malformed(r, &t, "a list of CPUs");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "a list of CPUs");
+    doctor_text_drop(&t);
     if (!formed)
         return;
-    if (source_read(&e->source, &t, "/sys/fs/cgroup/cpuset.cpus.isolated") &&
-        set_from_list(&group, t.at))
-        for (uint32_t cpu = set_next(&group, 0); cpu < SET_CPUS_MAX;
-             cpu = set_next(&group, cpu + 1))
-            set_add(&boot, cpu);
-    text_drop(&t);
+    if (doctor_source_read(&e->source, &t, "/sys/fs/cgroup/cpuset.cpus.isolated") &&
+        doctor_set_from_list(&group, t.at))
+        for (uint32_t cpu = doctor_set_next(&group, 0); cpu < SET_CPUS_MAX;
+             cpu = doctor_set_next(&group, cpu + 1))
+            doctor_set_add(&boot, cpu);
+    doctor_text_drop(&t);
     char has[MCQ_DOCTOR_CPUS_LEN / 2], lacks[MCQ_DOCTOR_CPUS_LEN / 2];
-    struct set missing = set_without(&e->shards_on, &boot);
-    set_list(&boot, has, sizeof has);
-    set_list(&missing, lacks, sizeof lacks);
-    if (set_cnt(&missing) == 0)
-        check_say(r, MCQ_DOCTOR_PASS, "isolated: %s", has);
+    struct set missing = doctor_set_without(&e->shards_on, &boot);
+    doctor_set_list(&boot, has, sizeof has);
+    doctor_set_list(&missing, lacks, sizeof lacks);
+    if (doctor_set_cnt(&missing) == 0)
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "isolated: %s", has);
     else
-        check_say(r, c->worse, "isolated: %s; not so shard CPU %s", has, lacks);
+        doctor_check_say(r, c->worse, "isolated: %s; not so shard CPU %s", has, lacks);
 }
 
 /* nohz_full= takes the callbacks along; rcu_nocbs alone means all CPUs. */
@@ -129,39 +130,39 @@ static void rcu_nocbs(const struct exam *e, const struct check *c, struct mcq_do
 {
     struct text t;
     char list[MCQ_DOCTOR_CPUS_LEN];
-    if (!check_has_cpus(e, r) || !check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_has_cpus(e, r) || !doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    bool given = words_param(t.at, "rcu_nocbs", list, sizeof list);
+    bool given = doctor_words_param(t.at, "rcu_nocbs", list, sizeof list);
     bool all = given && (list[0] == '\0' || strcmp(list, "all") == 0);
     if (!given)
-        given = words_param(t.at, "nohz_full", list, sizeof list);
-    text_drop(&t);
+        given = doctor_words_param(t.at, "nohz_full", list, sizeof list);
+    doctor_text_drop(&t);
     struct set cpus = {0};
     if (all) {
-        check_say(r, MCQ_DOCTOR_PASS, "rcu_nocbs for all CPUs");
-    } else if (given && !set_from_list(&cpus, list)) {
-        check_say(r, MCQ_DOCTOR_UNKNOWN,
-                  "'%s' in the kernel command line isn't a plain list of CPUs", list);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "rcu_nocbs for all CPUs");
+    } else if (given && !doctor_set_from_list(&cpus, list)) {
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN,
+                         "'%s' in the kernel command line isn't a plain list of CPUs", list);
     } else {
-        struct set missing = set_without(&e->shards_on, &cpus);
+        struct set missing = doctor_set_without(&e->shards_on, &cpus);
         char lacks[MCQ_DOCTOR_CPUS_LEN / 2];
-        set_list(&missing, lacks, sizeof lacks);
-        if (set_cnt(&missing) == 0)
-            check_say(r, MCQ_DOCTOR_PASS, "callbacks run elsewhere for %s", list);
+        doctor_set_list(&missing, lacks, sizeof lacks);
+        if (doctor_set_cnt(&missing) == 0)
+            doctor_check_say(r, MCQ_DOCTOR_PASS, "callbacks run elsewhere for %s", list);
         else
-            check_say(r, c->worse, "callbacks run on shard CPU %s", lacks);
+            doctor_check_say(r, c->worse, "callbacks run on shard CPU %s", lacks);
     }
 }
 
 static void first_cpu(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     snprintf(r->path, sizeof r->path, "%s", c->path);
-    if (!check_has_cpus(e, r))
+    if (!doctor_check_has_cpus(e, r))
         return;
-    if (set_has(&e->shards_on, 0))
-        check_say(r, c->worse, "a shard runs on CPU 0");
+    if (doctor_set_has(&e->shards_on, 0))
+        doctor_check_say(r, c->worse, "a shard runs on CPU 0");
     else
-        check_say(r, MCQ_DOCTOR_PASS, "no shard runs on CPU 0");
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "no shard runs on CPU 0");
 }
 
 /* A line "Cpus_allowed_list" of a process: kthreadd's is inherited by threads of the kernel. */
@@ -170,13 +171,13 @@ static bool allowed_list(const struct exam *e, const struct check *c, struct mcq
 {
     struct text t;
     char list[MCQ_DOCTOR_CPUS_LEN];
-    if (!check_has_cpus(e, r) || !check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_has_cpus(e, r) || !doctor_check_read(e, r, &t, "%s", c->path))
         return false;
-    bool formed =
-        words_line(t.at, "Cpus_allowed_list", list, sizeof list) && set_from_list(allowed, list);
+    bool formed = doctor_words_line(t.at, "Cpus_allowed_list", list, sizeof list) &&
+                  doctor_set_from_list(allowed, list);
     if (!formed)
-        check_malformed(r, &t, "a line Cpus_allowed_list");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "a line Cpus_allowed_list");
+    doctor_text_drop(&t);
     return formed;
 }
 
@@ -186,12 +187,12 @@ static void kernel_threads(const struct exam *e, const struct check *c, struct m
     char on[MCQ_DOCTOR_CPUS_LEN / 2];
     if (!allowed_list(e, c, r, &allowed))
         return;
-    struct set both = set_and(&allowed, &e->shards_on);
-    set_list(&both, on, sizeof on);
-    if (set_cnt(&both) == 0)
-        check_say(r, MCQ_DOCTOR_PASS, "new threads of the kernel stay off the shard CPUs");
+    struct set both = doctor_set_and(&allowed, &e->shards_on);
+    doctor_set_list(&both, on, sizeof on);
+    if (doctor_set_cnt(&both) == 0)
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "new threads of the kernel stay off the shard CPUs");
     else
-        check_say(r, c->worse, "threads of the kernel may run on shard CPU %s", on);
+        doctor_check_say(r, c->worse, "threads of the kernel may run on shard CPU %s", on);
 }
 
 static void affinity(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -200,36 +201,36 @@ static void affinity(const struct exam *e, const struct check *c, struct mcq_doc
     char list[MCQ_DOCTOR_CPUS_LEN / 2];
     if (!allowed_list(e, c, r, &allowed))
         return;
-    struct set missing = set_without(&e->shards_on, &allowed);
-    set_list(set_cnt(&missing) == 0 ? &allowed : &missing, list, sizeof list);
-    if (set_cnt(&missing) == 0)
-        check_say(r, MCQ_DOCTOR_PASS, "this process may use %s", list);
+    struct set missing = doctor_set_without(&e->shards_on, &allowed);
+    doctor_set_list(doctor_set_cnt(&missing) == 0 ? &allowed : &missing, list, sizeof list);
+    if (doctor_set_cnt(&missing) == 0)
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "this process may use %s", list);
     else
-        check_say(r, c->worse, "this process may not use shard CPU %s", list);
+        doctor_check_say(r, c->worse, "this process may not use shard CPU %s", list);
 }
 
 static void shard_cnt(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     snprintf(r->path, sizeof r->path, "%s", c->path);
-    if (!e->online_known || !check_has_cpus(e, r)) {
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: which CPUs are online can't be read", c->path);
+    if (!e->online_known || !doctor_check_has_cpus(e, r)) {
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: which CPUs are online can't be read", c->path);
         return;
     }
-    uint32_t online = set_cnt(&e->online);
-    struct set absent = set_without(&e->shards_on, &e->online);
+    uint32_t online = doctor_set_cnt(&e->online);
+    struct set absent = doctor_set_without(&e->shards_on, &e->online);
     char list[64];
-    set_list(&absent, list, sizeof list);
-    if (set_cnt(&absent) != 0)
-        check_say(r, MCQ_DOCTOR_FAIL, "not online: shard CPU %s", list);
-    else if (e->shards > set_cnt(&e->shards_on))
-        check_say(r, MCQ_DOCTOR_FAIL, "%" PRIu32 " shards on %" PRIu32 " CPUs", e->shards,
-                  set_cnt(&e->shards_on));
-    else if (set_cnt(&e->house) == 0)
-        check_say(r, MCQ_DOCTOR_WARN, "%" PRIu32 " CPUs online, none left for anything else",
-                  online);
+    doctor_set_list(&absent, list, sizeof list);
+    if (doctor_set_cnt(&absent) != 0)
+        doctor_check_say(r, MCQ_DOCTOR_FAIL, "not online: shard CPU %s", list);
+    else if (e->shards > doctor_set_cnt(&e->shards_on))
+        doctor_check_say(r, MCQ_DOCTOR_FAIL, "%" PRIu32 " shards on %" PRIu32 " CPUs", e->shards,
+                         doctor_set_cnt(&e->shards_on));
+    else if (doctor_set_cnt(&e->house) == 0)
+        doctor_check_say(r, MCQ_DOCTOR_WARN, "%" PRIu32 " CPUs online, none left for anything else",
+                         online);
     else
-        check_say(r, MCQ_DOCTOR_PASS, "%" PRIu32 " shard%s, %" PRIu32 " CPUs online", e->shards,
-                  e->shards == 1 ? "" : "s", online);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "%" PRIu32 " shard%s, %" PRIu32 " CPUs online",
+                         e->shards, e->shards == 1 ? "" : "s", online);
 }
 
 /* --- siblings ------------------------------------------------------------------------------- */
@@ -239,17 +240,17 @@ static bool siblings_of(const struct exam *e, struct mcq_doctor_result *r, uint3
 {
     struct text t;
     struct set list;
-    if (!check_read(e, r, &t,
-                    "/sys/devices/system/cpu/cpu%" PRIu32 "/topology/thread_siblings_list", cpu))
+    if (!doctor_check_read(
+            e, r, &t, "/sys/devices/system/cpu/cpu%" PRIu32 "/topology/thread_siblings_list", cpu))
         return false;
-    bool formed = set_from_list(&list, t.at);
+    bool formed = doctor_set_from_list(&list, t.at);
     if (!formed)
-        check_malformed(r, &t, "a list of CPUs");
-    text_drop(&t);
-    for (uint32_t i = formed ? set_next(&list, 0) : SET_CPUS_MAX; i < SET_CPUS_MAX;
-         i = set_next(&list, i + 1))
+        doctor_check_malformed(r, &t, "a list of CPUs");
+    doctor_text_drop(&t);
+    for (uint32_t i = formed ? doctor_set_next(&list, 0) : SET_CPUS_MAX; i < SET_CPUS_MAX;
+         i = doctor_set_next(&list, i + 1))
         if (i != cpu)
-            set_add(siblings, i);
+            doctor_set_add(siblings, i);
     return formed;
 }
 
@@ -257,31 +258,33 @@ static void smt(const struct exam *e, const struct check *c, struct mcq_doctor_r
 {
     struct set siblings = {0};
     char list[MCQ_DOCTOR_CPUS_LEN / 4], words[MCQ_DOCTOR_CPUS_LEN];
-    if (!check_has_cpus(e, r))
+    if (!doctor_check_has_cpus(e, r))
         return;
-    for (uint32_t cpu = set_next(&e->shards_on, 0); cpu < SET_CPUS_MAX;
-         cpu = set_next(&e->shards_on, cpu + 1))
+    for (uint32_t cpu = doctor_set_next(&e->shards_on, 0); cpu < SET_CPUS_MAX;
+         cpu = doctor_set_next(&e->shards_on, cpu + 1))
         if (!siblings_of(e, r, cpu, &siblings))
             return;
-    siblings = e->online_known ? set_and(&siblings, &e->online) : siblings;
-    struct set both = set_and(&siblings, &e->shards_on);
-    set_list(&siblings, list, sizeof list);
-    if (set_cnt(&siblings) == 0) {
-        check_say(r, MCQ_DOCTOR_PASS, "each shard CPU has its core alone");
-    } else if (set_cnt(&both) != 0) {
-        set_list(&both, list, sizeof list);
-        check_say(r, c->worse, "shard CPU %s have cores in common", list);
-        check_fix(r, "no command: give each shard a core of its own, as `mcq-topo` plans it");
+    siblings = e->online_known ? doctor_set_and(&siblings, &e->online) : siblings;
+    struct set both = doctor_set_and(&siblings, &e->shards_on);
+    doctor_set_list(&siblings, list, sizeof list);
+    if (doctor_set_cnt(&siblings) == 0) {
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "each shard CPU has its core alone");
+    } else if (doctor_set_cnt(&both) != 0) {
+        doctor_set_list(&both, list, sizeof list);
+        doctor_check_say(r, c->worse, "shard CPU %s have cores in common", list);
+        doctor_check_fix(r,
+                         "no command: give each shard a core of its own, as `mcq-topo` plans it");
     } else {
-        check_say(r, c->worse, "online siblings of shard CPUs: %s", list);
-        set_words(&siblings, words, sizeof words);
-        check_fix(r, "for c in %s; do echo 0 >/sys/devices/system/cpu/cpu$c/online; done", words);
+        doctor_check_say(r, c->worse, "online siblings of shard CPUs: %s", list);
+        doctor_set_words(&siblings, words, sizeof words);
+        doctor_check_fix(r, "for c in %s; do echo 0 >/sys/devices/system/cpu/cpu$c/online; done",
+                         words);
     }
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
-const struct check cpu_checks[] = {
+const struct check doctor_cpu_checks[] = {
     {.id = "cpu-count",
      .path = "/sys/devices/system/cpu/online",
      .judge = shard_cnt,
@@ -298,7 +301,7 @@ const struct check cpu_checks[] = {
      .fix = "taskset -pc {cpus} $$ # or the cpuset of the container, AllowedCPUs= of the unit"},
     {.id = "cpu-governor",
      .path = "/sys/devices/system/cpu/cpuCPU/cpufreq/scaling_governor",
-     .judge = check_cpu_word,
+     .judge = doctor_check_cpu_word,
      .words = "performance",
      .worse = MCQ_DOCTOR_FAIL,
      .wanted = "performance",
@@ -309,7 +312,7 @@ const struct check cpu_checks[] = {
      .tuned = "cpu|governor=performance"},
     {.id = "cpu-epp",
      .path = "/sys/devices/system/cpu/cpuCPU/cpufreq/energy_performance_preference",
-     .judge = check_cpu_word,
+     .judge = doctor_check_cpu_word,
      .words = "performance 0",
      .worse = MCQ_DOCTOR_WARN,
      .wanted = "performance",
@@ -320,7 +323,7 @@ const struct check cpu_checks[] = {
      .tuned = "cpu|energy_performance_preference=performance"},
     {.id = "cpu-epb",
      .path = "/sys/devices/system/cpu/cpuCPU/power/energy_perf_bias",
-     .judge = check_cpu_number,
+     .judge = doctor_check_cpu_number,
      .op = CHECK_EQ,
      .value = 0,
      .worse = MCQ_DOCTOR_WARN,
@@ -332,7 +335,7 @@ const struct check cpu_checks[] = {
      .tuned = "cpu|energy_perf_bias=performance"},
     {.id = "cpu-min-perf",
      .path = "/sys/devices/system/cpu/intel_pstate/min_perf_pct",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_EQ,
      .value = 100,
      .worse = MCQ_DOCTOR_WARN,
@@ -361,7 +364,7 @@ const struct check cpu_checks[] = {
      .tuned = "boot|isolcpus=domain,managed_irq,{cpus}"},
     {.id = "cpu-nohz-full",
      .path = "/sys/devices/system/cpu/nohz_full",
-     .judge = check_list_on,
+     .judge = doctor_check_list_on,
      .worse = MCQ_DOCTOR_WARN,
      .wanted = "all shard CPUs",
      .cost = "The tick interrupts a spinning shard 100 to 1,000 times a second for 1 to 5 us.",
@@ -394,7 +397,7 @@ const struct check cpu_checks[] = {
             "nohz_full={cpus} does it"},
     {.id = "cpu-workqueue",
      .path = "/sys/devices/virtual/workqueue/cpumask",
-     .judge = check_mask_off,
+     .judge = doctor_check_mask_off,
      .worse = MCQ_DOCTOR_WARN,
      .wanted = "no shard CPU",
      .cost = "Deferred work of drivers and file systems runs on shard CPUs, 10 to 100 us at a "
@@ -403,7 +406,7 @@ const struct check cpu_checks[] = {
      .tuned = "sysfs|/sys/devices/virtual/workqueue/cpumask={housemask}"},
     {.id = "cpu-writeback",
      .path = "/sys/devices/virtual/workqueue/writeback/cpumask",
-     .judge = check_mask_off,
+     .judge = doctor_check_mask_off,
      .worse = MCQ_DOCTOR_WARN,
      .wanted = "no shard CPU",
      .cost = "Dirty pages are written from shard CPUs, up to milliseconds while a disk is busy.",
@@ -418,4 +421,4 @@ const struct check cpu_checks[] = {
              "while it runs.",
      .fix = "echo off >/sys/devices/system/cpu/smt/control"},
 };
-const uint32_t cpu_check_cnt = sizeof cpu_checks / sizeof cpu_checks[0];
+const uint32_t doctor_cpu_check_cnt = sizeof doctor_cpu_checks / sizeof doctor_cpu_checks[0];

@@ -13,7 +13,7 @@
 
 static void note(struct exam *e, const char *text)
 {
-    words_show(text, e->note, sizeof e->note);
+    doctor_words_show(text, e->note, sizeof e->note);
 }
 
 static void cpus_of_process(struct exam *e)
@@ -21,21 +21,21 @@ static void cpus_of_process(struct exam *e)
     struct text t;
     char list[MCQ_DOCTOR_CPUS_LEN];
     e->shards_on = e->online;
-    if (source_read(&e->source, &t, "/proc/self/status") &&
-        words_line(t.at, "Cpus_allowed_list", list, sizeof list)) {
+    if (doctor_source_read(&e->source, &t, "/proc/self/status") &&
+        doctor_words_line(t.at, "Cpus_allowed_list", list, sizeof list)) {
         struct set allowed;
-        if (set_from_list(&allowed, list) && set_meets(&allowed, &e->online))
-            e->shards_on = set_and(&allowed, &e->online);
+        if (doctor_set_from_list(&allowed, list) && doctor_set_meets(&allowed, &e->online))
+            e->shards_on = doctor_set_and(&allowed, &e->online);
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
 }
 
 static void cpus_of_plan(struct exam *e, const struct mcq_topo_plan *plan)
 {
     for (uint32_t i = 0; i < plan->shard_cnt; i++)
         if (plan->shards[i].cpu != MCQ_TOPO_NONE)
-            set_add(&e->shards_on, plan->shards[i].cpu);
-    if (set_cnt(&e->shards_on) != 0) {
+            doctor_set_add(&e->shards_on, plan->shards[i].cpu);
+    if (doctor_set_cnt(&e->shards_on) != 0) {
         note(e, "CPUs of the library's own plan");
         return;
     }
@@ -60,24 +60,26 @@ static void cpus_planned(struct exam *e, const struct mcq_opts *app)
 static void cpus_of_root(struct exam *e)
 {
     struct set first = {0};
-    set_add(&first, set_next(&e->online, 0));
-    e->shards_on = set_cnt(&e->online) > 1 ? set_without(&e->online, &first) : e->online;
+    doctor_set_add(&first, doctor_set_next(&e->online, 0));
+    e->shards_on =
+        doctor_set_cnt(&e->online) > 1 ? doctor_set_without(&e->online, &first) : e->online;
     note(e, "no --cpus given: all CPUs but the first");
 }
 
 static void find_cpus(struct exam *e, const struct mcq_opts *app)
 {
     struct text t;
-    if (source_read(&e->source, &t, "/sys/devices/system/cpu/online"))
-        e->online_known = set_from_list(&e->online, t.at) && set_cnt(&e->online) != 0;
-    text_drop(&t);
+    if (doctor_source_read(&e->source, &t, "/sys/devices/system/cpu/online"))
+        e->online_known = doctor_set_from_list(&e->online, t.at) && doctor_set_cnt(&e->online) != 0;
+    doctor_text_drop(&t);
     struct set asked = {0};
-    bool listed = app->cpus != NULL && set_from_list(&asked, app->cpus) && set_cnt(&asked) != 0;
+    bool listed =
+        app->cpus != NULL && doctor_set_from_list(&asked, app->cpus) && doctor_set_cnt(&asked) != 0;
     e->shards = app->shards;
     if (listed) {
         e->shards_on = asked;
         note(e, "CPUs as given");
-    } else if (source_is_host(&e->source)) {
+    } else if (doctor_source_is_host(&e->source)) {
         cpus_planned(e, app);
     } else if (e->online_known) {
         cpus_of_root(e);
@@ -85,8 +87,9 @@ static void find_cpus(struct exam *e, const struct mcq_opts *app)
         note(e, "no --cpus given, and which CPUs are online can't be read");
     }
     if (e->shards == 0)
-        e->shards = listed || !source_is_host(&e->source) ? set_cnt(&e->shards_on) : 1;
-    e->house = set_without(&e->online, &e->shards_on);
+        e->shards =
+            listed || !doctor_source_is_host(&e->source) ? doctor_set_cnt(&e->shards_on) : 1;
+    e->house = doctor_set_without(&e->online, &e->shards_on);
 }
 
 /* --- the interface -------------------------------------------------------------------------- */
@@ -103,8 +106,8 @@ static bool default_route(const struct exam *e, char nic[MCQ_DOCTOR_NIC_LEN])
 {
     struct text t;
     bool found = false;
-    source_read(&e->source, &t, "/proc/net/route");
-    for (const char *line = t.at; line != NULL && !found; line = words_next_line(line)) {
+    doctor_source_read(&e->source, &t, "/proc/net/route");
+    for (const char *line = t.at; line != NULL && !found; line = doctor_words_next_line(line)) {
         char name[MCQ_DOCTOR_NIC_LEN], to[16];
         if (sscanf(line, "%31s %15s", name, to) == 2 && strcmp(to, "00000000") == 0 &&
             usable_name(name)) {
@@ -112,7 +115,7 @@ static bool default_route(const struct exam *e, char nic[MCQ_DOCTOR_NIC_LEN])
             found = true;
         }
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
     return found;
 }
 
@@ -127,7 +130,7 @@ static bool with_device(void *ctx, const char *name)
     struct search *s = ctx;
     char path[SOURCE_PATH_LEN];
     snprintf(path, sizeof path, "/sys/class/net/%s/device", name);
-    if (usable_name(name) && source_is_there(&s->e->source, path) &&
+    if (usable_name(name) && doctor_source_is_there(&s->e->source, path) &&
         (s->nic[0] == '\0' || strcmp(name, s->nic) < 0))
         snprintf(s->nic, MCQ_DOCTOR_NIC_LEN, "%s", name);
     return true;
@@ -140,14 +143,14 @@ static void find_nic(struct exam *e, const char *asked)
     if (asked != NULL && usable_name(asked) && strchr(asked, ':') == NULL)
         snprintf(e->nic, sizeof e->nic, "%s", asked);
     else if (!default_route(e, e->nic))
-        source_names(&e->source, "/sys/class/net", with_device, &(struct search){e, e->nic});
+        doctor_source_names(&e->source, "/sys/class/net", with_device, &(struct search){e, e->nic});
     if (e->nic[0] == '\0') {
         snprintf(e->nic_why, sizeof e->nic_why,
                  "no default route and no network device: name an interface with --nic");
         return;
     }
     snprintf(path, sizeof path, "/sys/class/net/%s/device", e->nic);
-    e->nic_physical = source_is_there(&e->source, path);
+    e->nic_physical = doctor_source_is_there(&e->source, path);
 }
 
 /* --- the window ----------------------------------------------------------------------------- */
@@ -181,17 +184,17 @@ static void look(struct exam *e, bool later)
         char path[SOURCE_PATH_LEN] = "";
         struct text *t = later ? &e->samples[i].after : &e->samples[i].before;
         sample_path(e, (enum sample_kind)i, path);
-        bool moved =
-            later && !source_is_host(&e->source) && source_read(&e->source, t, "/later%s", path);
+        bool moved = later && !doctor_source_is_host(&e->source) &&
+                     doctor_source_read(&e->source, t, "/later%s", path);
         if (!moved) {
-            text_drop(t);
-            source_read(&e->source, t, "%s", path);
+            doctor_text_drop(t);
+            doctor_source_read(&e->source, t, "%s", path);
         }
     }
     for (unsigned i = 0; i < COUNTER_CNT; i++) {
         struct counter *c = &e->counters[i];
         int64_t value = 0;
-        bool known = exam_count(e, (enum counter_kind)i, later, &value, c->path, c->why);
+        bool known = doctor_exam_count(e, (enum counter_kind)i, later, &value, c->path, c->why);
         c->known = known && (!later || c->known);
         *(later ? &c->after : &c->before) = value;
     }
@@ -224,37 +227,39 @@ static bool node_has(void *ctx, const char *name)
     char rest = '\0';
     if (sscanf(name, "node%5u%c", &node, &rest) != 1)
         return true;
-    bool here = source_read(&e->source, &t, "/sys/devices/system/node/node%u/cpulist", node) &&
-                set_from_list(&cpus, t.at) && set_has(&cpus, set_next(&e->shards_on, 0));
-    text_drop(&t);
+    bool here =
+        doctor_source_read(&e->source, &t, "/sys/devices/system/node/node%u/cpulist", node) &&
+        doctor_set_from_list(&cpus, t.at) &&
+        doctor_set_has(&cpus, doctor_set_next(&e->shards_on, 0));
+    doctor_text_drop(&t);
     if (here)
         e->node = node;
     e->node_known |= here;
     return !here;
 }
 
-void exam_init(struct exam *e, const struct mcq_doctor_opts *opts)
+void doctor_exam_init(struct exam *e, const struct mcq_doctor_opts *opts)
 {
     struct mcq_opts defaults = MCQ_OPTS_INIT;
     const struct mcq_opts *app = opts->app != NULL ? opts->app : &defaults;
     *e = (struct exam){.window_ms = opts->window_ms};
-    if (!source_init(&e->source, opts->root))
+    if (!doctor_source_init(&e->source, opts->root))
         snprintf(e->source.root, sizeof e->source.root, "/nonexistent");
     find_cpus(e, app);
     find_memory(e, app);
     find_nic(e, app->nic);
-    source_names(&e->source, "/sys/devices/system/node", node_has, e);
-    exam_find_cgroup(e);
+    doctor_source_names(&e->source, "/sys/devices/system/node", node_has, e);
+    doctor_exam_find_cgroup(e);
     look(e, false);
-    if (source_is_host(&e->source))
+    if (doctor_source_is_host(&e->source))
         wait_ms(e->window_ms);
     look(e, true);
 }
 
-void exam_fini(struct exam *e)
+void doctor_exam_fini(struct exam *e)
 {
     for (unsigned i = 0; i < SAMPLE_CNT; i++) {
-        text_drop(&e->samples[i].before);
-        text_drop(&e->samples[i].after);
+        doctor_text_drop(&e->samples[i].before);
+        doctor_text_drop(&e->samples[i].after);
     }
 }

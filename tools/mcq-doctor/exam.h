@@ -55,14 +55,14 @@ struct exam {
     char note[MCQ_DOCTOR_FOUND_LEN];
 };
 
-/* Reads what all checks need, waits for the window, and counts again. exam_fini drops it. */
-void exam_init(struct exam *e, const struct mcq_doctor_opts *opts);
-void exam_fini(struct exam *e);
+/* Reads what all checks need, waits for the window, and counts again. doctor_exam_fini drops it. */
+void doctor_exam_init(struct exam *e, const struct mcq_doctor_opts *opts);
+void doctor_exam_fini(struct exam *e);
 
 /* Where the process's share of CPU time is written (cgroup.c). */
-void exam_find_cgroup(struct exam *e);
+void doctor_exam_find_cgroup(struct exam *e);
 /* One look at a counter (counters.c): false, and why, if it can't be read. */
-bool exam_count(const struct exam *e, enum counter_kind kind, bool later, int64_t *value,
-                char path[SOURCE_PATH_LEN], char why[SOURCE_WHY_LEN]);
+bool doctor_exam_count(const struct exam *e, enum counter_kind kind, bool later, int64_t *value,
+                       char path[SOURCE_PATH_LEN], char why[SOURCE_WHY_LEN]);
 
 #endif

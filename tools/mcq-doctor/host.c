@@ -17,19 +17,21 @@ static void virtual(const struct exam *e, const struct check *c, struct mcq_doct
 {
     struct text t;
     char flags[CPUINFO_LINE], vendor[WORDS_LEN] = "";
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    bool there = words_line(t.at, "flags", flags, sizeof flags);
-    text_drop(&t);
-    if (source_read(&e->source, &t, "/sys/class/dmi/id/sys_vendor"))
-        words_show(t.at, vendor, sizeof vendor);
-    text_drop(&t);
+    bool there = doctor_words_line(t.at, "flags", flags, sizeof flags);
+    doctor_text_drop(&t);
+    if (doctor_source_read(&e->source, &t, "/sys/class/dmi/id/sys_vendor"))
+        doctor_words_show(t.at, vendor, sizeof vendor);
+    doctor_text_drop(&t);
     if (!there)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: no line of flags", c->path);
-    else if (words_has(flags, "hypervisor"))
-        check_say(r, c->worse, "a virtual machine%s%s", vendor[0] == '\0' ? "" : " of ", vendor);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: no line of flags", c->path);
+    else if (doctor_words_has(flags, "hypervisor"))
+        doctor_check_say(r, c->worse, "a virtual machine%s%s", vendor[0] == '\0' ? "" : " of ",
+                         vendor);
     else
-        check_say(r, MCQ_DOCTOR_PASS, "no hypervisor%s%s", vendor[0] == '\0' ? "" : ", ", vendor);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "no hypervisor%s%s", vendor[0] == '\0' ? "" : ", ",
+                         vendor);
 }
 
 /* --- time that was taken -------------------------------------------------------------------- */
@@ -38,13 +40,13 @@ static void virtual(const struct exam *e, const struct check *c, struct mcq_doct
 static bool stat_sum(const struct exam *e, const struct text *t, uint32_t column, int64_t *sum)
 {
     *sum = 0;
-    for (uint32_t cpu = set_next(&e->shards_on, 0); cpu < SET_CPUS_MAX;
-         cpu = set_next(&e->shards_on, cpu + 1)) {
+    for (uint32_t cpu = doctor_set_next(&e->shards_on, 0); cpu < SET_CPUS_MAX;
+         cpu = doctor_set_next(&e->shards_on, cpu + 1)) {
         char key[16], line[256];
         int64_t values[STAT_STEAL + 1];
         snprintf(key, sizeof key, "cpu%" PRIu32, cpu);
-        if (!words_line(t->at, key, line, sizeof line) ||
-            words_numbers(line, values, STAT_STEAL + 1) <= column)
+        if (!doctor_words_line(t->at, key, line, sizeof line) ||
+            doctor_words_numbers(line, values, STAT_STEAL + 1) <= column)
             return false;
         *sum += values[column];
     }
@@ -55,18 +57,18 @@ static void steal(const struct exam *e, const struct check *c, struct mcq_doctor
 {
     int64_t before, after;
     const struct sample *s = NULL;
-    if (!check_has_cpus(e, r) || (s = check_sample(e, r, SAMPLE_STAT)) == NULL)
+    if (!doctor_check_has_cpus(e, r) || (s = doctor_check_sample(e, r, SAMPLE_STAT)) == NULL)
         return;
     if (!stat_sum(e, &s->before, STAT_STEAL, &before) ||
         !stat_sum(e, &s->after, STAT_STEAL, &after))
-        check_malformed(r, &s->before, "a line of 8 numbers for each shard CPU");
+        doctor_check_malformed(r, &s->before, "a line of 8 numbers for each shard CPU");
     else if (after > before)
-        check_say(r, MCQ_DOCTOR_FAIL, "%" PRId64 " ms on shard CPUs in %" PRIu32 " ms",
-                  (after - before) * 10, e->window_ms);
+        doctor_check_say(r, MCQ_DOCTOR_FAIL, "%" PRId64 " ms on shard CPUs in %" PRIu32 " ms",
+                         (after - before) * 10, e->window_ms);
     else
-        check_say(r, after > 0 ? c->worse : MCQ_DOCTOR_PASS,
-                  "none in %" PRIu32 " ms, %" PRId64 " ms on shard CPUs since boot", e->window_ms,
-                  after * 10);
+        doctor_check_say(r, after > 0 ? c->worse : MCQ_DOCTOR_PASS,
+                         "none in %" PRIu32 " ms, %" PRId64 " ms on shard CPUs since boot",
+                         e->window_ms, after * 10);
 }
 
 /* --- the cgroup's share --------------------------------------------------------------------- */
@@ -80,19 +82,20 @@ static enum quota quota_at(const struct exam *e, const char *folder, struct text
 {
     int64_t values[3] = {0, 0, 0};
     const char *file = e->cgroup_v2 ? "cpu.max" : "cpu.cfs_quota_us";
-    if (!source_read(&e->source, t, "%s/%s", folder, file))
+    if (!doctor_source_read(&e->source, t, "%s/%s", folder, file))
         return t->err == ENOENT ? QUOTA_ABSENT : QUOTA_UNREAD;
     if (e->cgroup_v2 && strncmp(t->at, "max ", 4) == 0)
         return QUOTA_NONE;
-    if (e->cgroup_v2 ? words_numbers(t->at, values, 3) != 2 : !words_number(t->at, &values[0]))
+    if (e->cgroup_v2 ? doctor_words_numbers(t->at, values, 3) != 2
+                     : !doctor_words_number(t->at, &values[0]))
         return QUOTA_MALFORMED;
     if (!e->cgroup_v2 && values[0] == -1)
         return QUOTA_NONE;
     if (!e->cgroup_v2) {
-        text_drop(t);
-        if (!source_read(&e->source, t, "%s/cpu.cfs_period_us", folder))
+        doctor_text_drop(t);
+        if (!doctor_source_read(&e->source, t, "%s/cpu.cfs_period_us", folder))
             return QUOTA_UNREAD;
-        if (!words_number(t->at, &values[1]))
+        if (!doctor_words_number(t->at, &values[1]))
             return QUOTA_MALFORMED;
     }
     if (values[0] <= 0 || values[1] <= 0 || values[0] > INT64_MAX / 1000)
@@ -109,7 +112,7 @@ static void cpu_max(const struct exam *e, const struct check *c, struct mcq_doct
     bool seen = e->cgroup_v2; /* its root has no such file */
     struct text t;
     if (e->cgroup[0] == '\0') {
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", e->cgroup_why);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", e->cgroup_why);
         return;
     }
     snprintf(folder, sizeof folder, "%s", e->cgroup);
@@ -118,10 +121,10 @@ static void cpu_max(const struct exam *e, const struct check *c, struct mcq_doct
     for (unsigned i = 0; i < CGROUP_DEPTH && strlen(folder) >= strlen("/sys/fs/cgroup"); i++) {
         enum quota quota = quota_at(e, folder, &t, &here);
         if (quota == QUOTA_UNREAD)
-            check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", t.why);
+            doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", t.why);
         else if (quota == QUOTA_MALFORMED)
-            check_malformed(r, &t, "a quota and a period");
-        text_drop(&t);
+            doctor_check_malformed(r, &t, "a quota and a period");
+        doctor_text_drop(&t);
         if (quota == QUOTA_UNREAD || quota == QUOTA_MALFORMED)
             return;
         seen |= quota != QUOTA_ABSENT;
@@ -129,40 +132,40 @@ static void cpu_max(const struct exam *e, const struct check *c, struct mcq_doct
         *strrchr(folder, '/') = '\0';
     }
     if (!seen)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: %s", r->path, strerror(ENOENT));
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: %s", r->path, strerror(ENOENT));
     else if (least == INT64_MAX)
-        check_say(r, MCQ_DOCTOR_PASS, "no limit");
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "no limit");
     else
-        check_say(r, least < 1000 * (int64_t)e->shards ? MCQ_DOCTOR_FAIL : c->worse,
-                  "%" PRId64 ".%03" PRId64 " CPUs for %" PRIu32 " shard%s and the rest",
-                  least / 1000, least % 1000, e->shards, e->shards == 1 ? "" : "s");
+        doctor_check_say(r, least < 1000 * (int64_t)e->shards ? MCQ_DOCTOR_FAIL : c->worse,
+                         "%" PRId64 ".%03" PRId64 " CPUs for %" PRIu32 " shard%s and the rest",
+                         least / 1000, least % 1000, e->shards, e->shards == 1 ? "" : "s");
 }
 
 static void throttled(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     int64_t before, after;
     if (e->cgroup[0] == '\0') {
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", e->cgroup_why);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", e->cgroup_why);
         return;
     }
-    const struct sample *s = check_sample(e, r, SAMPLE_CPU_STAT);
+    const struct sample *s = doctor_check_sample(e, r, SAMPLE_CPU_STAT);
     if (s == NULL)
         return;
-    if (!words_key(s->before.at, "nr_throttled", &before) ||
-        !words_key(s->after.at, "nr_throttled", &after)) {
+    if (!doctor_words_key(s->before.at, "nr_throttled", &before) ||
+        !doctor_words_key(s->after.at, "nr_throttled", &after)) {
         /* version 2 without the controller counts usage only */
         if (strncmp(s->before.at, "usage_usec ", 11) == 0)
-            check_say(r, MCQ_DOCTOR_PASS, "this cgroup isn't limited");
+            doctor_check_say(r, MCQ_DOCTOR_PASS, "this cgroup isn't limited");
         else
-            check_malformed(r, &s->before, "a line nr_throttled");
+            doctor_check_malformed(r, &s->before, "a line nr_throttled");
         return;
     }
-    check_say(r,
-              after > before ? MCQ_DOCTOR_FAIL
-              : after > 0    ? c->worse
-                             : MCQ_DOCTOR_PASS,
-              "%" PRId64 " times in %" PRIu32 " ms, %" PRId64 " since it began", after - before,
-              e->window_ms, after);
+    doctor_check_say(r,
+                     after > before ? MCQ_DOCTOR_FAIL
+                     : after > 0    ? c->worse
+                                    : MCQ_DOCTOR_PASS,
+                     "%" PRId64 " times in %" PRIu32 " ms, %" PRId64 " since it began",
+                     after - before, e->window_ms, after);
 }
 
 /* --- heat and firmware ---------------------------------------------------------------------- */
@@ -171,16 +174,16 @@ static void counted(const struct exam *e, const struct check *c, struct mcq_doct
                     enum counter_kind kind)
 {
     const struct counter *n = &e->counters[kind];
-    words_show(n->path, r->path, sizeof r->path);
+    doctor_words_show(n->path, r->path, sizeof r->path);
     if (!n->known)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", n->why);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", n->why);
     else
-        check_say(r,
-                  n->after > n->before                      ? MCQ_DOCTOR_FAIL
-                  : n->after > 0 && kind == COUNTER_THERMAL ? c->worse
-                                                            : MCQ_DOCTOR_PASS,
-                  "%" PRId64 " in %" PRIu32 " ms, %" PRId64 " since boot", n->after - n->before,
-                  e->window_ms, n->after);
+        doctor_check_say(r,
+                         n->after > n->before                      ? MCQ_DOCTOR_FAIL
+                         : n->after > 0 && kind == COUNTER_THERMAL ? c->worse
+                                                                   : MCQ_DOCTOR_PASS,
+                         "%" PRId64 " in %" PRIu32 " ms, %" PRId64 " since boot",
+                         n->after - n->before, e->window_ms, n->after);
 }
 
 static void thermal(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -200,27 +203,27 @@ static void files(const struct exam *e, const struct check *c, struct mcq_doctor
     struct text t;
     char line[96];
     int64_t soft = 0;
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    bool formed = words_line(t.at, "Max open files", line, sizeof line);
+    bool formed = doctor_words_line(t.at, "Max open files", line, sizeof line);
     bool unlimited = formed && strncmp(line, "unlimited", 9) == 0;
-    formed = formed && (unlimited || (words_numbers(line, &soft, 1) == 1 && soft >= 0));
+    formed = formed && (unlimited || (doctor_words_numbers(line, &soft, 1) == 1 && soft >= 0));
     if (!formed)
-        check_malformed(r, &t, "a line 'Max open files'");
+        doctor_check_malformed(r, &t, "a line 'Max open files'");
     else if (unlimited)
-        check_say(r, MCQ_DOCTOR_PASS, "unlimited");
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "unlimited");
     else
-        check_say(r,
-                  soft >= FILES_MIN   ? MCQ_DOCTOR_PASS
-                  : soft <= FILES_FEW ? MCQ_DOCTOR_FAIL
-                                      : c->worse,
-                  "%" PRId64, soft);
-    text_drop(&t);
+        doctor_check_say(r,
+                         soft >= FILES_MIN   ? MCQ_DOCTOR_PASS
+                         : soft <= FILES_FEW ? MCQ_DOCTOR_FAIL
+                                             : c->worse,
+                         "%" PRId64, soft);
+    doctor_text_drop(&t);
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
-const struct check host_checks[] = {
+const struct check doctor_host_checks[] = {
     {.id = "host-virtual",
      .path = "/proc/cpuinfo",
      .judge = virtual,
@@ -275,4 +278,4 @@ const struct check host_checks[] = {
      .cost = "A connection is a file: no more of them are accepted.",
      .fix = "ulimit -n 65536 # of a service: LimitNOFILE=65536"},
 };
-const uint32_t host_check_cnt = sizeof host_checks / sizeof host_checks[0];
+const uint32_t doctor_host_check_cnt = sizeof doctor_host_checks / sizeof doctor_host_checks[0];

@@ -31,14 +31,14 @@ static bool affinity_of(const struct exam *e, const char *irq, struct set *cpus,
     static const char *const files[] = {"effective_affinity_list", "smp_affinity_list"};
     for (unsigned i = 0; i < 2; i++) {
         struct text t;
-        bool there = source_read(&e->source, &t, "/proc/irq/%s/%s", irq, files[i]);
-        bool formed = there && set_from_list(cpus, t.at);
-        bool next = there ? formed && set_cnt(cpus) == 0 : t.err == ENOENT;
+        bool there = doctor_source_read(&e->source, &t, "/proc/irq/%s/%s", irq, files[i]);
+        bool formed = there && doctor_set_from_list(cpus, t.at);
+        bool next = there ? formed && doctor_set_cnt(cpus) == 0 : t.err == ENOENT;
         if (!there)
             snprintf(why, SOURCE_WHY_LEN, "%s", t.why);
         else if (!formed || next)
             snprintf(why, SOURCE_WHY_LEN, "/proc/irq/%.16s/%s: no list of CPUs", irq, files[i]);
-        text_drop(&t);
+        doctor_text_drop(&t);
         if (!next)
             return formed;
     }
@@ -54,7 +54,7 @@ static bool irq_seen(void *ctx, const char *name)
     s->seen++;
     if (!affinity_of(s->e, name, &cpus, s->why)) {
         s->unread++;
-    } else if (set_meets(&cpus, &s->e->shards_on)) {
+    } else if (doctor_set_meets(&cpus, &s->e->shards_on)) {
         size_t at = strlen(s->names);
         if (s->on_shards++ < SOURCES_SHOWN * 2)
             snprintf(s->names + at, sizeof s->names - at, "%s%.6s", at == 0 ? "" : ",", name);
@@ -66,20 +66,22 @@ static void placement(const struct exam *e, const struct check *c, struct mcq_do
 {
     struct irqs s = {.e = e};
     snprintf(r->path, sizeof r->path, "%s", c->path);
-    if (!check_has_cpus(e, r))
+    if (!doctor_check_has_cpus(e, r))
         return;
-    int err = source_names(&e->source, "/proc/irq", irq_seen, &s);
+    int err = doctor_source_names(&e->source, "/proc/irq", irq_seen, &s);
     if (err != 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "/proc/irq: %s", strerror(err));
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "/proc/irq: %s", strerror(err));
     else if (s.seen == 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "/proc/irq: shows no interrupt");
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "/proc/irq: shows no interrupt");
     else if (s.on_shards > 0)
-        check_say(r, c->worse, "%" PRIu32 " of %" PRIu32 " interrupts go to shard CPUs: %s%s",
-                  s.on_shards, s.seen, s.names, s.on_shards > SOURCES_SHOWN * 2 ? ",..." : "");
+        doctor_check_say(
+            r, c->worse, "%" PRIu32 " of %" PRIu32 " interrupts go to shard CPUs: %s%s",
+            s.on_shards, s.seen, s.names, s.on_shards > SOURCES_SHOWN * 2 ? ",..." : "");
     else if (s.unread > 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", s.why);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", s.why);
     else
-        check_say(r, MCQ_DOCTOR_PASS, "none of %" PRIu32 " interrupts goes to a shard CPU", s.seen);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "none of %" PRIu32 " interrupts goes to a shard CPU",
+                         s.seen);
 }
 
 /* --- of the interface ----------------------------------------------------------------------- */
@@ -101,9 +103,10 @@ static bool queue_seen(void *ctx, const char *name)
         q->irqs.unread++;
         return true;
     }
-    q->wide += set_cnt(&cpus) > 1;
-    for (uint32_t i = set_next(&cpus, 0); i < SET_CPUS_MAX; i = set_next(&cpus, i + 1))
-        set_add(&q->cpus, i);
+    q->wide += doctor_set_cnt(&cpus) > 1;
+    for (uint32_t i = doctor_set_next(&cpus, 0); i < SET_CPUS_MAX;
+         i = doctor_set_next(&cpus, i + 1))
+        doctor_set_add(&q->cpus, i);
     return true;
 }
 
@@ -111,31 +114,33 @@ static void of_nic(const struct exam *e, const struct check *c, struct mcq_docto
 {
     struct queues q = {.irqs = {.e = e}};
     char path[SOURCE_PATH_LEN], cpus[MCQ_DOCTOR_CPUS_LEN / 2];
-    if (!check_has_nic(e, r))
+    if (!doctor_check_has_nic(e, r))
         return;
     snprintf(path, sizeof path, "/sys/class/net/%s/device/msi_irqs", e->nic);
-    int err = source_names(&e->source, path, queue_seen, &q);
+    int err = doctor_source_names(&e->source, path, queue_seen, &q);
     if (err == ENOENT) { /* a virtio device's are its parent's */
         snprintf(path, sizeof path, "/sys/class/net/%s/device/../msi_irqs", e->nic);
-        err = source_names(&e->source, path, queue_seen, &q);
+        err = doctor_source_names(&e->source, path, queue_seen, &q);
     }
-    words_show(path, r->path, sizeof r->path);
-    set_list(&q.cpus, cpus, sizeof cpus);
+    doctor_words_show(path, r->path, sizeof r->path);
+    doctor_set_list(&q.cpus, cpus, sizeof cpus);
     if (err != 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: %s", path, strerror(err));
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: %s", path, strerror(err));
     else if (q.irqs.seen == 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: shows no interrupt", path);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: shows no interrupt", path);
     else if (q.irqs.unread != 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", q.irqs.why);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", q.irqs.why);
     else if (q.wide != 0) {
-        check_say(r, c->worse,
-                  "%" PRIu32 " of the %" PRIu32 " interrupts of %s may go to any of %s", q.wide,
-                  q.irqs.seen, e->nic, cpus);
-        check_fix(r, "for i in $(ls %s); do echo %" PRIu32 " >/proc/irq/$i/smp_affinity_list; done",
-                  path, set_next(set_cnt(&e->house) != 0 ? &e->house : &q.cpus, 0));
+        doctor_check_say(r, c->worse,
+                         "%" PRIu32 " of the %" PRIu32 " interrupts of %s may go to any of %s",
+                         q.wide, q.irqs.seen, e->nic, cpus);
+        doctor_check_fix(
+            r, "for i in $(ls %s); do echo %" PRIu32 " >/proc/irq/$i/smp_affinity_list; done", path,
+            doctor_set_next(doctor_set_cnt(&e->house) != 0 ? &e->house : &q.cpus, 0));
     } else
-        check_say(r, MCQ_DOCTOR_PASS, "the %" PRIu32 " interrupts of %s have a CPU each, of %s",
-                  q.irqs.seen, e->nic, cpus);
+        doctor_check_say(r, MCQ_DOCTOR_PASS,
+                         "the %" PRIu32 " interrupts of %s have a CPU each, of %s", q.irqs.seen,
+                         e->nic, cpus);
 }
 
 /* --- irqbalance ----------------------------------------------------------------------------- */
@@ -154,11 +159,11 @@ static bool process_is(void *ctx, const char *pid)
     char word[WORDS_LEN];
     if (!is_number(pid))
         return true;
-    if (source_read(&p->e->source, &t, "/proc/%s/comm", pid)) {
+    if (doctor_source_read(&p->e->source, &t, "/proc/%s/comm", pid)) {
         p->seen++;
-        p->runs = words_word(t.at, word) && strcmp(word, p->name) == 0;
+        p->runs = doctor_words_word(t.at, word) && strcmp(word, p->name) == 0;
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
     return !p->runs;
 }
 
@@ -166,15 +171,15 @@ static void balancer(const struct exam *e, const struct check *c, struct mcq_doc
 {
     struct process p = {.e = e, .name = "irqbalance"};
     snprintf(r->path, sizeof r->path, "%s", c->path);
-    int err = source_names(&e->source, "/proc", process_is, &p);
+    int err = doctor_source_names(&e->source, "/proc", process_is, &p);
     if (p.runs)
-        check_say(r, c->worse, "irqbalance runs");
+        doctor_check_say(r, c->worse, "irqbalance runs");
     else if (err != 0 || p.seen == 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "/proc: %s",
-                  err != 0 ? strerror(err) : "shows no process");
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "/proc: %s",
+                         err != 0 ? strerror(err) : "shows no process");
     else
-        check_say(r, MCQ_DOCTOR_PASS, "irqbalance isn't among the %" PRIu32 " processes seen",
-                  p.seen);
+        doctor_check_say(r, MCQ_DOCTOR_PASS,
+                         "irqbalance isn't among the %" PRIu32 " processes seen", p.seen);
 }
 
 /* --- during the window ---------------------------------------------------------------------- */
@@ -212,7 +217,7 @@ static bool columns_read(const char *head, const struct set *shards, struct colu
         if (strncmp(at, "CPU", 3) != 0 || !isdigit((unsigned char)at[3]))
             return (*at == '\n' || *at == '\0') && cols->cnt != 0;
         unsigned long cpu = strtoul(at + 3, &end, 10);
-        cols->shard[cols->cnt++] = cpu < SET_CPUS_MAX && set_has(shards, (uint32_t)cpu);
+        cols->shard[cols->cnt++] = cpu < SET_CPUS_MAX && doctor_set_has(shards, (uint32_t)cpu);
         at = end;
     }
     return false;
@@ -248,7 +253,8 @@ static bool sum_before(const char *before, const struct columns *cols, const cha
                        int64_t *sum)
 {
     char name[16];
-    for (const char *line = words_next_line(before); line != NULL; line = words_next_line(line))
+    for (const char *line = doctor_words_next_line(before); line != NULL;
+         line = doctor_words_next_line(line))
         if (line_sum(line, cols, name, sum) && strcmp(name, wanted) == 0)
             return true;
     return false;
@@ -266,8 +272,8 @@ static void rise_of(const struct sample *s, const struct columns *cols, enum irq
     char name[16];
     int64_t after, before;
     uint32_t shown = 0;
-    for (const char *line = words_next_line(s->after.at); line != NULL;
-         line = words_next_line(line)) {
+    for (const char *line = doctor_words_next_line(s->after.at); line != NULL;
+         line = doctor_words_next_line(line)) {
         if (!line_sum(line, cols, name, &after) || !class_has(class, name))
             continue;
         rise->lines++;
@@ -288,20 +294,20 @@ static bool watch(const struct exam *e, struct mcq_doctor_result *r, enum irq_cl
 {
     struct columns before, after;
     const struct sample *s = NULL;
-    if (!check_has_cpus(e, r) || (s = check_sample(e, r, SAMPLE_INTERRUPTS)) == NULL)
+    if (!doctor_check_has_cpus(e, r) || (s = doctor_check_sample(e, r, SAMPLE_INTERRUPTS)) == NULL)
         return false;
     if (!columns_read(s->after.at, &e->shards_on, &after) ||
         !columns_read(s->before.at, &e->shards_on, &before)) {
-        check_malformed(r, &s->before, "a head CPU0 CPU1 ...");
+        doctor_check_malformed(r, &s->before, "a head CPU0 CPU1 ...");
         return false;
     }
     bool same = memcmp(&before, &after, sizeof before) == 0;
     if (same)
         rise_of(s, &after, class, rise);
     if (!same || rise->lines == 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN,
-                  same ? "%s: no line of that kind" : "%s: CPUs came or went meanwhile",
-                  s->before.path);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN,
+                         same ? "%s: no line of that kind" : "%s: CPUs came or went meanwhile",
+                         s->before.path);
     return same && rise->lines != 0;
 }
 
@@ -311,10 +317,10 @@ static void devices(const struct exam *e, const struct check *c, struct mcq_doct
     if (!watch(e, r, IRQ_DEVICE, &rise))
         return;
     if (rise.all == 0)
-        check_say(r, MCQ_DOCTOR_PASS, "none on shard CPUs in %" PRIu32 " ms", e->window_ms);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "none on shard CPUs in %" PRIu32 " ms", e->window_ms);
     else
-        check_say(r, c->worse, "%" PRId64 " on shard CPUs in %" PRIu32 " ms: %s", rise.all,
-                  e->window_ms, rise.names);
+        doctor_check_say(r, c->worse, "%" PRId64 " on shard CPUs in %" PRIu32 " ms: %s", rise.all,
+                         e->window_ms, rise.names);
 }
 
 static void ticks(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -322,10 +328,10 @@ static void ticks(const struct exam *e, const struct check *c, struct mcq_doctor
     struct rise rise = {0};
     if (!watch(e, r, IRQ_TICK, &rise))
         return;
-    int64_t cpus = set_cnt(&e->shards_on);
+    int64_t cpus = doctor_set_cnt(&e->shards_on);
     int64_t per_s = e->window_ms == 0 ? 0 : rise.all * 1000 / cpus / e->window_ms;
-    check_say(r, per_s > c->value ? c->worse : MCQ_DOCTOR_PASS,
-              "%" PRId64 " a second on each shard CPU", per_s);
+    doctor_check_say(r, per_s > c->value ? c->worse : MCQ_DOCTOR_PASS,
+                     "%" PRId64 " a second on each shard CPU", per_s);
 }
 
 static void between(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -334,25 +340,25 @@ static void between(const struct exam *e, const struct check *c, struct mcq_doct
     if (!watch(e, r, IRQ_BETWEEN, &rise))
         return;
     int64_t per_s = e->window_ms == 0 ? 0 : rise.all * 1000 / e->window_ms;
-    check_say(r, per_s > c->value ? c->worse : MCQ_DOCTOR_PASS, "%" PRId64 " a second%s%s", per_s,
-              rise.all == 0 ? "" : ": ", rise.names);
+    doctor_check_say(r, per_s > c->value ? c->worse : MCQ_DOCTOR_PASS, "%" PRId64 " a second%s%s",
+                     per_s, rise.all == 0 ? "" : ": ", rise.names);
 }
 
 static void soft_threads(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     const struct counter *n = &e->counters[COUNTER_KSOFTIRQD];
-    words_show(n->path, r->path, sizeof r->path);
+    doctor_words_show(n->path, r->path, sizeof r->path);
     if (!n->known)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", n->why);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", n->why);
     else
-        check_say(r, n->after > n->before ? c->worse : MCQ_DOCTOR_PASS,
-                  "%" PRId64 " ticks of 10 ms on shard CPUs in %" PRIu32 " ms",
-                  n->after - n->before, e->window_ms);
+        doctor_check_say(r, n->after > n->before ? c->worse : MCQ_DOCTOR_PASS,
+                         "%" PRId64 " ticks of 10 ms on shard CPUs in %" PRIu32 " ms",
+                         n->after - n->before, e->window_ms);
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
-const struct check irq_checks[] = {
+const struct check doctor_irq_checks[] = {
     {.id = "irq-affinity",
      .path = "/proc/irq/*/effective_affinity_list",
      .judge = placement,
@@ -362,7 +368,7 @@ const struct check irq_checks[] = {
      .fix = "for i in /proc/irq/[0-9]*; do echo {house} >$i/smp_affinity_list; done 2>/dev/null"},
     {.id = "irq-default",
      .path = "/proc/irq/default_smp_affinity",
-     .judge = check_mask_off,
+     .judge = doctor_check_mask_off,
      .worse = MCQ_DOCTOR_WARN,
      .wanted = "no shard CPU",
      .cost = "Interrupts of devices that come later may go to shard CPUs, 2 to 50 us each.",
@@ -415,4 +421,4 @@ const struct check irq_checks[] = {
      .cost = "Packets wait for a thread that takes turns with the shard: 1 to 10 ms.",
      .fix = "kernel command line: isolcpus=domain,managed_irq,{cpus} irqaffinity={house}"},
 };
-const uint32_t irq_check_cnt = sizeof irq_checks / sizeof irq_checks[0];
+const uint32_t doctor_irq_check_cnt = sizeof doctor_irq_checks / sizeof doctor_irq_checks[0];

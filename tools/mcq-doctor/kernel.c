@@ -13,15 +13,15 @@ static void version(const struct exam *e, const struct check *c, struct mcq_doct
 {
     struct text t;
     unsigned major = 0, minor = 0;
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
     if (sscanf(t.at, "%4u.%4u", &major, &minor) != 2)
-        check_malformed(r, &t, "a version like 6.1.0");
+        doctor_check_malformed(r, &t, "a version like 6.1.0");
     else if (major * 1000 + minor < 6001)
-        check_say(r, MCQ_DOCTOR_FAIL, "%s", t.at);
+        doctor_check_say(r, MCQ_DOCTOR_FAIL, "%s", t.at);
     else
-        check_say(r, MCQ_DOCTOR_PASS, "%s", t.at);
-    text_drop(&t);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "%s", t.at);
+    doctor_text_drop(&t);
 }
 
 /* --- preemption and tick -------------------------------------------------------------------- */
@@ -40,30 +40,31 @@ static void preempt(const struct exam *e, const struct check *c, struct mcq_doct
 {
     struct text now, built, line;
     char word[WORDS_LEN] = "", asked[WORDS_LEN] = "";
-    if (!check_read(e, r, &built, "%s", c->path))
+    if (!doctor_check_read(e, r, &built, "%s", c->path))
         return;
-    bool known = source_read(&e->source, &now, "/sys/kernel/debug/sched/preempt") &&
+    bool known = doctor_source_read(&e->source, &now, "/sys/kernel/debug/sched/preempt") &&
                  preempt_chosen(now.at, word);
-    if (source_read(&e->source, &line, "/proc/cmdline"))
-        words_param(line.at, "preempt", asked, sizeof asked);
+    if (doctor_source_read(&e->source, &line, "/proc/cmdline"))
+        doctor_words_param(line.at, "preempt", asked, sizeof asked);
     if (strstr(built.at, "PREEMPT_RT") != NULL)
-        check_say(r, c->worse, "PREEMPT_RT");
+        doctor_check_say(r, c->worse, "PREEMPT_RT");
     else if (known)
-        check_say(r, MCQ_DOCTOR_PASS, "%s, says /sys/kernel/debug/sched/preempt", word);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "%s, says /sys/kernel/debug/sched/preempt", word);
     else if (asked[0] != '\0')
-        check_say(r, MCQ_DOCTOR_PASS, "preempt=%s in the kernel command line", asked);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "preempt=%s in the kernel command line", asked);
     else if (strstr(built.at, "PREEMPT_DYNAMIC") != NULL)
-        check_say(r, MCQ_DOCTOR_UNKNOWN,
-                  "PREEMPT_DYNAMIC: none, voluntary or full, which /sys/kernel/debug/sched/preempt "
-                  "would tell");
+        doctor_check_say(
+            r, MCQ_DOCTOR_UNKNOWN,
+            "PREEMPT_DYNAMIC: none, voluntary or full, which /sys/kernel/debug/sched/preempt "
+            "would tell");
     else if (strchr(built.at, '#') == NULL)
-        check_malformed(r, &built, "a build like '#1 SMP'");
+        doctor_check_malformed(r, &built, "a build like '#1 SMP'");
     else
-        check_say(r, MCQ_DOCTOR_PASS, "%s",
-                  strstr(built.at, "PREEMPT") != NULL ? "full" : "none or voluntary");
-    text_drop(&built);
-    text_drop(&now);
-    text_drop(&line);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "%s",
+                         strstr(built.at, "PREEMPT") != NULL ? "full" : "none or voluntary");
+    doctor_text_drop(&built);
+    doctor_text_drop(&now);
+    doctor_text_drop(&line);
 }
 
 /* The coarse clock moves once a tick. */
@@ -81,15 +82,15 @@ static void tick(const struct exam *e, const struct check *c, struct mcq_doctor_
 {
     struct text t;
     int64_t ns = 0;
-    if (!check_ask(e, r, &t, "tick", "clock_getres(2), the coarse clock", ask_tick, NULL))
+    if (!doctor_check_ask(e, r, &t, "tick", "clock_getres(2), the coarse clock", ask_tick, NULL))
         return;
-    if (words_key(t.at, "tick_ns", &ns) && ns >= 100000 && ns <= 1000000000) {
+    if (doctor_words_key(t.at, "tick_ns", &ns) && ns >= 100000 && ns <= 1000000000) {
         int64_t hz = (1000000000 + ns / 2) / ns;
-        check_say(r, hz > c->value ? c->worse : MCQ_DOCTOR_PASS, "HZ=%" PRId64, hz);
+        doctor_check_say(r, hz > c->value ? c->worse : MCQ_DOCTOR_PASS, "HZ=%" PRId64, hz);
     } else {
-        check_malformed(r, &t, "a line tick_ns");
+        doctor_check_malformed(r, &t, "a line tick_ns");
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
 }
 
 /* --- mitigations ---------------------------------------------------------------------------- */
@@ -105,7 +106,8 @@ static bool flaw_seen(void *ctx, const char *name)
 {
     struct flaws *s = ctx;
     struct text t;
-    if (!source_read(&s->e->source, &t, "/sys/devices/system/cpu/vulnerabilities/%.64s", name)) {
+    if (!doctor_source_read(&s->e->source, &t, "/sys/devices/system/cpu/vulnerabilities/%.64s",
+                            name)) {
         snprintf(s->why, sizeof s->why, "%s", t.why);
         return true;
     }
@@ -122,7 +124,7 @@ static bool flaw_seen(void *ctx, const char *name)
     if (!formed)
         snprintf(s->why, sizeof s->why,
                  "/sys/devices/system/cpu/vulnerabilities/%.40s: has an unknown form", name);
-    text_drop(&t);
+    doctor_text_drop(&t);
     return true;
 }
 
@@ -132,21 +134,23 @@ static void mitigations(const struct exam *e, const struct check *c, struct mcq_
     struct text line;
     char asked[WORDS_LEN] = "";
     snprintf(r->path, sizeof r->path, "%s", c->path);
-    int err = source_names(&e->source, "/sys/devices/system/cpu/vulnerabilities", flaw_seen, &s);
-    if (source_read(&e->source, &line, "/proc/cmdline"))
-        words_param(line.at, "mitigations", asked, sizeof asked);
-    text_drop(&line);
+    int err =
+        doctor_source_names(&e->source, "/sys/devices/system/cpu/vulnerabilities", flaw_seen, &s);
+    if (doctor_source_read(&e->source, &line, "/proc/cmdline"))
+        doctor_words_param(line.at, "mitigations", asked, sizeof asked);
+    doctor_text_drop(&line);
     if (err != 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "/sys/devices/system/cpu/vulnerabilities: %s",
-                  strerror(err));
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "/sys/devices/system/cpu/vulnerabilities: %s",
+                         strerror(err));
     else if (s.seen == 0 || s.why[0] != '\0')
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "%s",
-                  s.why[0] != '\0' ? s.why : "/sys/devices/system/cpu/vulnerabilities: is empty");
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s",
+                         s.why[0] != '\0' ? s.why
+                                          : "/sys/devices/system/cpu/vulnerabilities: is empty");
     else
-        check_say(r, MCQ_DOCTOR_PASS,
-                  "%s%s%s%" PRIu32 " of %" PRIu32 " mitigated, %" PRIu32 " open%s",
-                  asked[0] == '\0' ? "" : "mitigations=", asked, asked[0] == '\0' ? "" : ", ",
-                  s.mitigated, s.seen, s.open, s.names);
+        doctor_check_say(r, MCQ_DOCTOR_PASS,
+                         "%s%s%s%" PRIu32 " of %" PRIu32 " mitigated, %" PRIu32 " open%s",
+                         asked[0] == '\0' ? "" : "mitigations=", asked,
+                         asked[0] == '\0' ? "" : ", ", s.mitigated, s.seen, s.open, s.names);
 }
 
 /* --- watchdogs ------------------------------------------------------------------------------ */
@@ -156,36 +160,37 @@ static void soft_watchdog(const struct exam *e, const struct check *c, struct mc
 {
     struct text t;
     int64_t on = 0;
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    bool formed = words_number(t.at, &on);
+    bool formed = doctor_words_number(t.at, &on);
     if (!formed)
-        check_malformed(r, &t, "a number");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "a number");
+    doctor_text_drop(&t);
     if (!formed)
         return;
     struct set cpus;
-    bool kept_off = on != 0 && source_read(&e->source, &t, "/proc/sys/kernel/watchdog_cpumask") &&
-                    set_from_list(&cpus, t.at) && set_cnt(&e->shards_on) != 0 &&
-                    !set_meets(&cpus, &e->shards_on);
+    bool kept_off = on != 0 &&
+                    doctor_source_read(&e->source, &t, "/proc/sys/kernel/watchdog_cpumask") &&
+                    doctor_set_from_list(&cpus, t.at) && doctor_set_cnt(&e->shards_on) != 0 &&
+                    !doctor_set_meets(&cpus, &e->shards_on);
     if (on != 0)
-        text_drop(&t);
-    check_say(r, on != 0 && !kept_off ? c->worse : MCQ_DOCTOR_PASS, "%" PRId64 "%s", on,
-              kept_off ? ", but not on shard CPUs (watchdog_cpumask)" : "");
+        doctor_text_drop(&t);
+    doctor_check_say(r, on != 0 && !kept_off ? c->worse : MCQ_DOCTOR_PASS, "%" PRId64 "%s", on,
+                     kept_off ? ", but not on shard CPUs (watchdog_cpumask)" : "");
 }
 
 static void hung_task(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     struct text t;
     int64_t seconds = 0;
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    if (words_number(t.at, &seconds))
-        check_say(r, seconds == 0 || seconds >= HUNG_TASK_S_MIN ? MCQ_DOCTOR_PASS : c->worse,
-                  "%" PRId64 " s%s", seconds, seconds == 0 ? ", which is off" : "");
+    if (doctor_words_number(t.at, &seconds))
+        doctor_check_say(r, seconds == 0 || seconds >= HUNG_TASK_S_MIN ? MCQ_DOCTOR_PASS : c->worse,
+                         "%" PRId64 " s%s", seconds, seconds == 0 ? ", which is off" : "");
     else
-        check_malformed(r, &t, "a number");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "a number");
+    doctor_text_drop(&t);
 }
 
 /* Corrected errors are polled for unless they are ignored, or the interval is 0. */
@@ -193,26 +198,27 @@ static void machine_check(const struct exam *e, const struct check *c, struct mc
 {
     struct text t;
     int64_t ignored = 0;
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    bool formed = words_number(t.at, &ignored);
+    bool formed = doctor_words_number(t.at, &ignored);
     if (!formed)
-        check_malformed(r, &t, "a number");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "a number");
+    doctor_text_drop(&t);
     if (!formed)
         return;
     int64_t interval = -1;
-    if (source_read(&e->source, &t,
-                    "/sys/devices/system/machinecheck/machinecheck0/check_interval"))
-        (void)words_number(t.at, &interval);
-    text_drop(&t);
-    check_say(r, ignored != 0 || interval == 0 ? MCQ_DOCTOR_PASS : c->worse,
-              "ignore_ce %" PRId64 "%s", ignored, interval == 0 ? ", but check_interval is 0" : "");
+    if (doctor_source_read(&e->source, &t,
+                           "/sys/devices/system/machinecheck/machinecheck0/check_interval"))
+        (void)doctor_words_number(t.at, &interval);
+    doctor_text_drop(&t);
+    doctor_check_say(r, ignored != 0 || interval == 0 ? MCQ_DOCTOR_PASS : c->worse,
+                     "ignore_ce %" PRId64 "%s", ignored,
+                     interval == 0 ? ", but check_interval is 0" : "");
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
-const struct check kernel_checks[] = {
+const struct check doctor_kernel_checks[] = {
     {.id = "kernel-version",
      .path = "/proc/sys/kernel/osrelease",
      .judge = version,
@@ -243,7 +249,7 @@ const struct check kernel_checks[] = {
              "exposure isn't for this program to advise."},
     {.id = "kernel-nmi-watchdog",
      .path = "/proc/sys/kernel/nmi_watchdog",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_EQ,
      .value = 0,
      .worse = MCQ_DOCTOR_WARN,
@@ -269,7 +275,7 @@ const struct check kernel_checks[] = {
      .tuned = "sysctl|kernel.hung_task_timeout_secs=600"},
     {.id = "kernel-stat-interval",
      .path = "/proc/sys/vm/stat_interval",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_GE,
      .value = 10,
      .worse = MCQ_DOCTOR_WARN,
@@ -279,7 +285,7 @@ const struct check kernel_checks[] = {
      .tuned = "sysctl|vm.stat_interval=10"},
     {.id = "kernel-timer-migration",
      .path = "/proc/sys/kernel/timer_migration",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_EQ,
      .value = 0,
      .worse = MCQ_DOCTOR_WARN,
@@ -290,7 +296,7 @@ const struct check kernel_checks[] = {
      .tuned = "sysctl|kernel.timer_migration=0"},
     {.id = "kernel-rt-runtime",
      .path = "/proc/sys/kernel/sched_rt_runtime_us",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_EQ,
      .value = -1,
      .worse = MCQ_DOCTOR_WARN,
@@ -310,4 +316,5 @@ const struct check kernel_checks[] = {
             "done",
      .tuned = "sysfs|/sys/devices/system/machinecheck/machinecheck*/ignore_ce=1"},
 };
-const uint32_t kernel_check_cnt = sizeof kernel_checks / sizeof kernel_checks[0];
+const uint32_t doctor_kernel_check_cnt =
+    sizeof doctor_kernel_checks / sizeof doctor_kernel_checks[0];

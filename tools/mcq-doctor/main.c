@@ -154,7 +154,7 @@ static int cpus_check(const struct mcq_opts *app)
     struct set cpus;
     if (app->cpus == NULL || strcmp(app->cpus, "none") == 0)
         return EXIT_DONE;
-    if (!set_from_list(&cpus, app->cpus) || set_cnt(&cpus) == 0)
+    if (!doctor_set_from_list(&cpus, app->cpus) || doctor_set_cnt(&cpus) == 0)
         return refuse("--cpus %s: a list like 2 or 0,2-5 is wanted", app->cpus);
     return EXIT_DONE;
 }

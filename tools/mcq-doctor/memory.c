@@ -14,18 +14,20 @@ static void swap(const struct exam *e, const struct check *c, struct mcq_doctor_
 {
     struct text t;
     uint32_t areas = 0;
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
     bool formed = strncmp(t.at, "Filename", 8) == 0;
-    for (const char *line = words_next_line(t.at); line != NULL; line = words_next_line(line))
+    for (const char *line = doctor_words_next_line(t.at); line != NULL;
+         line = doctor_words_next_line(line))
         areas++;
     if (!formed)
-        check_malformed(r, &t, "a table of Filename, Type, Size");
+        doctor_check_malformed(r, &t, "a table of Filename, Type, Size");
     else if (areas == 0)
-        check_say(r, MCQ_DOCTOR_PASS, "no swap");
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "no swap");
     else
-        check_say(r, c->worse, "%" PRIu32 " swap area%s in use", areas, areas == 1 ? "" : "s");
-    text_drop(&t);
+        doctor_check_say(r, c->worse, "%" PRIu32 " swap area%s in use", areas,
+                         areas == 1 ? "" : "s");
+    doctor_text_drop(&t);
 }
 
 /* Lines "Max NAME  soft  hard  unit". Returns false if the line isn't there or has another form. */
@@ -33,12 +35,12 @@ static bool soft_limit(const struct text *t, const char *name, uint64_t *soft)
 {
     char line[96], word[WORDS_LEN];
     int64_t number;
-    if (!words_line(t->at, name, line, sizeof line))
+    if (!doctor_words_line(t->at, name, line, sizeof line))
         return false;
     line[strcspn(line, " \t")] = '\0';
-    bool formed = words_word(line, word);
+    bool formed = doctor_words_word(line, word);
     bool unlimited = formed && strcmp(word, "unlimited") == 0;
-    formed = formed && (unlimited || (words_number(word, &number) && number >= 0));
+    formed = formed && (unlimited || (doctor_words_number(word, &number) && number >= 0));
     if (formed)
         *soft = unlimited ? UINT64_MAX : (uint64_t)number;
     return formed;
@@ -48,9 +50,9 @@ static bool may_lock(const struct exam *e)
 {
     struct text t;
     uint64_t caps = 0;
-    bool may = source_read(&e->source, &t, "/proc/self/status") &&
-               words_key_hex(t.at, "CapEff", &caps) && (caps >> CAP_IPC_LOCK_BIT & 1) != 0;
-    text_drop(&t);
+    bool may = doctor_source_read(&e->source, &t, "/proc/self/status") &&
+               doctor_words_key_hex(t.at, "CapEff", &caps) && (caps >> CAP_IPC_LOCK_BIT & 1) != 0;
+    doctor_text_drop(&t);
     return may;
 }
 
@@ -59,23 +61,24 @@ static void memlock(const struct exam *e, const struct check *c, struct mcq_doct
     struct text t;
     uint64_t soft = 0, rings = RINGS_BYTES * e->shards;
     uint64_t all = e->wants_lock ? e->memory_bytes + rings + PROGRAM_BYTES : rings;
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
     bool formed = soft_limit(&t, "Max locked memory", &soft);
     if (!formed)
-        check_malformed(r, &t, "a line 'Max locked memory'");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "a line 'Max locked memory'");
+    doctor_text_drop(&t);
     if (!formed)
         return;
     if (soft == UINT64_MAX || soft >= all)
-        check_say(r, MCQ_DOCTOR_PASS, "enough for %" PRIu64 " MiB", all >> 20);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "enough for %" PRIu64 " MiB", all >> 20);
     else if (may_lock(e))
-        check_say(r, MCQ_DOCTOR_PASS, "%" PRIu64 " KiB, but CAP_IPC_LOCK is held", soft >> 10);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "%" PRIu64 " KiB, but CAP_IPC_LOCK is held",
+                         soft >> 10);
     else
-        check_say(r, soft < rings ? MCQ_DOCTOR_FAIL : c->worse,
-                  "%" PRIu64 " KiB, %" PRIu64 " KiB would be needed", soft >> 10, all >> 10);
-    check_fix(r, "ulimit -l %" PRIu64 " # of a service: LimitMEMLOCK=%" PRIu64 "K", all >> 10,
-              all >> 10);
+        doctor_check_say(r, soft < rings ? MCQ_DOCTOR_FAIL : c->worse,
+                         "%" PRIu64 " KiB, %" PRIu64 " KiB would be needed", soft >> 10, all >> 10);
+    doctor_check_fix(r, "ulimit -l %" PRIu64 " # of a service: LimitMEMLOCK=%" PRIu64 "K",
+                     all >> 10, all >> 10);
 }
 
 /* --- huge pages ----------------------------------------------------------------------------- */
@@ -96,39 +99,39 @@ static bool pages_of_node(void *ctx, const char *name)
     if (strncmp(name, "node", 4) != 0 || strspn(name + 4, "0123456789") != strlen(name + 4) ||
         name[4] == '\0')
         return true;
-    p->failed =
-        !check_read(p->e, p->r, &t,
-                    "/sys/devices/system/node/%.16s/hugepages/hugepages-2048kB/nr_hugepages", name);
-    if (!p->failed && !words_number(t.at, &cnt)) {
-        check_malformed(p->r, &t, "a number");
+    p->failed = !doctor_check_read(
+        p->e, p->r, &t, "/sys/devices/system/node/%.16s/hugepages/hugepages-2048kB/nr_hugepages",
+        name);
+    if (!p->failed && !doctor_words_number(t.at, &cnt)) {
+        doctor_check_malformed(p->r, &t, "a number");
         p->failed = true;
     }
     p->nodes++;
     p->sum += cnt;
-    text_drop(&t);
+    doctor_text_drop(&t);
     return !p->failed;
 }
 
 static void huge_pages(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     struct pages p = {.e = e, .r = r};
-    int err = source_names(&e->source, "/sys/devices/system/node", pages_of_node, &p);
+    int err = doctor_source_names(&e->source, "/sys/devices/system/node", pages_of_node, &p);
     if (p.failed)
         return;
     if (err != 0 || p.nodes == 0) { /* a kernel without NUMA has them in one place */
         struct text t;
-        if (!check_read(e, r, &t, "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"))
+        if (!doctor_check_read(e, r, &t, "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"))
             return;
-        bool formed = words_number(t.at, &p.sum);
+        bool formed = doctor_words_number(t.at, &p.sum);
         if (!formed)
-            check_malformed(r, &t, "a number");
-        text_drop(&t);
+            doctor_check_malformed(r, &t, "a number");
+        doctor_text_drop(&t);
         if (!formed)
             return;
     }
     int64_t wanted = (int64_t)(e->memory_bytes / CHECK_HUGE_PAGE);
-    check_say(r, p.sum >= wanted ? MCQ_DOCTOR_PASS : c->worse,
-              "%" PRId64 " of 2 MiB, the shards' memory takes %" PRId64, p.sum, wanted);
+    doctor_check_say(r, p.sum >= wanted ? MCQ_DOCTOR_PASS : c->worse,
+                     "%" PRId64 " of 2 MiB, the shards' memory takes %" PRId64, p.sum, wanted);
 }
 
 /* --- NUMA ----------------------------------------------------------------------------------- */
@@ -138,9 +141,9 @@ static bool one_node(const struct exam *e)
 {
     struct text t;
     struct set nodes;
-    bool one = source_read(&e->source, &t, "/sys/devices/system/node/online") &&
-               set_from_list(&nodes, t.at) && set_cnt(&nodes) == 1;
-    text_drop(&t);
+    bool one = doctor_source_read(&e->source, &t, "/sys/devices/system/node/online") &&
+               doctor_set_from_list(&nodes, t.at) && doctor_set_cnt(&nodes) == 1;
+    doctor_text_drop(&t);
     return one;
 }
 
@@ -148,26 +151,27 @@ static void nic_node(const struct exam *e, const struct check *c, struct mcq_doc
 {
     struct text t;
     int64_t node;
-    if (!check_has_nic(e, r))
+    if (!doctor_check_has_nic(e, r))
         return;
     if (one_node(e)) {
         snprintf(r->path, sizeof r->path, "/sys/devices/system/node/online");
-        check_say(r, MCQ_DOCTOR_PASS, "the machine has one node");
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "the machine has one node");
         return;
     }
-    if (!check_read(e, r, &t, "/sys/class/net/%s/device/numa_node", e->nic))
+    if (!doctor_check_read(e, r, &t, "/sys/class/net/%s/device/numa_node", e->nic))
         return;
-    if (!words_number(t.at, &node))
-        check_malformed(r, &t, "a number");
+    if (!doctor_words_number(t.at, &node))
+        doctor_check_malformed(r, &t, "a number");
     else if (node < 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "the firmware doesn't tell the node of %s", e->nic);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "the firmware doesn't tell the node of %s", e->nic);
     else if (!e->node_known)
-        check_say(r, MCQ_DOCTOR_UNKNOWN,
-                  "%s is at node %" PRId64 ", that of the shards isn't known", e->nic, node);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN,
+                         "%s is at node %" PRId64 ", that of the shards isn't known", e->nic, node);
     else
-        check_say(r, node == (int64_t)e->node ? MCQ_DOCTOR_PASS : c->worse,
-                  "%s is at node %" PRId64 ", the first shard at node %u", e->nic, node, e->node);
-    text_drop(&t);
+        doctor_check_say(r, node == (int64_t)e->node ? MCQ_DOCTOR_PASS : c->worse,
+                         "%s is at node %" PRId64 ", the first shard at node %u", e->nic, node,
+                         e->node);
+    doctor_text_drop(&t);
 }
 
 static void numa_misses(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -176,29 +180,29 @@ static void numa_misses(const struct exam *e, const struct check *c, struct mcq_
     int64_t before, after, sum = 0;
     if (!e->node_known) {
         snprintf(r->path, sizeof r->path, "%s", c->path);
-        check_say(r, MCQ_DOCTOR_UNKNOWN,
-                  "/sys/devices/system/node: the node of the first shard isn't known");
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN,
+                         "/sys/devices/system/node: the node of the first shard isn't known");
         return;
     }
-    const struct sample *s = check_sample(e, r, SAMPLE_NUMASTAT);
+    const struct sample *s = doctor_check_sample(e, r, SAMPLE_NUMASTAT);
     for (unsigned i = 0; s != NULL && i < 2; i++) {
-        if (!words_key(s->before.at, keys[i], &before) ||
-            !words_key(s->after.at, keys[i], &after)) {
-            check_malformed(r, &s->before, "a line numa_miss, and numa_foreign");
+        if (!doctor_words_key(s->before.at, keys[i], &before) ||
+            !doctor_words_key(s->after.at, keys[i], &after)) {
+            doctor_check_malformed(r, &s->before, "a line numa_miss, and numa_foreign");
             return;
         }
         sum += after - before;
     }
     if (s != NULL)
-        check_say(r, sum > 0 ? c->worse : MCQ_DOCTOR_PASS,
-                  "%" PRId64 " pages of node %u came from elsewhere, or went there, in %" PRIu32
-                  " ms",
-                  sum, e->node, e->window_ms);
+        doctor_check_say(r, sum > 0 ? c->worse : MCQ_DOCTOR_PASS,
+                         "%" PRId64
+                         " pages of node %u came from elsewhere, or went there, in %" PRIu32 " ms",
+                         sum, e->node, e->window_ms);
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
-const struct check memory_checks[] = {
+const struct check doctor_memory_checks[] = {
     {.id = "mem-numa-nic",
      .path = "/sys/class/net/NIC/device/numa_node",
      .judge = nic_node,
@@ -208,7 +212,7 @@ const struct check memory_checks[] = {
      .fix = "no command: run the shards with --nic {nic}, which places them at its node"},
     {.id = "mem-numa-balancing",
      .path = "/proc/sys/kernel/numa_balancing",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_EQ,
      .value = 0,
      .worse = MCQ_DOCTOR_WARN,
@@ -227,7 +231,7 @@ const struct check memory_checks[] = {
             "makes it an error)"},
     {.id = "mem-thp",
      .path = "/sys/kernel/mm/transparent_hugepage/enabled",
-     .judge = check_chosen,
+     .judge = doctor_check_chosen,
      .words = "never madvise",
      .worse = MCQ_DOCTOR_WARN,
      .wanted = "madvise or never",
@@ -236,7 +240,7 @@ const struct check memory_checks[] = {
      .tuned = "vm|transparent_hugepages=madvise"},
     {.id = "mem-thp-defrag",
      .path = "/sys/kernel/mm/transparent_hugepage/defrag",
-     .judge = check_chosen,
+     .judge = doctor_check_chosen,
      .words = "never madvise defer+madvise defer",
      .worse = MCQ_DOCTOR_WARN,
      .wanted = "madvise, defer or never",
@@ -244,7 +248,7 @@ const struct check memory_checks[] = {
      .fix = "echo madvise >/sys/kernel/mm/transparent_hugepage/defrag"},
     {.id = "mem-ksm",
      .path = "/sys/kernel/mm/ksm/run",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_NE,
      .value = 1,
      .worse = MCQ_DOCTOR_WARN,
@@ -255,7 +259,7 @@ const struct check memory_checks[] = {
      .tuned = "sysfs|/sys/kernel/mm/ksm/run=2"},
     {.id = "mem-compaction",
      .path = "/proc/sys/vm/compaction_proactiveness",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_EQ,
      .value = 0,
      .worse = MCQ_DOCTOR_WARN,
@@ -273,7 +277,7 @@ const struct check memory_checks[] = {
      .fix = "swapoff -a"},
     {.id = "mem-swappiness",
      .path = "/proc/sys/vm/swappiness",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_LE,
      .value = 10,
      .worse = MCQ_DOCTOR_WARN,
@@ -301,4 +305,5 @@ const struct check memory_checks[] = {
      .fix = "sysctl -w vm.nr_hugepages={hugepages}",
      .tuned = "sysctl|vm.nr_hugepages={hugepages}"},
 };
-const uint32_t memory_check_cnt = sizeof memory_checks / sizeof memory_checks[0];
+const uint32_t doctor_memory_check_cnt =
+    sizeof doctor_memory_checks / sizeof doctor_memory_checks[0];

@@ -14,10 +14,10 @@
 /* Rings that ask receive queues themselves make the sysctl unnecessary. */
 static void busy_poll(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
-    check_number(e, c, r);
+    doctor_check_number(e, c, r);
     if (r->status == MCQ_DOCTOR_WARN && e->napi_busy_us > 0)
-        check_say(r, MCQ_DOCTOR_PASS, "0, but shards ask themselves (--napi %" PRIu32 ")",
-                  e->napi_busy_us);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "0, but shards ask themselves (--napi %" PRIu32 ")",
+                         e->napi_busy_us);
 }
 
 /* "least usual most", in bytes: the last says how far a buffer grows. */
@@ -25,30 +25,30 @@ static void tcp_memory(const struct exam *e, const struct check *c, struct mcq_d
 {
     struct text t;
     int64_t values[4];
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    if (words_numbers(t.at, values, 4) != 3)
-        check_malformed(r, &t, "three numbers");
+    if (doctor_words_numbers(t.at, values, 4) != 3)
+        doctor_check_malformed(r, &t, "three numbers");
     else
-        check_say(r, values[2] >= BUFFER_MAX ? MCQ_DOCTOR_PASS : c->worse,
-                  "%" PRId64 " to %" PRId64 " KiB", values[0] >> 10, values[2] >> 10);
-    text_drop(&t);
+        doctor_check_say(r, values[2] >= BUFFER_MAX ? MCQ_DOCTOR_PASS : c->worse,
+                         "%" PRId64 " to %" PRId64 " KiB", values[0] >> 10, values[2] >> 10);
+    doctor_text_drop(&t);
 }
 
 static void ports(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     struct text t;
     int64_t values[3];
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    if (words_numbers(t.at, values, 3) != 2 || values[0] < 1 || values[1] > 65535 ||
+    if (doctor_words_numbers(t.at, values, 3) != 2 || values[0] < 1 || values[1] > 65535 ||
         values[1] < values[0])
-        check_malformed(r, &t, "two port numbers");
+        doctor_check_malformed(r, &t, "two port numbers");
     else
-        check_say(r, values[1] - values[0] + 1 >= PORTS_MIN ? MCQ_DOCTOR_PASS : c->worse,
-                  "%" PRId64 " ports, %" PRId64 " to %" PRId64, values[1] - values[0] + 1,
-                  values[0], values[1]);
-    text_drop(&t);
+        doctor_check_say(r, values[1] - values[0] + 1 >= PORTS_MIN ? MCQ_DOCTOR_PASS : c->worse,
+                         "%" PRId64 " ports, %" PRId64 " to %" PRId64, values[1] - values[0] + 1,
+                         values[0], values[1]);
+    doctor_text_drop(&t);
 }
 
 /* --- softnet_stat: a line per CPU, of hexadecimal numbers: packets, drops, squeezes, ... ------ */
@@ -82,7 +82,7 @@ static bool line_read(const char *line, struct softnet *sum)
 static bool softnet_read(const struct text *t, struct softnet *sum)
 {
     *sum = (struct softnet){0};
-    for (const char *line = t->at; line != NULL; line = words_next_line(line))
+    for (const char *line = t->at; line != NULL; line = doctor_words_next_line(line))
         if (!line_read(line, sum))
             return false;
     return true;
@@ -92,11 +92,11 @@ static bool softnet(const struct exam *e, struct mcq_doctor_result *r, struct so
                     struct softnet *total)
 {
     struct softnet before;
-    const struct sample *s = check_sample(e, r, SAMPLE_SOFTNET);
+    const struct sample *s = doctor_check_sample(e, r, SAMPLE_SOFTNET);
     if (s == NULL)
         return false;
     if (!softnet_read(&s->before, &before) || !softnet_read(&s->after, total)) {
-        check_malformed(r, &s->before, "lines of hexadecimal numbers");
+        doctor_check_malformed(r, &s->before, "lines of hexadecimal numbers");
         return false;
     }
     rise->drops = total->drops > before.drops ? total->drops - before.drops : 0;
@@ -109,26 +109,26 @@ static void drops(const struct exam *e, const struct check *c, struct mcq_doctor
     struct softnet rise, total;
     (void)c;
     if (softnet(e, r, &rise, &total))
-        check_say(r,
-                  rise.drops > 0    ? MCQ_DOCTOR_FAIL
-                  : total.drops > 0 ? MCQ_DOCTOR_WARN
-                                    : MCQ_DOCTOR_PASS,
-                  "%" PRIu64 " in %" PRIu32 " ms, %" PRIu64 " since boot", rise.drops, e->window_ms,
-                  total.drops);
+        doctor_check_say(r,
+                         rise.drops > 0    ? MCQ_DOCTOR_FAIL
+                         : total.drops > 0 ? MCQ_DOCTOR_WARN
+                                           : MCQ_DOCTOR_PASS,
+                         "%" PRIu64 " in %" PRIu32 " ms, %" PRIu64 " since boot", rise.drops,
+                         e->window_ms, total.drops);
 }
 
 static void squeezes(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     struct softnet rise, total;
     if (softnet(e, r, &rise, &total))
-        check_say(r, rise.squeezes > 0 ? c->worse : MCQ_DOCTOR_PASS,
-                  "%" PRIu64 " in %" PRIu32 " ms, %" PRIu64 " since boot", rise.squeezes,
-                  e->window_ms, total.squeezes);
+        doctor_check_say(r, rise.squeezes > 0 ? c->worse : MCQ_DOCTOR_PASS,
+                         "%" PRIu64 " in %" PRIu32 " ms, %" PRIu64 " since boot", rise.squeezes,
+                         e->window_ms, total.squeezes);
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
-const struct check net_checks[] = {
+const struct check doctor_net_checks[] = {
     {.id = "net-busy-poll",
      .path = "/proc/sys/net/core/busy_poll",
      .judge = busy_poll,
@@ -152,7 +152,7 @@ const struct check net_checks[] = {
      .tuned = "sysctl|net.core.busy_read=50"},
     {.id = "net-slow-start",
      .path = "/proc/sys/net/ipv4/tcp_slow_start_after_idle",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_EQ,
      .value = 0,
      .worse = MCQ_DOCTOR_WARN,
@@ -163,7 +163,7 @@ const struct check net_checks[] = {
      .tuned = "sysctl|net.ipv4.tcp_slow_start_after_idle=0"},
     {.id = "net-autocorking",
      .path = "/proc/sys/net/ipv4/tcp_autocorking",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_EQ,
      .value = 0,
      .worse = MCQ_DOCTOR_WARN,
@@ -191,7 +191,7 @@ const struct check net_checks[] = {
      .tuned = "sysctl|net.ipv4.tcp_wmem=4096 65536 8388608"},
     {.id = "net-rmem-max",
      .path = "/proc/sys/net/core/rmem_max",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_GE,
      .value = BUFFER_MAX,
      .worse = MCQ_DOCTOR_WARN,
@@ -201,7 +201,7 @@ const struct check net_checks[] = {
      .tuned = "sysctl|net.core.rmem_max=8388608"},
     {.id = "net-wmem-max",
      .path = "/proc/sys/net/core/wmem_max",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_GE,
      .value = BUFFER_MAX,
      .worse = MCQ_DOCTOR_WARN,
@@ -211,7 +211,7 @@ const struct check net_checks[] = {
      .tuned = "sysctl|net.core.wmem_max=8388608"},
     {.id = "net-somaxconn",
      .path = "/proc/sys/net/core/somaxconn",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_GE,
      .value = 4096,
      .worse = MCQ_DOCTOR_WARN,
@@ -221,7 +221,7 @@ const struct check net_checks[] = {
      .tuned = "sysctl|net.core.somaxconn=4096"},
     {.id = "net-syn-backlog",
      .path = "/proc/sys/net/ipv4/tcp_max_syn_backlog",
-     .judge = check_number,
+     .judge = doctor_check_number,
      .op = CHECK_GE,
      .value = 1024,
      .worse = MCQ_DOCTOR_WARN,
@@ -253,4 +253,4 @@ const struct check net_checks[] = {
      .cost = "Packets were left for the next round, which may be ksoftirqd's: up to milliseconds.",
      .fix = "sysctl -w net.core.netdev_budget=600 net.core.netdev_budget_usecs=8000"},
 };
-const uint32_t net_check_cnt = sizeof net_checks / sizeof net_checks[0];
+const uint32_t doctor_net_check_cnt = sizeof doctor_net_checks / sizeof doctor_net_checks[0];

@@ -114,26 +114,27 @@ static bool driver_answer(const struct exam *e, struct mcq_doctor_result *r, str
                           const char *errno_key)
 {
     int64_t err = 0;
-    if (!check_has_nic(e, r))
+    if (!doctor_check_has_nic(e, r))
         return false;
-    if (!check_ask(e, r, t, "ethtool", "ioctl(2), SIOCETHTOOL", ask_driver, e->nic))
+    if (!doctor_check_ask(e, r, t, "ethtool", "ioctl(2), SIOCETHTOOL", ask_driver, e->nic))
         return false;
-    if (!words_key(t->at, errno_key, &err))
-        check_malformed(r, t, errno_key);
+    if (!doctor_words_key(t->at, errno_key, &err))
+        doctor_check_malformed(r, t, errno_key);
     else if (err != 0)
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "SIOCETHTOOL of %s: %s", e->nic, strerror((int)err));
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "SIOCETHTOOL of %s: %s", e->nic,
+                         strerror((int)err));
     else
         return true;
-    text_drop(t);
+    doctor_text_drop(t);
     return false;
 }
 
 static bool driver_key(struct mcq_doctor_result *r, const struct text *t, const char *key,
                        int64_t *value)
 {
-    if (words_key(t->at, key, value))
+    if (doctor_words_key(t->at, key, value))
         return true;
-    check_malformed(r, t, key);
+    doctor_check_malformed(r, t, key);
     return false;
 }
 
@@ -144,15 +145,15 @@ static void driver(const struct exam *e, const struct check *c, struct mcq_docto
     struct text t;
     char name[96];
     (void)c;
-    if (!check_has_nic(e, r) ||
-        !check_ask(e, r, &t, "ethtool", "ioctl(2), SIOCETHTOOL", ask_driver, e->nic))
+    if (!doctor_check_has_nic(e, r) ||
+        !doctor_check_ask(e, r, &t, "ethtool", "ioctl(2), SIOCETHTOOL", ask_driver, e->nic))
         return;
-    if (words_line(t.at, "driver", name, sizeof name))
-        check_say(r, MCQ_DOCTOR_PASS, "%s: %s%s", e->nic, name,
-                  e->nic_physical ? "" : ", with no device behind it");
+    if (doctor_words_line(t.at, "driver", name, sizeof name))
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "%s: %s%s", e->nic, name,
+                         e->nic_physical ? "" : ", with no device behind it");
     else
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "SIOCETHTOOL: tells no driver of %s", e->nic);
-    text_drop(&t);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "SIOCETHTOOL: tells no driver of %s", e->nic);
+    doctor_text_drop(&t);
 }
 
 static void coalescing(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -162,9 +163,9 @@ static void coalescing(const struct exam *e, const struct check *c, struct mcq_d
     if (!driver_answer(e, r, &t, "coalesce_errno"))
         return;
     if (driver_key(r, &t, "rx_usecs", &usecs) && driver_key(r, &t, "adaptive_rx", &adaptive))
-        check_say(r, usecs == 0 && adaptive == 0 ? MCQ_DOCTOR_PASS : c->worse,
-                  "rx-usecs %" PRId64 ", adaptive %s", usecs, adaptive != 0 ? "on" : "off");
-    text_drop(&t);
+        doctor_check_say(r, usecs == 0 && adaptive == 0 ? MCQ_DOCTOR_PASS : c->worse,
+                         "rx-usecs %" PRId64 ", adaptive %s", usecs, adaptive != 0 ? "on" : "off");
+    doctor_text_drop(&t);
 }
 
 static void receive_ring(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -175,11 +176,11 @@ static void receive_ring(const struct exam *e, const struct check *c, struct mcq
         return;
     if (driver_key(r, &t, "rx_ring", &len) && driver_key(r, &t, "rx_ring_max", &max)) {
         int64_t wanted = max < RX_RING_MIN ? max : RX_RING_MIN;
-        check_say(r, len >= wanted ? MCQ_DOCTOR_PASS : c->worse, "%" PRId64 " of at most %" PRId64,
-                  len, max);
-        check_fix(r, "ethtool -G %s rx %" PRId64, e->nic, wanted);
+        doctor_check_say(r, len >= wanted ? MCQ_DOCTOR_PASS : c->worse,
+                         "%" PRId64 " of at most %" PRId64, len, max);
+        doctor_check_fix(r, "ethtool -G %s rx %" PRId64, e->nic, wanted);
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
 }
 
 static void queues(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -189,18 +190,18 @@ static void queues(const struct exam *e, const struct check *c, struct mcq_docto
     if (!driver_answer(e, r, &t, "queues_errno"))
         return;
     if (driver_key(r, &t, "queues", &cnt) && driver_key(r, &t, "queues_max", &max)) {
-        check_say(r, cnt >= e->shards ? MCQ_DOCTOR_PASS : c->worse,
-                  "%" PRId64 " of at most %" PRId64 ", for %" PRIu32 " shard%s", cnt, max,
-                  e->shards, e->shards == 1 ? "" : "s");
+        doctor_check_say(r, cnt >= e->shards ? MCQ_DOCTOR_PASS : c->worse,
+                         "%" PRId64 " of at most %" PRId64 ", for %" PRIu32 " shard%s", cnt, max,
+                         e->shards, e->shards == 1 ? "" : "s");
         if (max < e->shards)
-            check_fix(r,
-                      "no command: the interface has %" PRId64 " at most; give it to fewer "
-                      "shards",
-                      max);
+            doctor_check_fix(r,
+                             "no command: the interface has %" PRId64 " at most; give it to fewer "
+                             "shards",
+                             max);
         else
-            check_fix(r, "ethtool -L %s combined %" PRIu32, e->nic, e->shards);
+            doctor_check_fix(r, "ethtool -L %s combined %" PRIu32, e->nic, e->shards);
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
 }
 
 static void large_receive(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -210,8 +211,8 @@ static void large_receive(const struct exam *e, const struct check *c, struct mc
     if (!driver_answer(e, r, &t, "lro_errno"))
         return;
     if (driver_key(r, &t, "lro", &on))
-        check_say(r, on == 0 ? MCQ_DOCTOR_PASS : c->worse, "%s", on == 0 ? "off" : "on");
-    text_drop(&t);
+        doctor_check_say(r, on == 0 ? MCQ_DOCTOR_PASS : c->worse, "%s", on == 0 ? "off" : "on");
+    doctor_text_drop(&t);
 }
 
 /* Both are good for throughput and cost a single message next to nothing: reported. */
@@ -223,9 +224,9 @@ static void offloads(const struct exam *e, const struct check *c, struct mcq_doc
     if (!driver_answer(e, r, &t, "gro_errno"))
         return;
     if (driver_key(r, &t, "gro", &gro) && driver_key(r, &t, "tso", &tso))
-        check_say(r, MCQ_DOCTOR_PASS, "GRO %s, TSO %s", gro != 0 ? "on" : "off",
-                  tso != 0 ? "on" : "off");
-    text_drop(&t);
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "GRO %s, TSO %s", gro != 0 ? "on" : "off",
+                         tso != 0 ? "on" : "off");
+    doctor_text_drop(&t);
 }
 
 /* --- what the kernel does with its queues ----------------------------------------------------- */
@@ -246,32 +247,32 @@ static bool mask_of_queue(void *ctx, const char *name)
     if (strncmp(name, m->prefix, 3) != 0)
         return true;
     m->queues++;
-    if (!check_read(m->e, m->r, &t, "/sys/class/net/%s/queues/%.32s/%s", m->e->nic, name,
-                    m->file)) {
+    if (!doctor_check_read(m->e, m->r, &t, "/sys/class/net/%s/queues/%.32s/%s", m->e->nic, name,
+                           m->file)) {
         m->failed = true;
         return false;
     }
-    if (set_from_mask(&cpus, t.at)) {
-        m->empty += set_cnt(&cpus) == 0;
-        m->on_shards += set_meets(&cpus, &m->e->shards_on);
+    if (doctor_set_from_mask(&cpus, t.at)) {
+        m->empty += doctor_set_cnt(&cpus) == 0;
+        m->on_shards += doctor_set_meets(&cpus, &m->e->shards_on);
     } else {
-        check_malformed(m->r, &t, "a mask of CPUs");
+        doctor_check_malformed(m->r, &t, "a mask of CPUs");
         m->failed = true;
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
     return !m->failed;
 }
 
 static bool masks_read(const struct exam *e, struct masks *m)
 {
     char path[SOURCE_PATH_LEN];
-    if (!check_has_nic(e, m->r))
+    if (!doctor_check_has_nic(e, m->r))
         return false;
     snprintf(path, sizeof path, "/sys/class/net/%s/queues", e->nic);
-    int err = source_names(&e->source, path, mask_of_queue, m);
+    int err = doctor_source_names(&e->source, path, mask_of_queue, m);
     if (!m->failed && (err != 0 || m->queues == 0))
-        check_say(m->r, MCQ_DOCTOR_UNKNOWN, "%s: %s", path,
-                  err != 0 ? strerror(err) : "shows no queue");
+        doctor_check_say(m->r, MCQ_DOCTOR_UNKNOWN, "%s: %s", path,
+                         err != 0 ? strerror(err) : "shows no queue");
     return !m->failed && err == 0 && m->queues != 0;
 }
 
@@ -279,19 +280,20 @@ static void rps(const struct exam *e, const struct check *c, struct mcq_doctor_r
 {
     struct masks m = {.e = e, .r = r, .prefix = "rx-", .file = "rps_cpus"};
     if (masks_read(e, &m))
-        check_say(r, m.on_shards == 0 ? MCQ_DOCTOR_PASS : c->worse,
-                  "%" PRIu32 " of %" PRIu32 " receive queues hand packets to other CPUs, %" PRIu32
-                  " of them to shard CPUs",
-                  m.queues - m.empty, m.queues, m.on_shards);
+        doctor_check_say(r, m.on_shards == 0 ? MCQ_DOCTOR_PASS : c->worse,
+                         "%" PRIu32 " of %" PRIu32
+                         " receive queues hand packets to other CPUs, %" PRIu32
+                         " of them to shard CPUs",
+                         m.queues - m.empty, m.queues, m.on_shards);
 }
 
 static void xps(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     struct masks m = {.e = e, .r = r, .prefix = "tx-", .file = "xps_cpus"};
     if (masks_read(e, &m))
-        check_say(r, m.queues == 1 || m.empty == 0 ? MCQ_DOCTOR_PASS : c->worse,
-                  "%" PRIu32 " of %" PRIu32 " transmit queues have CPUs of their own",
-                  m.queues - m.empty, m.queues);
+        doctor_check_say(r, m.queues == 1 || m.empty == 0 ? MCQ_DOCTOR_PASS : c->worse,
+                         "%" PRIu32 " of %" PRIu32 " transmit queues have CPUs of their own",
+                         m.queues - m.empty, m.queues);
 }
 
 /* Interrupts put off and a timer that flushes: one without the other makes no sense, and both are
@@ -300,32 +302,32 @@ static void deferral(const struct exam *e, const struct check *c, struct mcq_doc
 {
     static const char *const files[] = {"gro_flush_timeout", "napi_defer_hard_irqs"};
     int64_t values[2];
-    if (!check_has_nic(e, r))
+    if (!doctor_check_has_nic(e, r))
         return;
     for (unsigned i = 0; i < 2; i++) {
         struct text t;
-        if (!check_read(e, r, &t, "/sys/class/net/%s/%s", e->nic, files[i]))
+        if (!doctor_check_read(e, r, &t, "/sys/class/net/%s/%s", e->nic, files[i]))
             return;
-        bool formed = words_number(t.at, &values[i]);
+        bool formed = doctor_words_number(t.at, &values[i]);
         if (!formed)
-            check_malformed(r, &t, "a number");
-        text_drop(&t);
+            doctor_check_malformed(r, &t, "a number");
+        doctor_text_drop(&t);
         if (!formed)
             return;
     }
     bool off = values[0] == 0 && values[1] == 0, on = values[0] != 0 && values[1] != 0;
-    check_say(r, off || (on && e->napi_busy_us != 0) ? MCQ_DOCTOR_PASS : c->worse,
-              "gro_flush_timeout %" PRId64 " ns, napi_defer_hard_irqs %" PRId64 "%s", values[0],
-              values[1],
-              off                    ? ""
-              : !on                  ? ": one without the other"
-              : e->napi_busy_us == 0 ? ", but shards aren't run with --napi"
-                                     : "");
+    doctor_check_say(r, off || (on && e->napi_busy_us != 0) ? MCQ_DOCTOR_PASS : c->worse,
+                     "gro_flush_timeout %" PRId64 " ns, napi_defer_hard_irqs %" PRId64 "%s",
+                     values[0], values[1],
+                     off                    ? ""
+                     : !on                  ? ": one without the other"
+                     : e->napi_busy_us == 0 ? ", but shards aren't run with --napi"
+                                            : "");
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
-const struct check nic_checks[] = {
+const struct check doctor_nic_checks[] = {
     {.id = "nic-driver",
      .path = "ioctl(2), SIOCETHTOOL",
      .judge = driver,
@@ -385,7 +387,7 @@ const struct check nic_checks[] = {
             "$(nproc)))) >$f; done"},
     {.id = "nic-threaded",
      .path = "/sys/class/net/NIC/threaded",
-     .judge = check_nic_number,
+     .judge = doctor_check_nic_number,
      .op = CHECK_EQ,
      .value = 0,
      .worse = MCQ_DOCTOR_WARN,
@@ -401,4 +403,4 @@ const struct check nic_checks[] = {
      .fix = "echo 0 >/sys/class/net/{nic}/napi_defer_hard_irqs; echo 0 "
             ">/sys/class/net/{nic}/gro_flush_timeout"},
 };
-const uint32_t nic_check_cnt = sizeof nic_checks / sizeof nic_checks[0];
+const uint32_t doctor_nic_check_cnt = sizeof doctor_nic_checks / sizeof doctor_nic_checks[0];

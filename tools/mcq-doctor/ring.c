@@ -105,26 +105,26 @@ static void ask_ring(const void *ctx, char *lines, size_t len)
 static bool ring_answer(const struct exam *e, struct mcq_doctor_result *r, struct text *t)
 {
     int64_t err = 0;
-    if (!check_ask(e, r, t, "io_uring", "io_uring_setup(2)", ask_ring, NULL))
+    if (!doctor_check_ask(e, r, t, "io_uring", "io_uring_setup(2)", ask_ring, NULL))
         return false;
-    if (!words_key(t->at, "setup_errno", &err)) {
-        check_malformed(r, t, "a line setup_errno");
+    if (!doctor_words_key(t->at, "setup_errno", &err)) {
+        doctor_check_malformed(r, t, "a line setup_errno");
     } else if (err != 0) {
-        check_say(r, MCQ_DOCTOR_UNKNOWN, "io_uring_setup(2): no ring to ask, %s",
-                  strerror((int)err));
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "io_uring_setup(2): no ring to ask, %s",
+                         strerror((int)err));
     } else {
         return true;
     }
-    text_drop(t);
+    doctor_text_drop(t);
     return false;
 }
 
 static bool ring_key(struct mcq_doctor_result *r, const struct text *t, const char *key,
                      int64_t *value)
 {
-    if (words_key(t->at, key, value))
+    if (doctor_words_key(t->at, key, value))
         return true;
-    check_malformed(r, t, key);
+    doctor_check_malformed(r, t, key);
     return false;
 }
 
@@ -134,20 +134,20 @@ static void allowed(const struct exam *e, const struct check *c, struct mcq_doct
 {
     struct text t;
     int64_t err = 0;
-    if (!check_ask(e, r, &t, "io_uring", c->path, ask_ring, NULL))
+    if (!doctor_check_ask(e, r, &t, "io_uring", c->path, ask_ring, NULL))
         return;
-    bool formed = words_key(t.at, "setup_errno", &err);
+    bool formed = doctor_words_key(t.at, "setup_errno", &err);
     if (!formed)
-        check_malformed(r, &t, "a line setup_errno");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "a line setup_errno");
+    doctor_text_drop(&t);
     if (!formed)
         return;
     if (err == 0)
-        check_say(r, MCQ_DOCTOR_PASS, "a ring can be set up");
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "a ring can be set up");
     else
-        check_say(r, MCQ_DOCTOR_FAIL, "no ring: %s", strerror((int)err));
+        doctor_check_say(r, MCQ_DOCTOR_FAIL, "no ring: %s", strerror((int)err));
     if (err == ENOMEM)
-        check_fix(r, "ulimit -l unlimited # rings count as locked memory");
+        doctor_check_fix(r, "ulimit -l unlimited # rings count as locked memory");
 }
 
 static void disabled(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -156,17 +156,17 @@ static void disabled(const struct exam *e, const struct check *c, struct mcq_doc
                                         "for nobody"};
     struct text t;
     int64_t value = 0;
-    if (!check_read(e, r, &t, "%s", c->path))
+    if (!doctor_check_read(e, r, &t, "%s", c->path))
         return;
-    if (!words_number(t.at, &value) || value < 0 || value > 2)
-        check_malformed(r, &t, "0, 1 or 2");
+    if (!doctor_words_number(t.at, &value) || value < 0 || value > 2)
+        doctor_check_malformed(r, &t, "0, 1 or 2");
     else
-        check_say(r,
-                  value == 0   ? MCQ_DOCTOR_PASS
-                  : value == 1 ? MCQ_DOCTOR_WARN
-                               : MCQ_DOCTOR_FAIL,
-                  "%" PRId64 ": io_uring is there %s", value, means[value]);
-    text_drop(&t);
+        doctor_check_say(r,
+                         value == 0   ? MCQ_DOCTOR_PASS
+                         : value == 1 ? MCQ_DOCTOR_WARN
+                                      : MCQ_DOCTOR_FAIL,
+                         "%" PRId64 ": io_uring is there %s", value, means[value]);
+    doctor_text_drop(&t);
 }
 
 /* A filter is no fault in itself; with one, a refused ring is the filter's doing. */
@@ -174,27 +174,28 @@ static void seccomp(const struct exam *e, const struct check *c, struct mcq_doct
 {
     struct text status, ring;
     int64_t mode = 0, err = -1;
-    if (!check_read(e, r, &status, "%s", c->path))
+    if (!doctor_check_read(e, r, &status, "%s", c->path))
         return;
-    bool formed = words_key(status.at, "Seccomp", &mode) && mode >= 0 && mode <= 2;
+    bool formed = doctor_words_key(status.at, "Seccomp", &mode) && mode >= 0 && mode <= 2;
     if (!formed)
-        check_malformed(r, &status, "a line Seccomp");
-    text_drop(&status);
+        doctor_check_malformed(r, &status, "a line Seccomp");
+    doctor_text_drop(&status);
     if (!formed)
         return;
-    if (source_ask(&e->source, &ring, "io_uring", "io_uring_setup(2)", ask_ring, NULL) &&
-        !words_key(ring.at, "setup_errno", &err))
+    if (doctor_source_ask(&e->source, &ring, "io_uring", "io_uring_setup(2)", ask_ring, NULL) &&
+        !doctor_words_key(ring.at, "setup_errno", &err))
         err = -1;
-    text_drop(&ring);
+    doctor_text_drop(&ring);
     if (mode == 0)
-        check_say(r, MCQ_DOCTOR_PASS, "no filter");
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "no filter");
     else if (err == 0)
-        check_say(r, MCQ_DOCTOR_PASS, "a filter, which lets io_uring through");
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "a filter, which lets io_uring through");
     else if (err == EPERM || err == ENOSYS)
-        check_say(r, MCQ_DOCTOR_FAIL, "a filter, and io_uring_setup(2): %s", strerror((int)err));
+        doctor_check_say(r, MCQ_DOCTOR_FAIL, "a filter, and io_uring_setup(2): %s",
+                         strerror((int)err));
     else
-        check_say(r, MCQ_DOCTOR_UNKNOWN,
-                  "%s: a filter; whether it lets io_uring through isn't known", c->path);
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN,
+                         "%s: a filter; whether it lets io_uring through isn't known", c->path);
 }
 
 /* --- what it can do ------------------------------------------------------------------------- */
@@ -206,9 +207,9 @@ static void defer(const struct exam *e, const struct check *c, struct mcq_doctor
     if (!ring_answer(e, r, &t))
         return;
     if (ring_key(r, &t, "defer_errno", &err))
-        check_say(r, err == 0 ? MCQ_DOCTOR_PASS : c->worse, "%s",
-                  err == 0 ? "accepted" : strerror((int)err));
-    text_drop(&t);
+        doctor_check_say(r, err == 0 ? MCQ_DOCTOR_PASS : c->worse, "%s",
+                         err == 0 ? "accepted" : strerror((int)err));
+    doctor_text_drop(&t);
 }
 
 static void features(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -219,12 +220,12 @@ static void features(const struct exam *e, const struct check *c, struct mcq_doc
         return;
     if (ring_key(r, &t, "features", &bits)) {
         bool needed = (bits & FEAT_EXT_ARG) != 0 && (bits & FEAT_CQE_SKIP) != 0;
-        check_say(r, needed ? MCQ_DOCTOR_PASS : c->worse, "0x%" PRIx64 "%s%s%s", (uint64_t)bits,
-                  needed ? "" : ": ext-arg or cqe-skip is missing",
-                  (bits & FEAT_BUNDLE) != 0 ? ", bundles" : "",
-                  (bits & FEAT_MIN_TIMEOUT) != 0 ? ", min-timeout" : "");
+        doctor_check_say(r, needed ? MCQ_DOCTOR_PASS : c->worse, "0x%" PRIx64 "%s%s%s",
+                         (uint64_t)bits, needed ? "" : ": ext-arg or cqe-skip is missing",
+                         (bits & FEAT_BUNDLE) != 0 ? ", bundles" : "",
+                         (bits & FEAT_MIN_TIMEOUT) != 0 ? ", min-timeout" : "");
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
 }
 
 static void operations(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -235,14 +236,15 @@ static void operations(const struct exam *e, const struct check *c, struct mcq_d
         return;
     if (ring_key(r, &t, "ops_errno", &err) && ring_key(r, &t, "last_op", &last)) {
         if (err != 0)
-            check_say(r, MCQ_DOCTOR_UNKNOWN, "io_uring_register(2), PROBE: %s", strerror((int)err));
+            doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "io_uring_register(2), PROBE: %s",
+                             strerror((int)err));
         else
-            check_say(r, last >= OP_SEND_ZC ? MCQ_DOCTOR_PASS : c->worse,
-                      "operations up to %" PRId64 ": %s, %s", last,
-                      last >= OP_SEND_ZC ? "multishot receive" : "no multishot receive",
-                      last >= OP_MSG_RING ? "msg-ring" : "no msg-ring");
+            doctor_check_say(r, last >= OP_SEND_ZC ? MCQ_DOCTOR_PASS : c->worse,
+                             "operations up to %" PRId64 ": %s, %s", last,
+                             last >= OP_SEND_ZC ? "multishot receive" : "no multishot receive",
+                             last >= OP_MSG_RING ? "msg-ring" : "no msg-ring");
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
 }
 
 static void messages(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -253,14 +255,15 @@ static void messages(const struct exam *e, const struct check *c, struct mcq_doc
         return;
     if (ring_key(r, &t, "register_ops", &cnt)) {
         if (cnt < 0)
-            check_say(r, MCQ_DOCTOR_UNKNOWN,
-                      "io_uring_register(2): this kernel can't be asked which operations it has "
-                      "(QUERY, 6.18)");
+            doctor_check_say(
+                r, MCQ_DOCTOR_UNKNOWN,
+                "io_uring_register(2): this kernel can't be asked which operations it has "
+                "(QUERY, 6.18)");
         else
-            check_say(r, cnt > REG_SEND_MSG_RING ? MCQ_DOCTOR_PASS : c->worse,
-                      "%" PRId64 " register operations", cnt);
+            doctor_check_say(r, cnt > REG_SEND_MSG_RING ? MCQ_DOCTOR_PASS : c->worse,
+                             "%" PRId64 " register operations", cnt);
     }
-    text_drop(&t);
+    doctor_text_drop(&t);
 }
 
 static void napi(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -270,9 +273,9 @@ static void napi(const struct exam *e, const struct check *c, struct mcq_doctor_
     if (!ring_answer(e, r, &t))
         return;
     if (ring_key(r, &t, "napi_errno", &err))
-        check_say(r, err == 0 ? MCQ_DOCTOR_PASS : c->worse, "%s",
-                  err == 0 ? "accepted" : strerror((int)err));
-    text_drop(&t);
+        doctor_check_say(r, err == 0 ? MCQ_DOCTOR_PASS : c->worse, "%s",
+                         err == 0 ? "accepted" : strerror((int)err));
+    doctor_text_drop(&t);
 }
 
 /* --- BPF ------------------------------------------------------------------------------------ */
@@ -295,30 +298,30 @@ static void bpf(const struct exam *e, const struct check *c, struct mcq_doctor_r
     struct text t;
     int64_t err = 0;
     uint64_t caps = 0;
-    if (!check_ask(e, r, &t, "bpf", c->path, ask_bpf, NULL))
+    if (!doctor_check_ask(e, r, &t, "bpf", c->path, ask_bpf, NULL))
         return;
-    bool formed = words_key(t.at, "map_errno", &err);
+    bool formed = doctor_words_key(t.at, "map_errno", &err);
     if (!formed)
-        check_malformed(r, &t, "a line map_errno");
-    text_drop(&t);
+        doctor_check_malformed(r, &t, "a line map_errno");
+    doctor_text_drop(&t);
     if (!formed)
         return;
-    bool told =
-        source_read(&e->source, &t, "/proc/self/status") && words_key_hex(t.at, "CapEff", &caps);
-    text_drop(&t);
+    bool told = doctor_source_read(&e->source, &t, "/proc/self/status") &&
+                doctor_words_key_hex(t.at, "CapEff", &caps);
+    doctor_text_drop(&t);
     bool held = ((caps >> CAP_BPF_BIT | caps >> CAP_SYS_ADMIN_BIT) & 1) != 0;
     if (err == 0)
-        check_say(r, MCQ_DOCTOR_PASS, "a map of sockets can be made");
+        doctor_check_say(r, MCQ_DOCTOR_PASS, "a map of sockets can be made");
     else
-        check_say(r, c->worse, "no map of sockets: %s%s", strerror((int)err),
-                  !told  ? ""
-                  : held ? "; CAP_BPF is held"
-                         : "; without CAP_BPF");
+        doctor_check_say(r, c->worse, "no map of sockets: %s%s", strerror((int)err),
+                         !told  ? ""
+                         : held ? "; CAP_BPF is held"
+                                : "; without CAP_BPF");
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
-const struct check ring_checks[] = {
+const struct check doctor_ring_checks[] = {
     {.id = "ring-allowed",
      .path = "io_uring_setup(2)",
      .judge = allowed,
@@ -383,4 +386,4 @@ const struct check ring_checks[] = {
      .fix = "setcap cap_bpf,cap_net_admin+ep PROGRAM # of a service: "
             "AmbientCapabilities=CAP_BPF CAP_NET_ADMIN"},
 };
-const uint32_t ring_check_cnt = sizeof ring_checks / sizeof ring_checks[0];
+const uint32_t doctor_ring_check_cnt = sizeof doctor_ring_checks / sizeof doctor_ring_checks[0];

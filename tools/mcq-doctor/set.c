@@ -5,18 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
-bool set_has(const struct set *s, uint32_t cpu)
+bool doctor_set_has(const struct set *s, uint32_t cpu)
 {
     return cpu < SET_CPUS_MAX && (s->words[cpu / 64] >> (cpu % 64) & 1) != 0;
 }
 
-void set_add(struct set *s, uint32_t cpu)
+void doctor_set_add(struct set *s, uint32_t cpu)
 {
     if (cpu < SET_CPUS_MAX)
         s->words[cpu / 64] |= 1ull << (cpu % 64);
 }
 
-uint32_t set_cnt(const struct set *s)
+uint32_t doctor_set_cnt(const struct set *s)
 {
     uint32_t cnt = 0;
     for (uint32_t i = 0; i < SET_CPUS_MAX / 64; i++)
@@ -24,18 +24,18 @@ uint32_t set_cnt(const struct set *s)
     return cnt;
 }
 
-uint32_t set_next(const struct set *s, uint32_t from)
+uint32_t doctor_set_next(const struct set *s, uint32_t from)
 {
     for (uint32_t cpu = from; cpu < SET_CPUS_MAX; cpu++) {
         if (s->words[cpu / 64] >> (cpu % 64) == 0)
             cpu |= 63; /* nothing more in this word */
-        else if (set_has(s, cpu))
+        else if (doctor_set_has(s, cpu))
             return cpu;
     }
     return SET_CPUS_MAX;
 }
 
-bool set_meets(const struct set *a, const struct set *b)
+bool doctor_set_meets(const struct set *a, const struct set *b)
 {
     for (uint32_t i = 0; i < SET_CPUS_MAX / 64; i++)
         if ((a->words[i] & b->words[i]) != 0)
@@ -43,7 +43,7 @@ bool set_meets(const struct set *a, const struct set *b)
     return false;
 }
 
-struct set set_and(const struct set *a, const struct set *b)
+struct set doctor_set_and(const struct set *a, const struct set *b)
 {
     struct set s;
     for (uint32_t i = 0; i < SET_CPUS_MAX / 64; i++)
@@ -51,7 +51,7 @@ struct set set_and(const struct set *a, const struct set *b)
     return s;
 }
 
-struct set set_without(const struct set *a, const struct set *b)
+struct set doctor_set_without(const struct set *a, const struct set *b)
 {
     struct set s;
     for (uint32_t i = 0; i < SET_CPUS_MAX / 64; i++)
@@ -80,7 +80,7 @@ static const char *skip_space(const char *at)
     return at;
 }
 
-bool set_from_list(struct set *s, const char *text)
+bool doctor_set_from_list(struct set *s, const char *text)
 {
     const char *at = skip_space(text);
     *s = (struct set){0};
@@ -94,7 +94,7 @@ bool set_from_list(struct set *s, const char *text)
         if (*at == '-' && (at++, !number(&at, &last) || last < first))
             return false;
         for (uint32_t cpu = first; cpu <= last; cpu++)
-            set_add(s, cpu);
+            doctor_set_add(s, cpu);
         if (*at != ',')
             break;
     }
@@ -102,7 +102,7 @@ bool set_from_list(struct set *s, const char *text)
 }
 
 /* Groups of at most eight digits, of which the last has the lowest CPUs. */
-bool set_from_mask(struct set *s, const char *text)
+bool doctor_set_from_mask(struct set *s, const char *text)
 {
     const char *first = skip_space(text), *end = first;
     uint32_t bit = 0, group = 0;
@@ -123,19 +123,20 @@ bool set_from_mask(struct set *s, const char *text)
             if ((digit >> i & 1) != 0 && bit >= SET_CPUS_MAX)
                 return false;
             if ((digit >> i & 1) != 0)
-                set_add(s, bit);
+                doctor_set_add(s, bit);
         }
     }
     return group != 0;
 }
 
-void set_list(const struct set *s, char *text, size_t len)
+void doctor_set_list(const struct set *s, char *text, size_t len)
 {
     size_t at = 0;
     snprintf(text, len, "none");
-    for (uint32_t cpu = set_next(s, 0); cpu < SET_CPUS_MAX; cpu = set_next(s, cpu + 1)) {
+    for (uint32_t cpu = doctor_set_next(s, 0); cpu < SET_CPUS_MAX;
+         cpu = doctor_set_next(s, cpu + 1)) {
         uint32_t last = cpu;
-        while (set_has(s, last + 1))
+        while (doctor_set_has(s, last + 1))
             last++;
         char range[32];
         int n = snprintf(range, sizeof range, last > cpu ? "%s%" PRIu32 "-%" PRIu32 : "%s%" PRIu32,
@@ -149,16 +150,16 @@ void set_list(const struct set *s, char *text, size_t len)
     }
 }
 
-void set_words(const struct set *s, char *text, size_t len)
+void doctor_set_words(const struct set *s, char *text, size_t len)
 {
     size_t at = 0;
     text[0] = '\0';
-    for (uint32_t cpu = set_next(s, 0); cpu < SET_CPUS_MAX && at + 8 < len;
-         cpu = set_next(s, cpu + 1))
+    for (uint32_t cpu = doctor_set_next(s, 0); cpu < SET_CPUS_MAX && at + 8 < len;
+         cpu = doctor_set_next(s, cpu + 1))
         at += (size_t)snprintf(text + at, len - at, at == 0 ? "%" PRIu32 : " %" PRIu32, cpu);
 }
 
-void set_mask(const struct set *s, char *text, size_t len)
+void doctor_set_mask(const struct set *s, char *text, size_t len)
 {
     uint32_t top = SET_CPUS_MAX / 32;
     size_t at = 0;

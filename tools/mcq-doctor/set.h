@@ -12,25 +12,25 @@ struct set {
     uint64_t words[SET_CPUS_MAX / 64];
 };
 
-bool set_has(const struct set *s, uint32_t cpu);
-void set_add(struct set *s, uint32_t cpu);
-uint32_t set_cnt(const struct set *s);
+bool doctor_set_has(const struct set *s, uint32_t cpu);
+void doctor_set_add(struct set *s, uint32_t cpu);
+uint32_t doctor_set_cnt(const struct set *s);
 /* The next CPU from `from` on; SET_CPUS_MAX: none. */
-uint32_t set_next(const struct set *s, uint32_t from);
-bool set_meets(const struct set *a, const struct set *b);
-struct set set_and(const struct set *a, const struct set *b);
-struct set set_without(const struct set *a, const struct set *b);
+uint32_t doctor_set_next(const struct set *s, uint32_t from);
+bool doctor_set_meets(const struct set *a, const struct set *b);
+struct set doctor_set_and(const struct set *a, const struct set *b);
+struct set doctor_set_without(const struct set *a, const struct set *b);
 
 /* Both take the whole of a text but for space at its ends; an empty list is the empty set, an empty
  * mask is none. */
-bool set_from_list(struct set *s, const char *text);
-bool set_from_mask(struct set *s, const char *text);
+bool doctor_set_from_list(struct set *s, const char *text);
+bool doctor_set_from_mask(struct set *s, const char *text);
 
 /* "0,2-5"; "none" for the empty set; one that doesn't fit ends with "...". */
-void set_list(const struct set *s, char *text, size_t len);
+void doctor_set_list(const struct set *s, char *text, size_t len);
 /* "0 2 3 4 5". */
-void set_words(const struct set *s, char *text, size_t len);
+void doctor_set_words(const struct set *s, char *text, size_t len);
 /* "ff,00000003". */
-void set_mask(const struct set *s, char *text, size_t len);
+void doctor_set_mask(const struct set *s, char *text, size_t len);
 
 #endif

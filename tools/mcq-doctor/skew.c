@@ -119,15 +119,15 @@ struct worst {
 static void *measure(void *ctx)
 {
     struct worst *w = ctx;
-    uint32_t near = set_next(w->cpus, 0);
+    uint32_t near = doctor_set_next(w->cpus, 0);
     int64_t from_ns = now_ns();
     uint64_t from = ticks();
     if (!pin(near)) {
         w->error = "not allowed to run on the shard CPUs";
         return NULL;
     }
-    for (uint32_t far = set_next(w->cpus, near + 1); far < SET_CPUS_MAX && w->pairs < PAIRS_MAX;
-         far = set_next(w->cpus, far + 1)) {
+    for (uint32_t far = doctor_set_next(w->cpus, near + 1);
+         far < SET_CPUS_MAX && w->pairs < PAIRS_MAX; far = doctor_set_next(w->cpus, far + 1)) {
         struct best best;
         if (!pair_run(far, &best)) {
             w->error = "not allowed to run on the shard CPUs";
@@ -146,11 +146,11 @@ static void *measure(void *ctx)
     return NULL;
 }
 
-void skew_measure(const void *ctx, char *lines, size_t len)
+void doctor_skew_measure(const void *ctx, char *lines, size_t len)
 {
     struct worst w = {.cpus = ctx, .rounds = ROUNDS};
     pthread_t thread;
-    if (set_cnt(w.cpus) < 2)
+    if (doctor_set_cnt(w.cpus) < 2)
         w.error = "one CPU has nothing to compare with";
     else if (pthread_create(&thread, NULL, measure, &w) != 0)
         w.error = "no thread to be had";
@@ -168,7 +168,7 @@ void skew_measure(const void *ctx, char *lines, size_t len)
 
 #else
 
-void skew_measure(const void *ctx, char *lines, size_t len)
+void doctor_skew_measure(const void *ctx, char *lines, size_t len)
 {
     (void)ctx;
     snprintf(lines, len, "error only x86-64 has a time stamp counter to compare\n");

@@ -8,6 +8,6 @@
 /* A source_answer_fn; ctx: struct set of CPUs (the first is compared with each other one). Lines
  * `pairs`, `rounds` (the fewest of a pair), `skew_ns` (the largest) and `bound_ns` (how exactly
  * that is known); or `error REASON`. */
-void skew_measure(const void *ctx, char *lines, size_t len);
+void doctor_skew_measure(const void *ctx, char *lines, size_t len);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define REFUSED_PATH_LEN 100u
 
-bool source_init(struct source *s, const char *root)
+bool doctor_source_init(struct source *s, const char *root)
 {
     size_t len = root == NULL ? 0 : strlen(root);
     while (len > 0 && root[len - 1] == '/')
@@ -24,7 +24,7 @@ bool source_init(struct source *s, const char *root)
     return true;
 }
 
-bool source_is_host(const struct source *s)
+bool doctor_source_is_host(const struct source *s)
 {
     return s->root[0] == '\0';
 }
@@ -91,13 +91,13 @@ static bool load(const struct source *s, struct text *t)
     if (good)
         return true;
     bool is_long = err == 0 && t->len > SOURCE_TEXT_MAX;
-    text_drop(t);
+    doctor_text_drop(t);
     if (err != 0)
         return refuse(t, err, strerror(err));
     return refuse(t, 0, is_long ? "longer than 4 MiB" : "holds no text");
 }
 
-bool source_read(const struct source *s, struct text *t, const char *format, ...)
+bool doctor_source_read(const struct source *s, struct text *t, const char *format, ...)
 {
     va_list args;
     *t = (struct text){0};
@@ -109,11 +109,11 @@ bool source_read(const struct source *s, struct text *t, const char *format, ...
     return load(s, t);
 }
 
-bool source_ask(const struct source *s, struct text *t, const char *name, const char *shown,
-                source_answer_fn *answer, const void *ctx)
+bool doctor_source_ask(const struct source *s, struct text *t, const char *name, const char *shown,
+                       source_answer_fn *answer, const void *ctx)
 {
     *t = (struct text){0};
-    if (!source_is_host(s)) {
+    if (!doctor_source_is_host(s)) {
         snprintf(t->path, sizeof t->path, "/live/%s", name);
         return load(s, t);
     }
@@ -126,14 +126,15 @@ bool source_ask(const struct source *s, struct text *t, const char *name, const 
     return true;
 }
 
-void text_drop(struct text *t)
+void doctor_text_drop(struct text *t)
 {
     free(t->at);
     t->at = NULL;
     t->len = 0;
 }
 
-int source_bytes(const struct source *s, const char *path, int64_t offset, void *bytes, size_t len)
+int doctor_source_bytes(const struct source *s, const char *path, int64_t offset, void *bytes,
+                        size_t len)
 {
     int fd = open_at(s, path, 0);
     if (fd < 0)
@@ -146,7 +147,7 @@ int source_bytes(const struct source *s, const char *path, int64_t offset, void 
     return err;
 }
 
-int source_names(const struct source *s, const char *path, source_name_fn *each, void *ctx)
+int doctor_source_names(const struct source *s, const char *path, source_name_fn *each, void *ctx)
 {
     int fd = open_at(s, path, O_DIRECTORY);
     if (fd < 0)
@@ -165,7 +166,7 @@ int source_names(const struct source *s, const char *path, source_name_fn *each,
     return 0;
 }
 
-bool source_is_there(const struct source *s, const char *path)
+bool doctor_source_is_there(const struct source *s, const char *path)
 {
     char whole[SOURCE_ROOT_LEN + SOURCE_PATH_LEN];
     snprintf(whole, sizeof whole, "%s%s", s->root, path);

@@ -31,27 +31,30 @@ struct text {
     char why[SOURCE_WHY_LEN];
 };
 
-bool source_init(struct source *s, const char *root);
-bool source_is_host(const struct source *s);
+bool doctor_source_init(struct source *s, const char *root);
+bool doctor_source_is_host(const struct source *s);
 
-/* Both return whether there is a text; text_drop *takes* it, and is harmless where there is none.
+/* Both return whether there is a text; doctor_text_drop *takes* it, and is harmless where there is
+ * none.
  */
-__attribute__((format(printf, 3, 4))) bool source_read(const struct source *s, struct text *t,
-                                                       const char *format, ...);
+__attribute__((format(printf, 3, 4))) bool doctor_source_read(const struct source *s,
+                                                              struct text *t, const char *format,
+                                                              ...);
 /* answer() fills lines of at most len bytes; it says `error REASON` for an answer that failed. */
 typedef void source_answer_fn(const void *ctx, char *lines, size_t len);
-bool source_ask(const struct source *s, struct text *t, const char *name, const char *shown,
-                source_answer_fn *answer, const void *ctx);
-void text_drop(struct text *t);
+bool doctor_source_ask(const struct source *s, struct text *t, const char *name, const char *shown,
+                       source_answer_fn *answer, const void *ctx);
+void doctor_text_drop(struct text *t);
 
 /* Exactly len bytes at an offset of a file that needn't be text. Returns 0 or an errno; a file that
  * ends before is ENODATA. */
-int source_bytes(const struct source *s, const char *path, int64_t offset, void *bytes, size_t len);
+int doctor_source_bytes(const struct source *s, const char *path, int64_t offset, void *bytes,
+                        size_t len);
 
 /* Calls each() for every name of a folder, in no order, until it returns false. Returns 0 or an
  * errno. */
 typedef bool source_name_fn(void *ctx, const char *name);
-int source_names(const struct source *s, const char *path, source_name_fn *each, void *ctx);
-bool source_is_there(const struct source *s, const char *path);
+int doctor_source_names(const struct source *s, const char *path, source_name_fn *each, void *ctx);
+bool doctor_source_is_there(const struct source *s, const char *path);
 
 #endif

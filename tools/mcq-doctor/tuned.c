@@ -12,8 +12,8 @@ typedef void line_fn(void *ctx, const char *section, size_t section_len, const c
 static void each_line(line_fn *each, void *ctx)
 {
     for (uint32_t g = 0; g < CHECK_GROUPS; g++)
-        for (uint32_t i = 0; i < *check_groups[g].cnt; i++)
-            for (const char *at = check_groups[g].checks[i].tuned; at != NULL;) {
+        for (uint32_t i = 0; i < *doctor_check_groups[g].cnt; i++)
+            for (const char *at = doctor_check_groups[g].checks[i].tuned; at != NULL;) {
                 const char *bar = strchr(at, '|');
                 each(ctx, at, (size_t)(bar - at), bar + 1);
                 at = strchr(at, '\n');
@@ -34,10 +34,10 @@ static void write_line(void *ctx, const char *section, size_t section_len, const
     struct writer *w = ctx;
     char one[LINE_MAX_LEN], text[LINE_MAX_LEN * 2];
     if (strlen(w->section) != section_len || strncmp(w->section, section, section_len) != 0 ||
-        check_is_out_of_house(w->e, line))
+        doctor_check_is_out_of_house(w->e, line))
         return;
     snprintf(one, sizeof one, "%.*s", (int)strcspn(line, "\n"), line);
-    check_expand(w->e, one, text, sizeof text);
+    doctor_check_expand(w->e, one, text, sizeof text);
     fprintf(w->out, "%s%s", w->lines++ == 0 ? w->first : w->before, text);
 }
 
@@ -46,8 +46,8 @@ void print_tuned(FILE *out, const struct mcq_doctor_opts *opts)
     static const char *const sections[] = {"cpu", "vm", "sysctl", "sysfs", "net"};
     struct exam e;
     char cpus[MCQ_DOCTOR_CPUS_LEN];
-    exam_init(&e, opts);
-    set_list(&e.shards_on, cpus, sizeof cpus);
+    doctor_exam_init(&e, opts);
+    doctor_set_list(&e.shards_on, cpus, sizeof cpus);
     fprintf(out,
             "# Written by mcq-doctor --emit-tuned, for shards on CPU %s.\n"
             "# As /etc/tuned/monocoque/tuned.conf: tuned-adm profile monocoque, then reboot.\n"
@@ -64,7 +64,7 @@ void print_tuned(FILE *out, const struct mcq_doctor_opts *opts)
     fputs("\n[bootloader]\ncmdline_monocoque=", out);
     each_line(write_line, &(struct writer){out, &e, "boot", "+", " ", 0});
     fputc('\n', out);
-    exam_fini(&e);
+    doctor_exam_fini(&e);
 }
 
 /* A bar would end the cell. */
@@ -82,11 +82,11 @@ void print_checks(FILE *out)
           "| --- | --- | --- | --- | --- |\n",
           out);
     for (uint32_t g = 0; g < CHECK_GROUPS; g++)
-        for (uint32_t i = 0; i < *check_groups[g].cnt; i++) {
-            const struct check *c = &check_groups[g].checks[i];
+        for (uint32_t i = 0; i < *doctor_check_groups[g].cnt; i++) {
+            const struct check *c = &doctor_check_groups[g].checks[i];
             char path[MCQ_DOCTOR_PATH_LEN];
             snprintf(path, sizeof path, "`%s`", c->path);
-            fprintf(out, "| `%s` | %s |", c->id, check_groups[g].name);
+            fprintf(out, "| `%s` | %s |", c->id, doctor_check_groups[g].name);
             cell(out, path);
             cell(out, c->wanted);
             cell(out, c->cost);

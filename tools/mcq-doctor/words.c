@@ -36,7 +36,7 @@ static bool integer(const char *at, const char **end, int64_t *value)
     return true;
 }
 
-bool words_number(const char *text, int64_t *value)
+bool doctor_words_number(const char *text, int64_t *value)
 {
     const char *end = NULL;
     return integer(skip_space(text), &end, value) && *skip_space(end) == '\0';
@@ -54,14 +54,14 @@ static bool copy_word(const char *at, size_t len, char word[WORDS_LEN])
     return true;
 }
 
-bool words_word(const char *text, char word[WORDS_LEN])
+bool doctor_words_word(const char *text, char word[WORDS_LEN])
 {
     const char *at = skip_space(text);
     size_t len = strcspn(at, " \t\n");
     return copy_word(at, len, word) && *skip_space(at + len) == '\0';
 }
 
-bool words_chosen(const char *text, char word[WORDS_LEN])
+bool doctor_words_chosen(const char *text, char word[WORDS_LEN])
 {
     const char *open = strchr(text, '[');
     const char *close = open == NULL ? NULL : strchr(open, ']');
@@ -69,7 +69,7 @@ bool words_chosen(const char *text, char word[WORDS_LEN])
            copy_word(open + 1, (size_t)(close - open - 1), word);
 }
 
-const char *words_next_line(const char *text)
+const char *doctor_words_next_line(const char *text)
 {
     const char *end = strchr(text, '\n');
     return end == NULL || end[1] == '\0' ? NULL : end + 1;
@@ -79,19 +79,19 @@ const char *words_next_line(const char *text)
 static const char *behind_key(const char *text, const char *key)
 {
     size_t len = strlen(key);
-    for (const char *line = text; line != NULL; line = words_next_line(line))
+    for (const char *line = text; line != NULL; line = doctor_words_next_line(line))
         if (strncmp(line, key, len) == 0 && strchr(" \t:", line[len]) != NULL && line[len] != '\0')
             return skip_blank(skip_blank(line + len) + (*skip_blank(line + len) == ':'));
     return NULL;
 }
 
-bool words_key(const char *text, const char *key, int64_t *value)
+bool doctor_words_key(const char *text, const char *key, int64_t *value)
 {
     const char *at = behind_key(text, key), *end = NULL;
     return at != NULL && integer(at, &end, value) && (*end == '\0' || isspace((unsigned char)*end));
 }
 
-bool words_key_hex(const char *text, const char *key, uint64_t *value)
+bool doctor_words_key_hex(const char *text, const char *key, uint64_t *value)
 {
     const char *at = behind_key(text, key);
     if (at == NULL || !isxdigit((unsigned char)*at))
@@ -102,7 +102,7 @@ bool words_key_hex(const char *text, const char *key, uint64_t *value)
     return errno == 0 && (*end == '\0' || isspace((unsigned char)*end));
 }
 
-bool words_line(const char *text, const char *key, char *line, size_t len)
+bool doctor_words_line(const char *text, const char *key, char *line, size_t len)
 {
     const char *at = behind_key(text, key);
     size_t n = at == NULL ? 0 : strcspn(at, "\n");
@@ -115,7 +115,7 @@ bool words_line(const char *text, const char *key, char *line, size_t len)
     return true;
 }
 
-bool words_has(const char *text, const char *word)
+bool doctor_words_has(const char *text, const char *word)
 {
     size_t len = strlen(word);
     for (const char *at = skip_space(text); *at != '\0';) {
@@ -127,7 +127,7 @@ bool words_has(const char *text, const char *word)
     return false;
 }
 
-bool words_param(const char *text, const char *name, char *value, size_t len)
+bool doctor_words_param(const char *text, const char *name, char *value, size_t len)
 {
     size_t name_len = strlen(name);
     bool found = false;
@@ -147,7 +147,7 @@ bool words_param(const char *text, const char *name, char *value, size_t len)
     return found;
 }
 
-uint32_t words_numbers(const char *text, int64_t *values, uint32_t max)
+uint32_t doctor_words_numbers(const char *text, int64_t *values, uint32_t max)
 {
     uint32_t cnt = 0;
     const char *at = skip_blank(text), *end = NULL;
@@ -159,7 +159,7 @@ uint32_t words_numbers(const char *text, int64_t *values, uint32_t max)
     return cnt;
 }
 
-void words_show(const char *text, char *shown, size_t len)
+void doctor_words_show(const char *text, char *shown, size_t len)
 {
     size_t at = 0;
     text = skip_space(text);
