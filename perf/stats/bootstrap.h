@@ -6,7 +6,7 @@
 #ifndef MCQ_PERF_STATS_BOOTSTRAP_H
 #define MCQ_PERF_STATS_BOOTSTRAP_H
 
-#define PERF_BOOTSTRAP_CNT 2000u
+#define PERF_BOOTSTRAP_CNT 1000u
 
 struct perf_interval {
     double low, high;

@@ -170,8 +170,8 @@ Test(verdict, a_microsecond_is_always_found_among_many_figures)
 {
     static struct perf_trial trials[FIGURES];
     struct perf_random r = PERF_RANDOM_INIT;
-    for (unsigned i = 0; i < 200; i++) {
-        unsigned runs = 5 + i % 4;
+    for (unsigned i = 0; i < 60; i++) {
+        unsigned runs = 8 + i % 3;
         family_make(&r, trials, 1, runs);
         perf_verdicts_judge(trials, FIGURES, runs, runs);
         cr_assert_eq(trials[0].verdict.judgement, PERF_B_WORSE, "trial %u, %u runs: p %f", i, runs,
