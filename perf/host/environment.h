@@ -24,6 +24,16 @@ struct perf_environment {
     unsigned cnt;
 };
 
+/* Cost: some 100 ms, for the library is started once, in a process of its own, to see which
+ * features of the ring it uses here, and the doctor looks at the clocks of the cores. */
 void perf_environment_read(struct perf_environment *env);
+
+/* "unknown" for an empty text; what is longer than PERF_FACT_MAX is cut. group and name: static. A
+ * fact that is there already is replaced. */
+void perf_environment_add(struct perf_environment *env, const char *group, const char *name,
+                          const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* NULL when there is none. */
+const char *perf_environment_find(const struct perf_environment *env, const char *group,
+                                  const char *name);
 
 #endif

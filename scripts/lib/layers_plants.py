@@ -114,7 +114,6 @@ LOOKALIKES = [
     ("tools", '#include "text.h"\n' + body("memcpy(p, q, 1); close(s);")),
     ("perf", '#include "mem/hdr.h"\n#include "perf/peers/peer.h"\n#include <zmq.h>\n'),
     ("perf/output", "#include <jansson.h>\n#include <zlib.h>\n"),
-
     ("perf", '#include "tools/mcq-doctor/doctor.h"\n'),
     ("perf/micro", '#include "proto/zmtp.h"\n#include "patterns/pipe.h"\n'),
     ("tests", '#include "proto/zmtp.h"\n#include <criterion/criterion.h>\n' + LONG),
