@@ -6,6 +6,7 @@
 #include "perf/workloads/compare.h"
 #include "perf/workloads/hop.h"
 #include "perf/workloads/rtt.h"
+#include "perf/workloads/serve.h"
 #include "perf/workloads/slow.h"
 #include "perf/workloads/throughput.h"
 
@@ -15,9 +16,14 @@
 typedef int main_fn(const struct perf_options *options);
 
 static main_fn *const mains[PERF_COMMAND_CNT] = {
-    [PERF_COMMAND_RTT] = perf_rtt_main,         [PERF_COMMAND_THROUGHPUT] = perf_throughput_main,
-    [PERF_COMMAND_COMPARE] = perf_compare_main, [PERF_COMMAND_SLOW] = perf_slow_main,
+    /* clang-format off */
+    [PERF_COMMAND_RTT] = perf_rtt_main,
+    [PERF_COMMAND_THROUGHPUT] = perf_throughput_main,
+    [PERF_COMMAND_COMPARE] = perf_compare_main,
+    [PERF_COMMAND_SLOW] = perf_slow_main,
     [PERF_COMMAND_HOP] = perf_hop_main,
+    [PERF_COMMAND_SERVE] = perf_serve_main,
+    /* clang-format on */
 };
 
 static int command_run(const struct perf_options *options)

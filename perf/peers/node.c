@@ -134,6 +134,9 @@ bool perf_node_echo(struct perf_child *child, const struct perf_node_ops *ops,
     echo.stall_at_ns = perf_clock_ns() + echo.handler.stall_every_ns;
     bool ok = perf_node_open(&echo.node, ops, child, &own);
     if (ok) {
+        if (echo.handler.listening != NULL) {
+            echo.handler.listening(echo.node.endpoint);
+        }
         ok = perf_child_give_endpoint(child, echo.node.endpoint) && echo_serve(&echo);
         ops->close(&echo.node);
     }

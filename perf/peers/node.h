@@ -97,6 +97,7 @@ struct perf_handler {
     uint64_t delay_ns; /* burnt per message */
     uint64_t stall_ns; /* slept, every stall_every_ns */
     uint64_t stall_every_ns;
+    void (*listening)(const char *endpoint); /* called once; may be NULL */
 };
 
 /* Serves until the crew is stopped: what arrives goes back to whom it came from. Names its endpoint

@@ -176,3 +176,21 @@ _Noreturn void perf_child_live(const struct perf_crew *crew, struct perf_crew_bo
     }
     _exit(0);
 }
+
+bool perf_crew_here(perf_child_fn *run, void *job, const atomic_bool *stop, char *reason)
+{
+    struct perf_cpus cpus;
+    struct perf_crew_board *board = perf_shared_new(sizeof *board);
+    if (board == NULL || !perf_cpus_find(&cpus)) {
+        snprintf(reason, PERF_REASON_MAX, "starting: %s", strerror(errno));
+        perf_shared_end(board, sizeof *board);
+        return false;
+    }
+    struct perf_child child = {.cpu = cpus.server, .board = board, .stop = stop};
+    atomic_store(&board->places[0].pid, getpid());
+    const struct perf_post post = {.name = "server", .run = run, .job = job};
+    bool ok = child_work(&child, &post);
+    snprintf(reason, PERF_REASON_MAX, "%s", child.reason);
+    perf_shared_end(board, sizeof *board);
+    return ok;
+}

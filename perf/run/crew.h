@@ -68,6 +68,9 @@ void perf_crew_pair(struct perf_crew *crew, perf_child_fn *serve, perf_child_fn 
  * On failure false and a sentence in reason[PERF_REASON_MAX]. */
 bool perf_crew_run(const struct perf_crew *crew, struct perf_usage *usage, char *reason);
 
+/* One process of work in this very process, on the server's CPU, until stop is set. */
+bool perf_crew_here(perf_child_fn *run, void *job, const atomic_bool *stop, char *reason);
+
 /* Zeroed memory that children inherit shared; NULL with errno set. Given back by perf_shared_end.
  */
 void *perf_shared_new(size_t len);

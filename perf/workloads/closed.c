@@ -2,8 +2,6 @@
 
 #include "perf/output/artefact.h"
 
-#include <stdio.h>
-#include <sys/stat.h>
 #include <time.h>
 
 static double now_s(void)
@@ -13,25 +11,12 @@ static double now_s(void)
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static bool artefact_save(const struct perf_artefact *a, const char *dir)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/result.json", dir);
-    mkdir(dir, 0777);
-    FILE *file = fopen(path, "we");
-    bool ok = file != NULL && perf_artefact_json(a, file) && fclose(file) == 0;
-    if (!ok) {
-        perror(path);
-    }
-    return ok;
-}
-
 static bool save(const struct perf_options *options, struct perf_result *result)
 {
     struct perf_artefact *a =
         perf_artefact_new(perf_command_name(options->command), options->argc, options->argv);
     perf_artefact_add(a, result);
-    bool ok = artefact_save(a, options->out);
+    bool ok = perf_artefact_save(a, options->out);
     perf_artefact_end(a);
     return ok;
 }
