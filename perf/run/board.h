@@ -36,4 +36,7 @@ struct perf_crew_board {
 _Noreturn void perf_child_live(const struct perf_crew *crew, struct perf_crew_board *board,
                                unsigned idx, int cpu);
 
+/* What a server that was killed, or a library that leaves it, has left of an ipc endpoint. */
+void perf_place_remove_file(const struct perf_place_card *place);
+
 #endif

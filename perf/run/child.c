@@ -177,6 +177,15 @@ _Noreturn void perf_child_live(const struct perf_crew *crew, struct perf_crew_bo
     _exit(0);
 }
 
+void perf_place_remove_file(const struct perf_place_card *place)
+{
+    static const char scheme[] = "ipc://";
+    const char *path = place->endpoint + sizeof scheme - 1;
+    if (strncmp(place->endpoint, scheme, sizeof scheme - 1) == 0 && *path == '/') {
+        unlink(path);
+    }
+}
+
 bool perf_crew_here(perf_child_fn *run, void *job, const atomic_bool *stop, char *reason)
 {
     struct perf_cpus cpus;
@@ -191,6 +200,7 @@ bool perf_crew_here(perf_child_fn *run, void *job, const atomic_bool *stop, char
     const struct perf_post post = {.name = "server", .run = run, .job = job};
     bool ok = child_work(&child, &post);
     snprintf(reason, PERF_REASON_MAX, "%s", child.reason);
+    perf_place_remove_file(&board->places[0]);
     perf_shared_end(board, sizeof *board);
     return ok;
 }

@@ -288,16 +288,6 @@ static bool run_wait(struct run *run)
 /* --- ending ------------------------------------------------------------------------------------
  */
 
-/* What a server killed in the middle has left. */
-static void socket_file_remove(const struct perf_place_card *place)
-{
-    static const char scheme[] = "ipc://";
-    const char *path = place->endpoint + sizeof scheme - 1;
-    if (strncmp(place->endpoint, scheme, sizeof scheme - 1) == 0 && *path == '/') {
-        unlink(path);
-    }
-}
-
 static void usage_take(const struct run *run, struct perf_usage *usage)
 {
     for (unsigned i = 0; i < run->crew->cnt; i++) {
@@ -317,7 +307,7 @@ static void run_close(struct run *run)
     while (left_cnt(run) > 0 && status_take(run, 0)) {
     }
     for (unsigned i = 0; i < run->crew->cnt && run->board != NULL; i++) {
-        socket_file_remove(&run->board->places[i]);
+        perf_place_remove_file(&run->board->places[i]);
     }
     perf_shared_end(run->board, sizeof *run->board);
     sigprocmask(SIG_SETMASK, &run->mask_before, NULL);
