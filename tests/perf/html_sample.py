@@ -22,10 +22,11 @@ ENVIRONMENT = {
     "clock": {"source": "tsc", "resolution": "1 ns"},
     "memory": {"transparent huge pages": "madvise", "memlock": "8 MiB", "huge pages": "0"},
     "net": {"lo mtu": "65536"},
-    "build": {"compiler": "gcc 12.2.0", "flags": "-O2 -flto", "git": "05f581b", "dirty": "no"},
+    "build": {"compiler": "gcc 12.2.0", "flags": "-O2 -flto", "revision": "05f581b",
+              "optimized": "yes"},
     "library": {"ring": "single issuer, deferred task work, receive bundles"},
-    "doctor": {"verdict": "WARN: 2 of 24 checks", "governor": "UNKNOWN: no cpufreq in this guest",
-               "isolcpus": "WARN: no CPU is isolated; costs up to 40 µs at p99.9"},
+    "doctor": {"verdict": "WARN (0 FAIL, 2 WARN, 1 UNKNOWN)", "failed": "none",
+               "warned": "isolcpus, irq_affinity", "unknown": "governor"},
     "date": {"utc": "2025-11-23 12:13:20"},
 }
 

@@ -79,6 +79,7 @@ const against = (() => {
             : plot.lines({
                   title,
                   x,
+                  columns: 2,
                   note: `Medians over runs; bars from the least to the most.${
                       refused(shown) ? " Hollow: no valid run, joined to nothing." : ""
                   }`,

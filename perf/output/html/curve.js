@@ -63,45 +63,14 @@ const curve = (() => {
         });
     }
 
-    // One place of the axis at a time, to be chosen; at first the last that all have.
-    function chosen(group) {
-        const places = [...new Set(group.members.map((m) => m.x))]
-            .filter((x) => x !== null)
-            .sort((a, b) => a - b);
-        const of = (x) => group.members.filter((m) => m.x === x);
-        const most = Math.max(...places.map((x) => of(x).length));
-        const first =
-            [...places]
-                .reverse()
-                .find((x) => of(x).length === most && histogramsOf(of(x)).length > 0) ??
-            places[places.length - 1];
-        const name = (x) => arms.place(group.axis, { x });
-        const holder = dom.el("div", {});
-        const draw = (x) =>
-            holder.replaceChildren(
-                figure(of(x), name(x)) ??
-                    dom.el("p", { class: "problem" }, `No valid run at ${name(x)}.`)
-            );
-        const select = dom.el(
-            "select",
-            {},
-            places.map((x, i) => dom.el("option", { value: i, selected: x === first }, name(x)))
-        );
-        select.addEventListener("change", () => draw(places[Number(select.value)]));
-        draw(first);
-        return dom.el(
-            "div",
-            {},
-            dom.el("label", { class: "control" }, "Percentiles at ", select),
-            holder
-        );
-    }
+    const drawable = ({ result }) =>
+        Object.values(result.histograms).some((h) => h.curve.length > 1);
 
     function section(group) {
-        if (histogramsOf(group.members).length === 0) {
-            return null;
-        }
-        return group.axis === null ? figure(group.members, "") : chosen(group);
+        const members = group.members.filter(drawable);
+        return members.length === 0
+            ? null
+            : choice.places(group, "Percentiles at", members, figure);
     }
 
     return { section, ordered };

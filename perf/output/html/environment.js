@@ -25,7 +25,8 @@ const environment = (() => {
         );
     }
 
-    const word = (text) => WORDS.find((w) => new RegExp(`\\b${w}`, "i").test(text)) ?? "UNKNOWN";
+    // "WARN (0 FAIL, 2 WARN, 1 UNKNOWN)": the first word is the verdict.
+    const word = (text) => WORDS.find((w) => text.toUpperCase().startsWith(w)) ?? "UNKNOWN";
 
     function doctor(env) {
         const group = env.doctor;
@@ -46,7 +47,7 @@ const environment = (() => {
                 "p",
                 {},
                 dom.el("strong", { class: `chip is-${word(said).toLowerCase()}` }, word(said)),
-                dom.el("span", {}, `Doctor's verdict on this host: ${said}`)
+                dom.el("span", {}, `mcq-doctor's verdict on this host: ${said}`)
             ),
             facts(rest)
         );
@@ -56,8 +57,13 @@ const environment = (() => {
     function section(artefacts) {
         const sets = new Map();
         for (const a of artefacts) {
-            const { date, ...lasting } = a.environment;
-            const key = JSON.stringify(lasting);
+            // What differs from call to call says nothing of the host.
+            const key = JSON.stringify({
+                ...a.environment,
+                date: "",
+                doctor: "",
+                host: { ...a.environment.host, load: "" }
+            });
             sets.set(key, [...(sets.get(key) ?? []), a]);
         }
         const several = sets.size > 1;

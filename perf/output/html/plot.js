@@ -34,7 +34,7 @@ const plot = (() => {
             .filter((v) => v !== undefined);
         return {
             x: scale.make[spec.x.scale](xs, { tight: true }),
-            y: scale.make[spec.y.scale](ys, { cnt: height < 200 ? 3 : 5 })
+            y: scale.make[spec.y.scale](ys, { cnt: height < 120 ? 3 : 5 })
         };
     }
 
@@ -104,7 +104,8 @@ const plot = (() => {
                     pen = "M";
                     return "";
                 }
-                const piece = `${pen}${f.atX(x)} ${f.atY(y)}`;
+                // A point between two gaps is a line of no length, which a round end makes a dot.
+                const piece = `${pen}${f.atX(x)} ${f.atY(y)}${pen === "M" ? "h0" : ""}`;
                 pen = "L";
                 return piece;
             })
@@ -275,7 +276,9 @@ const plot = (() => {
         const shownLegend = marks.legend(names);
         const figure = dom.el(
             "figure",
-            { class: `lines ${spec.stacked ? "stacked" : `of-${Math.min(4, holders.length)}`}` },
+            {
+                class: `lines ${spec.stacked ? "stacked" : `of-${Math.max(spec.columns ?? 1, Math.min(4, holders.length))}`}`
+            },
             dom.el(
                 "figcaption",
                 {},

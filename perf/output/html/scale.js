@@ -51,7 +51,7 @@ const scale = (() => {
         const every = Math.max(1, Math.ceil(decades / cnt));
         const ticks = [];
         for (let e = Math.floor(Math.log10(from)) - 1; e <= Math.ceil(Math.log10(to)); e++) {
-            const marks = decades <= 2.2 ? EVEN : e % every === 0 ? [1] : [];
+            const marks = decades <= (cnt < 5 ? 1 : 2.2) ? EVEN : e % every === 0 ? [1] : [];
             ticks.push(
                 ...marks
                     .map((m) => Number((m * 10 ** e).toPrecision(3)))

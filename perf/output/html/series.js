@@ -2,6 +2,7 @@
 // least and the most of each bucket, so no peak is lost.
 const series = (() => {
     const BUCKETS = 400;
+    const MARKED_UP_TO = 60; /* so few points are marked, each */
     const HEIGHT = 110;
     const HEIGHT_LATENCY = 190;
     const LATENCIES = ["p50_us", "p99_us", "max_us"];
@@ -42,6 +43,7 @@ const series = (() => {
     const line = (member, run, key, by, name, style) => ({
         name: name ?? member.name,
         style: style ?? member.style,
+        marks: (run.series[key] ?? []).length <= MARKED_UP_TO,
         points: thinned(
             (run.series[key] ?? []).map((y, i) => ({ x: ((i + 1) * run.interval) / by, y }))
         )
@@ -110,7 +112,7 @@ const series = (() => {
             });
     }
 
-    function figure(members, at) {
+    function figure(members, at, place) {
         const lasts = members.map((m) => {
             const run = m.runs[Math.min(at, m.runs.length - 1)];
             return (
@@ -124,7 +126,7 @@ const series = (() => {
                   ? [60, "min"]
                   : [3600, "h"];
         return plot.lines({
-            title: "Over time",
+            title: `Over time${place ? `, at ${place}` : ""}`,
             stacked: true,
             height: HEIGHT,
             note: `Each interval of ${units.text(members[0].runs[0].interval, "s")} by itself.`,
@@ -140,30 +142,21 @@ const series = (() => {
         });
     }
 
+    function byRun(members, at) {
+        const most = Math.max(...members.map((m) => m.runs.length));
+        return choice.among(
+            "Over time in run",
+            Array.from({ length: most }, (_, i) => ({
+                name: String(i + 1),
+                draw: () => figure(members, i, at)
+            })),
+            0
+        );
+    }
+
     function section(group) {
         const members = runsOf(group);
-        if (members.length === 0) {
-            return null;
-        }
-        const most = Math.max(...members.map((m) => m.runs.length));
-        const holder = dom.el("div", {}, figure(members, 0));
-        if (most === 1) {
-            return holder;
-        }
-        const select = dom.el(
-            "select",
-            {},
-            Array.from({ length: most }, (_, i) => dom.el("option", { value: i }, String(i + 1)))
-        );
-        select.addEventListener("change", () =>
-            holder.replaceChildren(figure(members, Number(select.value)))
-        );
-        return dom.el(
-            "div",
-            {},
-            dom.el("label", { class: "control" }, "Over time in run ", select),
-            holder
-        );
+        return members.length === 0 ? null : choice.places(group, "Over time at", members, byRun);
     }
 
     return { section };

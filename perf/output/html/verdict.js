@@ -52,6 +52,9 @@ const verdict = (() => {
             : `${units.counted(good, "run")} of ${runs.length} count; the others are shown and enter no figure.`;
     }
 
+    const unoptimized = (artefacts) =>
+        artefacts.some((a) => /^no\b/.test(a.environment?.build?.optimized ?? ""));
+
     function compared(rows) {
         if (rows.length === 0) {
             return dom.el("p", {}, "Nothing was compared.");
@@ -83,6 +86,12 @@ const verdict = (() => {
                     artefacts.length ? counts(artefacts) : "There is no artefact in this page."
                 )
             ),
+            unoptimized(artefacts) &&
+                dom.el(
+                    "p",
+                    { class: "problem" },
+                    "Built without optimization: these figures say nothing."
+                ),
             list.length > 0 && whyNot(list),
             compared(workloads.flatMap((w) => w.comparisons))
         );
