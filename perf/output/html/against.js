@@ -1,5 +1,5 @@
-// against: figures over the parameter that was varied: latency against load, against the length of a
-// pause, against the number of connections.
+// against: figures over the parameter that was varied: latency against load, against the length
+// of a pause, against the number of connections.
 const against = (() => {
     const POINTS = ["p50", "p99", "p999"];
     const LOADS = ["share", "share_percent", "rate"];

@@ -1,5 +1,5 @@
-// arms: the results of one workload as a reader tells them apart. What all have in common is said once;
-// a numeric parameter that differs within a peer is what figures are drawn against.
+// arms: the results of one workload as a reader tells them apart. What all have in common is
+// said once; a numeric parameter that differs within a peer is what figures are drawn against.
 const arms = (() => {
     // A peer has its colour on every page; strangers take what is left.
     const HUES = new Map(

@@ -1,4 +1,5 @@
-// bars: single figures of each arm beside one another, from zero, with the least and the most of runs.
+// bars: single figures of each arm beside one another, from zero, with the least and the most of
+// runs.
 const bars = (() => {
     const ROW = 24;
     const BAR = 12;

@@ -1,5 +1,5 @@
-// compare: two arms by one figure. A factor above 1 says that the first arm does better, whichever way
-// is better for the figure, so that one axis serves all.
+// compare: two arms by one figure. A factor above 1 says that the first arm does better,
+// whichever way is better for the figure, so that one axis serves all.
 const compare = (() => {
     const KEY_POINTS = ["p50", "p99", "p999"];
     const ALL_UP_TO = 16; /* with more comparisons only the usual figures are drawn */

@@ -1,5 +1,5 @@
-// curve: latency by percentile, each nine as wide as the one before. The generator's lag stands beside
-// what was measured, on the same axis: a figure below it is the generator's.
+// curve: latency by percentile, each nine as wide as the one before. The generator's lag stands
+// beside what was measured, on the same axis: a figure below it is the generator's.
 const curve = (() => {
     const MARKS = [50, 90, 99, 99.9, 99.99, 99.999, 99.9999];
     const STOPS = [50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999, 99.9999];

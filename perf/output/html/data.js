@@ -1,5 +1,5 @@
-// data: artefacts as the page uses them. What comes in may be cut off, of another version, or made to
-// harm: every value is taken by its type, and what is missing is null, "" or empty.
+// data: artefacts as the page uses them. What comes in may be cut off, of another version, or
+// made to harm: every value is taken by its type, and what is missing is null, "" or empty.
 const data = (() => {
     const isObject = (v) => v !== null && typeof v === "object" && !Array.isArray(v);
     const object = (v) => (isObject(v) ? v : {});

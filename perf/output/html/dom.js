@@ -1,5 +1,5 @@
-// dom: elements. Text of artefacts is a stranger's: it gets into the page as text nodes and attribute
-// values only, never as markup.
+// dom: elements. Text of artefacts is a stranger's: it gets into the page as text nodes and
+// attribute values only, never as markup.
 const dom = (() => {
     const SVG = "http://www.w3.org/2000/svg";
 

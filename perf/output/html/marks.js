@@ -1,5 +1,5 @@
-// marks: what a peer looks like in every plot: its colour is a class, its shape and dashes are here, so
-// that lines differ without colour, too.
+// marks: what a peer looks like in every plot: its colour is a class, its shape and dashes are
+// here, so that lines differ without colour, too.
 const marks = (() => {
     const DASHES = [null, "6 4", "2 3", "9 3 2 3"];
     const SHAPES = [

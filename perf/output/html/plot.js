@@ -1,10 +1,13 @@
-// plot: lines over an axis, in one panel or several side by side. A figure is drawn for the width it
-// has, again when that changes; what lies under the pointer, a finger or the arrow keys is read out.
+// plot: lines over an axis, in one panel or several side by side. A figure is drawn for the
+// width it has, again when that changes; what lies under the pointer, a finger or the arrow keys
+// is read out.
 //
-// spec: {title, note, x: {scale, label, text}, y: {scale, label, text}, panels: [{title, lines}], stops}
-// line: {name, style: {hue, dash}, points: [{x, y, low, high, valid, tell}], marks}; sorted by x; y may
-// be null (a gap). marks: one at each point; else at the points nearest to spec.marksAt. stops: where
-// the arrow keys halt, every x otherwise. A panel may have a y, a height and a share (of axes) of its own.
+// spec: {title, note, x: {scale, label, text}, y: {scale, label, text}, panels: [{title,
+// lines}], stops}
+// line: {name, style: {hue, dash}, points: [{x, y, low, high, valid, tell}], marks}; sorted by
+// x; y may be null (a gap). marks: one at each point; else at the points nearest to
+// spec.marksAt. stops: where the arrow keys halt, every x otherwise.
+// A panel may have a y, a height and a share (of axes) of its own.
 const plot = (() => {
     // Of the area in which lines are drawn; all in pixels.
     const HEIGHT = 210;

@@ -31,20 +31,19 @@ const reader = (() => {
     }
 
     function readout(spec, x, read) {
-        const rows = read.map(({ line, point }) =>
-            dom.el(
-                "tr",
-                {},
-                dom.el("td", {}, marks.swatch(line.style)),
-                dom.el("th", { scope: "row" }, line.name),
+        // A line that has nothing here says nothing.
+        const rows = read
+            .filter(({ point }) => point !== null)
+            .map(({ line, point }) =>
                 dom.el(
-                    "td",
+                    "tr",
                     {},
-                    point === null ? units.NONE : (spec.y.exact ?? spec.y.text)(point.y)
-                ),
-                point?.tell && dom.el("td", { class: "faint" }, point.tell)
-            )
-        );
+                    dom.el("td", {}, marks.swatch(line.style)),
+                    dom.el("th", { scope: "row" }, line.name),
+                    dom.el("td", {}, (spec.y.exact ?? spec.y.text)(point.y)),
+                    point.tell && dom.el("td", { class: "faint" }, point.tell)
+                )
+            );
         return [
             dom.el("p", {}, `${spec.x.name ? `${spec.x.name} ` : ""}${spec.x.text(x)}`),
             dom.el("table", {}, dom.el("tbody", {}, rows))

@@ -1,5 +1,5 @@
-// summary: the figures of a workload as tables: what is common to all arms, percentiles, single figures,
-// and every run by itself.
+// summary: the figures of a workload as tables: what is common to all arms, percentiles, single
+// figures, and every run by itself.
 const summary = (() => {
     const spread = (v, unit, missing) => {
         if (!v) {

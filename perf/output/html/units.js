@@ -1,4 +1,5 @@
-// units: numbers as a reader sees them. A figure has three significant digits, as its histogram has.
+// units: numbers as a reader sees them. A figure has three significant digits, as its histogram
+// has.
 const units = (() => {
     const NONE = "n/a";
 
