@@ -239,6 +239,14 @@ def keys_and_pointer_read_values(page):
         check("under the pointer", "mcq" in (page.ask(f"{box}?.innerText") or ""))
         none("overflow", page.found("overflow"))
 
+    # At the greatest load of all only one peer was measured.
+    page.load([html_sample.samples()["sweep"]])
+    page.ask("document.querySelector('figure.lines svg.plot').focus()")
+    page.browser.key("End")
+    text = page.ask(f"{box}.innerText")
+    check(f"one peer alone: {text}", "mcq" in text and "at 95 %" in text
+          and "nng" not in text and "libzmq" not in text)
+
 
 def curve_at_another_load(page):
     page.load([html_sample.samples()["sweep"]])
