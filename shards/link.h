@@ -83,7 +83,6 @@ struct mcq_link {
     struct mcq_list feeders;    /* ends of bridges of other shards that send to its peer, too */
     bool remote;                /* its peer is on another shard, shards/remote_peer.h */
     bool ends_peer;             /* ... and ends with it */
-    uint32_t after_user;        /* times that a feeder was asked first since the user was */
     /* shards/handoff */
     struct mcq_move *move;         /* NULL: it doesn't leave */
     struct mcq_crossing *crossing; /* NULL: its pattern needs none, or it is over */

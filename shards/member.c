@@ -273,20 +273,21 @@ static size_t channel_receive(struct mcq_bridge *b, struct mcq_msg *msgs, size_t
     return ch->member->publishes ? relay(ch, msgs, n) : mcq_balance_relay(ps, msgs, n);
 }
 
-/* Who is asked first may take all the room there is: that is in turns the user and each channel. */
+/* Who is asked first may take all the room there is: by lot the user or the next channel. In turns
+ * won't do: room may come in a rhythm, and keep meeting the same one first. */
 void mcq_member_writable(struct mcq_sock *sock)
 {
-    struct mcq_member *m = sock->member;
+    struct mcq_list *all = &sock->member->channels;
     uint32_t cnt = 0;
-    bool user_first = m->after_user == 0;
-    if (mcq_list_empty(&m->channels))
-        return;
-    if (!user_first)
-        mcq_list_push_back(&m->channels, mcq_list_pop_front(&m->channels));
-    for (struct mcq_node *n = mcq_list_first(&m->channels); n != NULL;
-         n = mcq_list_next(&m->channels, n)) {
-        struct mcq_bridge *b = channel_of(n)->bridge;
+    for (struct mcq_node *n = mcq_list_first(all); n != NULL; n = mcq_list_next(all, n))
         cnt++;
+    if (cnt == 0)
+        return;
+    bool user_first = mcq_loop_random(sock->shard->loop) % (cnt + 1) == 0;
+    if (!user_first)
+        mcq_list_push_back(all, mcq_list_pop_front(all));
+    for (struct mcq_node *n = mcq_list_first(all); n != NULL; n = mcq_list_next(all, n)) {
+        struct mcq_bridge *b = channel_of(n)->bridge;
         if (b->held)
             mcq_bridge_say(b);
         if (user_first)
@@ -294,7 +295,6 @@ void mcq_member_writable(struct mcq_sock *sock)
         else
             mcq_bridge_retry(b);
     }
-    m->after_user = m->after_user < cnt ? m->after_user + 1 : 0;
 }
 
 /* The limits are the members' own, alike on both sides. */

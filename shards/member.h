@@ -23,11 +23,11 @@
  *      SUBSCRIBE, CANCEL, FLOOD ... MARK {changes so far}  -->  applied in order  -->  KNOWN
  * {changes}
  *
- * Room of a member's peers is offered in turns to the user and to each channel, so all who wait for
- * `writable` get like shares of it. But what a channel has here is one flight at most, and the next
- * is a way through the mesh behind: with small messages, or small high-water marks, the user on the
- * peer's own shard fills what is left in between, and gets up to ten times as much as a channel.
- * Who sends again without waiting for `writable` takes what others wait for.
+ * Room of a member's peers is offered by lot to the user or to a channel first, so all who wait for
+ * `writable` get like shares of it. But what a channel has here is what its sender's high-water
+ * mark lets it have, and more is a way through the mesh behind: with marks of a few small messages
+ * the user on the peer's own shard gets many times as much. Who sends again without waiting for
+ * `writable` takes what others wait for.
  *
  * All of that is state, said when there is room. Life: with the socket; a channel from the later
  * member's open to the first's end. Thread: the shard's. Limits: the pools "members", "channels".
@@ -54,7 +54,6 @@ struct mcq_member {
     struct mcq_sock *sock;
     uint64_t nr; /* among all that have joined: the later of two opens their channel */
     struct mcq_list channels;
-    uint32_t after_user;                /* times that a channel came first since the user did */
     bool publishes;                     /* PUB, XPUB; else PUSH, DEALER */
     struct mcq_psock summary;           /* what its peers want, as a SUB of the other members */
     struct mcq_pattern_stats own_stats; /* of the summary: nobody's */

@@ -338,25 +338,24 @@ enum mcq_reason mcq_remote_peer_accept(struct mcq_bridge *b, uint32_t from, stru
     return MCQ_REASON_NONE;
 }
 
-/* Who is asked first may take all the room there is: that is in turns the user, who is asked later
- * in this turn, and each feeder. */
+/* Who is asked first may take all the room there is: by lot the user, who is asked later in this
+ * turn, or the next feeder (as in member.c). */
 void mcq_remote_peer_room(struct mcq_link *link)
 {
+    struct mcq_list *all = &link->feeders;
     uint32_t cnt = 0;
-    bool user_first = link->after_user == 0;
-    if (mcq_list_empty(&link->feeders))
-        return;
-    if (!user_first)
-        mcq_list_push_back(&link->feeders, mcq_list_pop_front(&link->feeders));
-    for (struct mcq_node *n = mcq_list_first(&link->feeders); n != NULL;
-         n = mcq_list_next(&link->feeders, n)) {
+    for (struct mcq_node *n = mcq_list_first(all); n != NULL; n = mcq_list_next(all, n))
         cnt++;
+    if (cnt == 0)
+        return;
+    bool user_first = mcq_loop_random(link->shard->loop) % (cnt + 1) == 0;
+    if (!user_first)
+        mcq_list_push_back(all, mcq_list_pop_front(all));
+    for (struct mcq_node *n = mcq_list_first(all); n != NULL; n = mcq_list_next(all, n))
         if (user_first)
             mcq_bridge_resume(feeder(n));
         else
             mcq_bridge_retry(feeder(n));
-    }
-    link->after_user = link->after_user < cnt ? link->after_user + 1 : 0;
 }
 
 void mcq_remote_peer_leave(struct mcq_link *link)
