@@ -167,7 +167,7 @@ static void say_farewell(struct mcq_actor *a)
 {
     mcq_actor_send(a, mcq_dice_between(1, 3));
     (void)mcq_flush(a->sock);
-    mcq_actor_send(a, mcq_dice_between(1, 3));
+    mcq_actor_send(a, mcq_dice_scaled(40));
 }
 
 void mcq_host_stop(struct mcq_host *h)
