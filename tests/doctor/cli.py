@@ -158,15 +158,28 @@ def pasted_commands(doctor, root, machine, told):
     shown, fix = [], None
     for line in done.stdout.decode().splitlines() + [""]:
         if line.startswith("          fix"):
-            fix = line[17:]
+            fix = [line[17:]]
         elif fix is not None and line.startswith(" " * 17):
-            fix = fix[:-1] + line[17:] if fix.endswith("\\") else fix + " " + line[17:]
+            fix.append(line[17:])
         elif fix is not None:
-            shown.append(fix)
+            shown.append(pasted(fix))
             fix = None
     wanted = [c["fix"] for c in told["checks"] if c["fix"]]
     check(f"{machine.name}: commands can be pasted", shown == wanted,
           [p for p in zip(shown, wanted) if p[0] != p[1]])
+
+
+def pasted(lines):
+    """A shell joins lines at a backslash, but not in a comment, which each line begins anew."""
+    text = lines[0]
+    for before, line in zip(lines, lines[1:]):
+        if before.endswith("\\") and not before.startswith("# "):
+            text = text[:-1] + line
+        elif line.startswith("# ") and before.startswith("# "):
+            text += line[1:]
+        else:
+            text += " " + line
+    return text
 
 
 def strict(doctor, roots):
@@ -219,21 +232,25 @@ def mutations(doctor, root, machine):
 
 
 def odd_files(doctor, root, machine):
-    """What is no file: folders, pipes nobody writes to, links to nowhere."""
-    for path in read_files(machine):
-        whole = os.path.join(root, path)
-        kept = whole + ".kept"
-        os.rename(whole, kept)
+    """What is no file: folders, pipes nobody writes to, links to nowhere. A few at a time."""
+    paths = [os.path.join(root, path) for path in read_files(machine)]
+    for first in range(12):
+        odd = paths[first::12]
+        for path in odd:
+            os.rename(path, path + ".kept")
         for kind, make, drop in (("folder", os.mkdir, os.rmdir), ("pipe", os.mkfifo, os.unlink),
                                  ("loop", lambda p: os.symlink(p, p), os.unlink)):
-            make(whole)
+            for path in odd:
+                make(path)
             try:
-                report(doctor, "--root", root, *machine.options)
-                check(f"{path}: a {kind}", True)
+                told = report(doctor, "--root", root, *machine.options)
+                check(f"{kind}s in place of {odd}", told["counts"]["UNKNOWN"] > 0)
             except (RuntimeError, ValueError, subprocess.TimeoutExpired) as e:
-                check(f"{path}: a {kind}", False, e)
-            drop(whole)
-        os.rename(kept, whole)
+                check(f"{kind}s in place of {odd}", False, e)
+            for path in odd:
+                drop(path)
+        for path in odd:
+            os.rename(path + ".kept", path)
 
 
 def this_host(doctor):
@@ -252,6 +269,8 @@ def reads_only(doctor):
     if strace is None:
         print("SKIP doctor-cli reads_only: no strace")
         return
+    # LeakSanitizer can't work under a tracer
+    os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
     with tempfile.TemporaryDirectory() as folder:
         log = os.path.join(folder, "log")
         done = subprocess.run([strace, "-f", "-o", log, "-e",

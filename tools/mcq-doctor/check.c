@@ -88,6 +88,25 @@ const struct sample *doctor_check_sample(const struct exam *e, struct mcq_doctor
     return NULL;
 }
 
+bool doctor_check_twice(const struct exam *e, struct mcq_doctor_result *r)
+{
+    if (!e->twice)
+        doctor_check_say(r, MCQ_DOCTOR_UNKNOWN,
+                         "counted once only, so whether it rises isn't known");
+    return e->twice;
+}
+
+void doctor_check_say_count(const struct exam *e, struct mcq_doctor_result *r,
+                            enum mcq_doctor_status status, int64_t rise, int64_t total,
+                            const char *unit)
+{
+    if (e->twice)
+        doctor_check_say(r, status, "%" PRId64 "%s in %" PRIu32 " ms, %" PRId64 "%s since boot",
+                         rise, unit, e->window_ms, total, unit);
+    else
+        doctor_check_say(r, status, "%" PRId64 "%s since boot", total, unit);
+}
+
 bool doctor_check_has_nic(const struct exam *e, struct mcq_doctor_result *r)
 {
     if (e->nic[0] != '\0')

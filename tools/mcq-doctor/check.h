@@ -76,6 +76,14 @@ void doctor_check_malformed(struct mcq_doctor_result *r, const struct text *t, c
 /* A sample of which both texts are there; else UNKNOWN. */
 const struct sample *doctor_check_sample(const struct exam *e, struct mcq_doctor_result *r,
                                          enum sample_kind kind);
+/* Were counters looked at twice? Else UNKNOWN. */
+bool doctor_check_twice(const struct exam *e, struct mcq_doctor_result *r);
+/* Says "7 in 200 ms, 9 since boot", or only the latter where the rise isn't known. unit: "" or "
+ * ms".
+ */
+void doctor_check_say_count(const struct exam *e, struct mcq_doctor_result *r,
+                            enum mcq_doctor_status status, int64_t rise, int64_t total,
+                            const char *unit);
 bool doctor_check_has_nic(const struct exam *e, struct mcq_doctor_result *r);
 bool doctor_check_has_cpus(const struct exam *e, struct mcq_doctor_result *r);
 bool doctor_check_holds(const struct check *c, int64_t value);

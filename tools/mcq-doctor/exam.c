@@ -250,8 +250,10 @@ void doctor_exam_init(struct exam *e, const struct mcq_doctor_opts *opts)
     find_nic(e, app->nic);
     doctor_source_names(&e->source, "/sys/devices/system/node", node_has, e);
     doctor_exam_find_cgroup(e);
+    bool runs = doctor_source_is_running(&e->source);
+    e->twice = runs ? e->window_ms > 0 : doctor_source_is_there(&e->source, "/later");
     look(e, false);
-    if (doctor_source_is_host(&e->source))
+    if (runs)
         wait_ms(e->window_ms);
     look(e, true);
 }

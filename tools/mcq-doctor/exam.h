@@ -7,8 +7,8 @@
 #include "set.h"
 #include "source.h"
 
-/* Files whose change is looked at. Under another root the second look is at its folder later/,
- * where that has the file. */
+/* Files whose change is looked at. Under another root the second look is at its folder later/;
+ * what isn't there hasn't changed, and without that folder there was one look only. */
 enum sample_kind {
     SAMPLE_INTERRUPTS, /* /proc/interrupts */
     SAMPLE_STAT,       /* /proc/stat */
@@ -50,6 +50,7 @@ struct exam {
     bool node_known;
     unsigned node; /* of the first shard CPU */
     uint32_t window_ms;
+    bool twice; /* counters were looked at twice, so that their rise is known */
     struct sample samples[SAMPLE_CNT];
     struct counter counters[COUNTER_CNT];
     char note[MCQ_DOCTOR_FOUND_LEN];

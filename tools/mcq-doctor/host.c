@@ -11,6 +11,7 @@
 #define FILES_FEW    1024u
 #define FILES_MIN    65536u
 #define CGROUP_DEPTH 32u
+#define USER_TICK_MS 10 /* in which the kernel tells times, whatever its own tick */
 #define STAT_STEAL   7u /* after user nice system idle iowait irq softirq */
 
 static void virtual(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -62,13 +63,12 @@ static void steal(const struct exam *e, const struct check *c, struct mcq_doctor
     if (!stat_sum(e, &s->before, STAT_STEAL, &before) ||
         !stat_sum(e, &s->after, STAT_STEAL, &after))
         doctor_check_malformed(r, &s->before, "a line of 8 numbers for each shard CPU");
-    else if (after > before)
-        doctor_check_say(r, MCQ_DOCTOR_FAIL, "%" PRId64 " ms on shard CPUs in %" PRIu32 " ms",
-                         (after - before) * 10, e->window_ms);
     else
-        doctor_check_say(r, after > 0 ? c->worse : MCQ_DOCTOR_PASS,
-                         "none in %" PRIu32 " ms, %" PRId64 " ms on shard CPUs since boot",
-                         e->window_ms, after * 10);
+        doctor_check_say_count(e, r,
+                               after > before ? MCQ_DOCTOR_FAIL
+                               : after > 0    ? c->worse
+                                              : MCQ_DOCTOR_PASS,
+                               (after - before) * USER_TICK_MS, after * USER_TICK_MS, " ms");
 }
 
 /* --- the cgroup's share --------------------------------------------------------------------- */
@@ -153,19 +153,18 @@ static void throttled(const struct exam *e, const struct check *c, struct mcq_do
         return;
     if (!doctor_words_key(s->before.at, "nr_throttled", &before) ||
         !doctor_words_key(s->after.at, "nr_throttled", &after)) {
-        /* version 2 without the controller counts usage only */
+        /* what version 2 has where the controller isn't on */
         if (strncmp(s->before.at, "usage_usec ", 11) == 0)
-            doctor_check_say(r, MCQ_DOCTOR_PASS, "this cgroup isn't limited");
+            doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s: counts usage only", s->before.path);
         else
             doctor_check_malformed(r, &s->before, "a line nr_throttled");
         return;
     }
-    doctor_check_say(r,
-                     after > before ? MCQ_DOCTOR_FAIL
-                     : after > 0    ? c->worse
-                                    : MCQ_DOCTOR_PASS,
-                     "%" PRId64 " times in %" PRIu32 " ms, %" PRId64 " since it began",
-                     after - before, e->window_ms, after);
+    doctor_check_say_count(e, r,
+                           after > before ? MCQ_DOCTOR_FAIL
+                           : after > 0    ? c->worse
+                                          : MCQ_DOCTOR_PASS,
+                           after - before, after, "");
 }
 
 /* --- heat and firmware ---------------------------------------------------------------------- */
@@ -174,16 +173,16 @@ static void counted(const struct exam *e, const struct check *c, struct mcq_doct
                     enum counter_kind kind)
 {
     const struct counter *n = &e->counters[kind];
+    bool total_counts = kind == COUNTER_THERMAL; /* starting a machine takes some SMIs */
     doctor_words_show(n->path, r->path, sizeof r->path);
     if (!n->known)
         doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", n->why);
-    else
-        doctor_check_say(r,
-                         n->after > n->before                      ? MCQ_DOCTOR_FAIL
-                         : n->after > 0 && kind == COUNTER_THERMAL ? c->worse
-                                                                   : MCQ_DOCTOR_PASS,
-                         "%" PRId64 " in %" PRIu32 " ms, %" PRId64 " since boot",
-                         n->after - n->before, e->window_ms, n->after);
+    else if (n->after == 0 || total_counts || doctor_check_twice(e, r))
+        doctor_check_say_count(e, r,
+                               n->after > n->before           ? MCQ_DOCTOR_FAIL
+                               : n->after > 0 && total_counts ? c->worse
+                                                              : MCQ_DOCTOR_PASS,
+                               n->after - n->before, n->after, "");
 }
 
 static void thermal(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)

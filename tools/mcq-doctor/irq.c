@@ -308,7 +308,7 @@ static bool watch(const struct exam *e, struct mcq_doctor_result *r, enum irq_cl
         doctor_check_say(r, MCQ_DOCTOR_UNKNOWN,
                          same ? "%s: no line of that kind" : "%s: CPUs came or went meanwhile",
                          s->before.path);
-    return same && rise->lines != 0;
+    return same && rise->lines != 0 && doctor_check_twice(e, r);
 }
 
 static void devices(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
@@ -350,7 +350,7 @@ static void soft_threads(const struct exam *e, const struct check *c, struct mcq
     doctor_words_show(n->path, r->path, sizeof r->path);
     if (!n->known)
         doctor_check_say(r, MCQ_DOCTOR_UNKNOWN, "%s", n->why);
-    else
+    else if (doctor_check_twice(e, r))
         doctor_check_say(r, n->after > n->before ? c->worse : MCQ_DOCTOR_PASS,
                          "%" PRId64 " ticks of 10 ms on shard CPUs in %" PRIu32 " ms",
                          n->after - n->before, e->window_ms);

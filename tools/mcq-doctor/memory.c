@@ -193,7 +193,7 @@ static void numa_misses(const struct exam *e, const struct check *c, struct mcq_
         }
         sum += after - before;
     }
-    if (s != NULL)
+    if (s != NULL && doctor_check_twice(e, r))
         doctor_check_say(r, sum > 0 ? c->worse : MCQ_DOCTOR_PASS,
                          "%" PRId64
                          " pages of node %u came from elsewhere, or went there, in %" PRIu32 " ms",

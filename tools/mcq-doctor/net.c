@@ -109,21 +109,19 @@ static void drops(const struct exam *e, const struct check *c, struct mcq_doctor
     struct softnet rise, total;
     (void)c;
     if (softnet(e, r, &rise, &total))
-        doctor_check_say(r,
-                         rise.drops > 0    ? MCQ_DOCTOR_FAIL
-                         : total.drops > 0 ? MCQ_DOCTOR_WARN
-                                           : MCQ_DOCTOR_PASS,
-                         "%" PRIu64 " in %" PRIu32 " ms, %" PRIu64 " since boot", rise.drops,
-                         e->window_ms, total.drops);
+        doctor_check_say_count(e, r,
+                               rise.drops > 0    ? MCQ_DOCTOR_FAIL
+                               : total.drops > 0 ? MCQ_DOCTOR_WARN
+                                                 : MCQ_DOCTOR_PASS,
+                               (int64_t)rise.drops, (int64_t)total.drops, "");
 }
 
 static void squeezes(const struct exam *e, const struct check *c, struct mcq_doctor_result *r)
 {
     struct softnet rise, total;
-    if (softnet(e, r, &rise, &total))
-        doctor_check_say(r, rise.squeezes > 0 ? c->worse : MCQ_DOCTOR_PASS,
-                         "%" PRIu64 " in %" PRIu32 " ms, %" PRIu64 " since boot", rise.squeezes,
-                         e->window_ms, total.squeezes);
+    if (softnet(e, r, &rise, &total) && (total.squeezes == 0 || doctor_check_twice(e, r)))
+        doctor_check_say_count(e, r, rise.squeezes > 0 ? c->worse : MCQ_DOCTOR_PASS,
+                               (int64_t)rise.squeezes, (int64_t)total.squeezes, "");
 }
 
 /* -------------------------------------------------------------------------------------------- */

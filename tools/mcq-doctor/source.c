@@ -3,10 +3,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define REFUSED_PATH_LEN 100u
@@ -27,6 +29,14 @@ bool doctor_source_init(struct source *s, const char *root)
 bool doctor_source_is_host(const struct source *s)
 {
     return s->root[0] == '\0';
+}
+
+bool doctor_source_is_running(const struct source *s)
+{
+    struct statfs fs;
+    char whole[SOURCE_ROOT_LEN + 8];
+    snprintf(whole, sizeof whole, "%s/proc", s->root);
+    return statfs(whole, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
 }
 
 /* Never waits: neither for the other end of a pipe nor for a terminal's line. */

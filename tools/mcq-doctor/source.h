@@ -33,6 +33,8 @@ struct text {
 
 bool doctor_source_init(struct source *s, const char *root);
 bool doctor_source_is_host(const struct source *s);
+/* Its proc/ is a kernel's, not a copy of one: what is read again may have changed. */
+bool doctor_source_is_running(const struct source *s);
 
 /* Both return whether there is a text; doctor_text_drop *takes* it, and is harmless where there is
  * none.

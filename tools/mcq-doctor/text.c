@@ -24,33 +24,34 @@ static const char *colour_of(enum mcq_doctor_status status)
     return "";
 }
 
-/* How much of a text goes into a line of so many columns: whole words, if any word fits. */
+/* How much of a text goes into a line of so many columns: whole words, else whole parts of a path.
+ */
 static size_t line_len(const char *text, size_t room)
 {
-    size_t len = strlen(text), at = room;
-    if (len <= room)
-        return len;
+    size_t at = room;
     while (at > 0 && text[at] != ' ')
         at--;
-    return at == 0 ? room : at;
+    if (at > 0)
+        return at;
+    for (at = room; at > room / 2 && text[at] != '/'; at--)
+        ;
+    return text[at] == '/' ? at : room;
 }
 
-/* A command goes on behind a backslash, so that it can be pasted as it stands. */
-static void wrapped(FILE *out, const char *text, unsigned indent, unsigned columns, bool command)
+/* Begins in a line where indent columns are taken already. Each further line begins with `begin`,
+ * each but the last ends with `end`. */
+static void wrapped(FILE *out, const char *text, unsigned indent, unsigned columns,
+                    const char *begin, const char *end)
 {
-    size_t room = columns - indent;
-    for (bool first = true; first || *text != '\0'; first = false) {
-        size_t n = strlen(text) <= room ? strlen(text) : line_len(text, command ? room - 2 : room);
-        bool more = text[n] != '\0';
-        fprintf(out, "%*s%.*s%s\n", first ? 0 : (int)indent, "", (int)n, text,
-                !more            ? ""
-                : !command       ? ""
-                : text[n] == ' ' ? " \\"
-                                 : "\\");
-        text += n;
-        while (*text == ' ')
-            text++;
+    size_t room = columns - indent - strlen(begin) - strlen(end);
+    while (strlen(text) > room + strlen(end)) {
+        size_t n = line_len(text, room);
+        bool word = text[n] == ' ';
+        fprintf(out, "%.*s%s%s\n%*s%s", (int)n, text, word && end[0] != '\0' ? " " : "", end,
+                (int)indent, "", begin);
+        text += n + word;
     }
+    fprintf(out, "%s\n", text);
 }
 
 static bool is_command(const char *fix)
@@ -58,23 +59,43 @@ static bool is_command(const char *fix)
     return strncmp(fix, "no command: ", 12) != 0 && strncmp(fix, "kernel command line: ", 21) != 0;
 }
 
-static void detail(FILE *out, const char *label, const char *text, unsigned columns, bool command)
+static void detail(FILE *out, const char *label, const char *text, unsigned columns)
 {
     fprintf(out, "%*s%-*s", (int)LABEL_AT, "", (int)(DETAIL_AT - LABEL_AT), label);
-    wrapped(out, text, DETAIL_AT, columns, command);
+    wrapped(out, text, DETAIL_AT, columns, "", "");
+}
+
+/* A command goes on behind a backslash, so that it can be pasted as it stands; its comment, in
+ * which a shell knows no such thing, has lines of its own. */
+static void fix_print(FILE *out, const char *fix, unsigned columns)
+{
+    char command[MCQ_DOCTOR_FIX_LEN];
+    const char *comment = is_command(fix) ? strstr(fix, " # ") : NULL;
+    if (!is_command(fix)) {
+        detail(out, "fix", fix, columns);
+        return;
+    }
+    snprintf(command, sizeof command, "%.*s",
+             comment == NULL ? (int)strlen(fix) : (int)(comment - fix), fix);
+    fprintf(out, "%*s%-*s", (int)LABEL_AT, "", (int)(DETAIL_AT - LABEL_AT), "fix");
+    wrapped(out, command, DETAIL_AT, columns - 1, "", "\\");
+    if (comment == NULL)
+        return;
+    fprintf(out, "%*s# ", (int)DETAIL_AT, "");
+    wrapped(out, comment + 3, DETAIL_AT, columns, "# ", "");
 }
 
 static void result(FILE *out, const struct mcq_doctor_result *r, const struct print_look *look)
 {
     fprintf(out, "  %s%-7s%s %-*s ", look->colours ? colour_of(r->status) : "",
             mcq_doctor_status_name(r->status), look->colours ? "\033[0m" : "", ID_WIDTH, r->id);
-    wrapped(out, r->found, TEXT_AT, look->columns, false);
+    wrapped(out, r->found, TEXT_AT, look->columns, "", "");
     if (r->status != MCQ_DOCTOR_WARN && r->status != MCQ_DOCTOR_FAIL)
         return;
-    detail(out, "read", r->path, look->columns, false);
-    detail(out, "wanted", r->wanted, look->columns, false);
-    detail(out, "cost", r->cost, look->columns, false);
-    detail(out, "fix", r->fix, look->columns, is_command(r->fix));
+    detail(out, "read", r->path, look->columns);
+    detail(out, "wanted", r->wanted, look->columns);
+    detail(out, "cost", r->cost, look->columns);
+    fix_print(out, r->fix, look->columns);
 }
 
 static void head(FILE *out, const struct mcq_doctor_report *report, unsigned columns)
@@ -86,7 +107,7 @@ static void head(FILE *out, const struct mcq_doctor_report *report, unsigned col
              report->kernel[0] == '\0' ? "?" : report->kernel, report->shards,
              report->shards == 1 ? "" : "s", report->cpus, report->note,
              report->nic[0] == '\0' ? "none" : report->nic, report->window_ms);
-    wrapped(out, line, 0, columns, false);
+    wrapped(out, line, 0, columns, "", "");
 }
 
 /* The names of all with a status, in one paragraph. */
@@ -102,7 +123,7 @@ static void sum(FILE *out, const struct mcq_doctor_report *report, enum mcq_doct
     fprintf(out, "  %s%-7s%s %3" PRIu32 "%s", look->colours ? colour_of(status) : "",
             mcq_doctor_status_name(status), look->colours ? "\033[0m" : "", report->cnts[status],
             at == 0 ? "" : "  ");
-    wrapped(out, names, 15, look->columns, false);
+    wrapped(out, names, 15, look->columns, "", "");
 }
 
 void print_text(FILE *out, const struct mcq_doctor_report *report, const struct print_look *look)

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* More than any counter is, and little enough to be multiplied and summed. */
+#define NUMBER_MAX 1000000000000000ll
+
 static const char *skip_space(const char *at)
 {
     while (isspace((unsigned char)*at))
@@ -29,7 +32,7 @@ static bool integer(const char *at, const char **end, int64_t *value)
     char *stop = NULL;
     errno = 0;
     long long v = strtoll(at, &stop, 10);
-    if (errno != 0)
+    if (errno != 0 || v > NUMBER_MAX || v < -NUMBER_MAX)
         return false;
     *end = stop;
     *value = v;
