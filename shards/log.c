@@ -35,9 +35,11 @@ void mcq_log_pools(const struct mcq_log *log, uint32_t shard, const struct mcq_p
 {
     char text[LINE_LEN] = "";
     size_t len = 0;
-    for (size_t i = 0; i < cnt && len < sizeof(text); i++)
-        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %u", i == 0 ? "" : ", ",
-                                pools[i]->name, pools[i]->max);
+    for (size_t i = 0; i < cnt && len < sizeof(text); i++) {
+        if (pools[i]->name != NULL)
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %u", len == 0 ? "" : ", ",
+                                    pools[i]->name, pools[i]->max);
+    }
     mcq_log_line(log, MCQ_LOG_INFO, "shard %u: pools: %s", shard, text);
 }
 

@@ -16,7 +16,7 @@ __attribute__((format(printf, 3, 4))) void mcq_log_line(const struct mcq_log *lo
                                                         enum mcq_log_level level, const char *fmt,
                                                         ...);
 
-/* "shard N: pools: NAME MAX, ..." at level info. */
+/* "shard N: pools: NAME MAX, ..." at level info; a pool that was never set up is left out. */
 void mcq_log_pools(const struct mcq_log *log, uint32_t shard, const struct mcq_pool *const pools[],
                    size_t cnt);
 

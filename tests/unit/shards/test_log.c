@@ -74,8 +74,9 @@ Test(log, pools_by_name_and_maximum)
     struct mcq_log log = {hear, &h, MCQ_LOG_INFO};
     const struct mcq_pool links = {.name = "links", .max = 7};
     const struct mcq_pool timers = {.name = "timers", .max = 4294967295u};
-    const struct mcq_pool *const pools[] = {&links, &timers};
-    mcq_log_pools(&log, 3, pools, 2);
+    const struct mcq_pool none = {.max = 0}; /* a part of the shard that isn't needed here */
+    const struct mcq_pool *const pools[] = {&none, &links, &none, &timers};
+    mcq_log_pools(&log, 3, pools, MCQ_CNT_OF(pools));
     cr_assert_str_eq(h.line, "shard 3: pools: links 7, timers 4294967295");
     const struct mcq_pool *many[100];
     for (size_t i = 0; i < 100; i++)
