@@ -1,6 +1,6 @@
 #include "perf/workloads/closed.h"
 
-#include "perf/output/artefact.h"
+#include "perf/workloads/tell.h"
 
 #include <time.h>
 
@@ -13,8 +13,7 @@ static double now_s(void)
 
 static bool save(const struct perf_options *options, struct perf_result *result)
 {
-    struct perf_artefact *a =
-        perf_artefact_new(perf_command_name(options->command), options->argc, options->argv);
+    struct perf_artefact *a = perf_tell_begin(options);
     perf_artefact_add(a, result);
     bool ok = perf_artefact_save(a, options->out);
     perf_artefact_end(a);

@@ -1,0 +1,27 @@
+#include "perf/workloads/tell.h"
+
+#include <stdio.h>
+
+struct perf_artefact *perf_tell_begin(const struct perf_options *options)
+{
+    struct perf_artefact *a =
+        perf_artefact_new(perf_command_name(options->command), options->argc, options->argv);
+    perf_environment_read(&a->env);
+    return a;
+}
+
+int perf_tell(const struct perf_options *options, struct perf_artefact *a, bool ok)
+{
+    perf_artefact_compare(a);
+    if (options->json) {
+        ok = perf_artefact_json(a, stdout) && ok;
+    } else {
+        perf_artefact_print(a, stdout);
+    }
+    if (options->out != NULL) {
+        ok = perf_artefact_save(a, options->out) && ok;
+    }
+    ok = perf_artefact_valid(a) && ok;
+    perf_artefact_end(a);
+    return ok ? PERF_EXIT_MEASURED : PERF_EXIT_MISSING;
+}
