@@ -14,13 +14,19 @@ foreach(source IN LISTS programs)
     mcq_add_test(${name} LABEL program COMMAND ${name})
 endforeach()
 
-# Measurements, run by hand: mcq-perf's raw peer beside a ping-pong that shares no code with it.
+# Measurements, run by hand: mcq-perf's raw and libzmq peers beside programs that share no code with
+# it.
 file(GLOB measurements CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/perf/*.c)
 foreach(source IN LISTS measurements)
     cmake_path(GET source STEM name)
     add_executable(${name} ${source})
     target_compile_options(${name} PRIVATE -O2)
     target_link_libraries(${name} PRIVATE mcq_test_base)
+    file(STRINGS ${source} peers REGEX "^#include <zmq\\.h>")
+    if(peers)
+        find_library(MCQ_LIBzmq zmq REQUIRED)
+        target_link_libraries(${name} PRIVATE ${MCQ_LIBzmq})
+    endif()
 endforeach()
 
 # mcq-topo on the machines of tests/topo.

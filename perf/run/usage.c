@@ -22,7 +22,7 @@ static uint64_t cpu_read_ns(pid_t pid)
 
 static FILE *proc_open(pid_t pid, const char *name)
 {
-    char path[64];
+    char path[128];
     snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
     return fopen(path, "re");
 }
