@@ -3,6 +3,9 @@
  * Exit status: enum perf_exit.
  */
 #include "perf/options.h"
+#include "perf/output/report_page.h"
+#include "perf/stats/ab.h"
+#include "perf/stats/gate.h"
 #include "perf/workloads/compare.h"
 #include "perf/workloads/hop.h"
 #include "perf/workloads/rtt.h"
@@ -23,6 +26,9 @@ static main_fn *const mains[PERF_COMMAND_CNT] = {
     [PERF_COMMAND_SLOW] = perf_slow_main,
     [PERF_COMMAND_HOP] = perf_hop_main,
     [PERF_COMMAND_SERVE] = perf_serve_main,
+    [PERF_COMMAND_REPORT] = perf_report_main,
+    [PERF_COMMAND_GATE] = perf_gate_main,
+    [PERF_COMMAND_AB] = perf_ab_main,
     /* clang-format on */
 };
 

@@ -227,6 +227,7 @@ enum perf_parse perf_options_parse(struct perf_options *options, int argc, char 
         .idle = PERF_IDLE_SPIN,
         .size = PERF_SIZE_DEFAULT,
         .warmup_s = -1,
+        .percent = PERF_PERCENT_DEFAULT,
         .argc = argc - 1,
         .argv = argv + 1,
     };

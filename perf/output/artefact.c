@@ -83,13 +83,15 @@ static const struct perf_param *param_find(const struct perf_result *r, const ch
     return NULL;
 }
 
-bool perf_results_alike(const struct perf_result *a, const struct perf_result *b)
+/* All parameters of a that count are b's, too. */
+static bool params_in(const struct perf_result *a, const struct perf_result *b, bool arms_own)
 {
-    if (strcmp(a->workload, b->workload) != 0 || a->param_cnt != b->param_cnt) {
-        return false;
-    }
     for (unsigned i = 0; i < a->param_cnt; i++) {
-        const struct perf_param *other = param_find(b, a->params[i].name);
+        const char *name = a->params[i].name;
+        const struct perf_param *other = param_find(b, name);
+        if (!arms_own && (strcmp(name, "placement") == 0 || strcmp(name, "idle") == 0)) {
+            continue;
+        }
         if (other == NULL || strcmp(a->params[i].text, other->text) != 0) {
             return false;
         }
@@ -97,11 +99,22 @@ bool perf_results_alike(const struct perf_result *a, const struct perf_result *b
     return true;
 }
 
+bool perf_results_alike(const struct perf_result *a, const struct perf_result *b)
+{
+    return strcmp(a->workload, b->workload) == 0 && params_in(a, b, true) && params_in(b, a, true);
+}
+
+bool perf_results_comparable(const struct perf_result *a, const struct perf_result *b)
+{
+    return strcmp(a->workload, b->workload) == 0 && params_in(a, b, false) &&
+           params_in(b, a, false);
+}
+
 /* The first arm with b's workload and parameters; b itself when it is the first. */
-static unsigned first_alike(const struct perf_artefact *a, unsigned b)
+static unsigned first_comparable(const struct perf_artefact *a, unsigned b)
 {
     unsigned i = 0;
-    while (!perf_results_alike(a->results[i], a->results[b])) {
+    while (!perf_results_comparable(a->results[i], a->results[b])) {
         i++;
     }
     return i;
@@ -153,7 +166,7 @@ void perf_artefact_compare(struct perf_artefact *a)
     unsigned cnt = 0;
     a->comparison_cnt = 0;
     for (unsigned b = 0; b < a->result_cnt; b++) {
-        unsigned first = first_alike(a, b);
+        unsigned first = first_comparable(a, b);
         if (first != b) {
             pairs[cnt++] = (struct pair){first, b, false};
         }

@@ -49,11 +49,13 @@ void perf_artefact_end(struct perf_artefact *a);
 /* Takes r. One more than PERF_RESULTS_MAX is a mistake of the caller: told on stderr, and left out.
  */
 void perf_artefact_add(struct perf_artefact *a, struct perf_result *r);
-/* Compares arms with the same workload and parameters pairwise with the first of them (a), by every
+/* Compares arms that are comparable (below) pairwise with the first of them (a), by every
  * metric and percentile that both have and that is better one way. All that two arms of a workload
  * are compared by is one family (stats/verdict.h). Runs that aren't valid count for nothing. */
 void perf_artefact_compare(struct perf_artefact *a);
-/* Same workload, same parameters. */
+/* Same workload, same parameters. comparable: but for those that say how an arm runs, not what it
+ * is asked for: placement and idle, which not every peer has a choice of. */
+bool perf_results_comparable(const struct perf_result *a, const struct perf_result *b);
 bool perf_results_alike(const struct perf_result *a, const struct perf_result *b);
 /* All runs of all results are valid, and there is one. */
 bool perf_artefact_valid(const struct perf_artefact *a);

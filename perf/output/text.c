@@ -1,3 +1,4 @@
+#include "perf/output/text.h"
 #include "perf/output/artefact.h"
 #include "perf/output/summary.h"
 
@@ -135,10 +136,14 @@ static void interval_print(const struct perf_verdict *v, FILE *to)
     fprintf(to, "%-25s", ratio);
 }
 
-static void comparison_print(const struct perf_comparison *c, FILE *to)
+void perf_text_verdict_head(const char *a, const char *b, FILE *to)
 {
-    const struct perf_verdict *v = &c->verdict;
-    fprintf(to, "  %-24s%12.6g%12.6g  ", c->figure, v->median_a, v->median_b);
+    fprintf(to, "  %-24s%12.11s%12.11s  %-25s%s\n", "", a, b, "ratio [95 %]", "verdict");
+}
+
+void perf_text_verdict(const char *figure, const struct perf_verdict *v, FILE *to)
+{
+    fprintf(to, "  %-24s%12.6g%12.6g  ", figure, v->median_a, v->median_b);
     interval_print(v, to);
     if (v->runs_a < PERF_VERDICT_RUNS_MIN || v->runs_b < PERF_VERDICT_RUNS_MIN) {
         fprintf(to, "%-12s(%u and %u runs, %u are needed)\n", perf_judgement_name(v->judgement),
@@ -159,23 +164,18 @@ static void comparisons_print(const struct perf_artefact *a, FILE *to)
             for (unsigned p = 0; p < r->param_cnt; p++) {
                 fprintf(to, "  %s %s", r->params[p].name, r->params[p].text);
             }
-            fprintf(to, "\n  %-24s%12s%12s  %-25s%s\n", "", a->results[c->a]->arm, r->arm,
-                    "ratio [95 %]", "verdict");
+            fputc('\n', to);
+            perf_text_verdict_head(a->results[c->a]->arm, r->arm, to);
         }
-        comparison_print(c, to);
+        perf_text_verdict(c->figure, &c->verdict, to);
     }
 }
 
 static const char *fact_find(const struct perf_environment *env, const char *group,
                              const char *name)
 {
-    for (unsigned i = 0; i < env->cnt; i++) {
-        const struct perf_fact *fact = &env->facts[i];
-        if (strcmp(fact->group, group) == 0 && strcmp(fact->name, name) == 0) {
-            return fact->text;
-        }
-    }
-    return "unknown";
+    const char *text = perf_environment_find(env, group, name);
+    return text != NULL ? text : "unknown";
 }
 
 static void machine_print(const struct perf_environment *env, FILE *to)
