@@ -49,3 +49,19 @@ if(TARGET mcq-doctor AND MCQ_PYTHON)
                  COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/doctor/cli.py
                          $<TARGET_FILE:mcq-doctor>)
 endif()
+
+# What mcq-perf saves, read back by others.
+if(TARGET mcq_perf_rooms AND MCQ_PYTHON)
+    add_executable(perf-specimen ${CMAKE_CURRENT_SOURCE_DIR}/perf/specimen/main.c
+                   ${CMAKE_CURRENT_SOURCE_DIR}/unit/perf/specimen.c)
+    target_link_libraries(perf-specimen PRIVATE mcq_warnings mcq_perf_rooms)
+    mcq_add_test(perf-formats LABEL perf
+                 COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/perf/formats.py
+                         $<TARGET_FILE:perf-specimen>)
+    mcq_add_test(perf-formats-js LABEL perf
+                 COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/perf/formats_js.py
+                         $<TARGET_FILE:perf-specimen> ${CMAKE_BINARY_DIR}/npm)
+    mcq_add_test(perf-verdicts-cli LABEL perf
+                 COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/perf/verdicts_cli.py
+                         $<TARGET_FILE:mcq-perf>)
+endif()

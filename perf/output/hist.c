@@ -77,7 +77,7 @@ bool perf_climb_next(struct perf_climb *climb)
     uint64_t rank = (uint64_t)ceil(percentile / 100 * (double)cnt);
     climb_to(climb, rank > 0 ? rank : 1);
     /* The last record was reached before: what follows would be the same line again and again. */
-    climb->percentile = climb->tick > 0 && climb->cnt == cnt ? 100 : percentile;
+    climb->percentile = !climb->steady && climb->tick > 0 && climb->cnt == cnt ? 100 : percentile;
     climb->tick++;
     if (climb->percentile >= 100) {
         climb->value_us = (double)climb->h->max / 1e3;

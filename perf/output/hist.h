@@ -17,6 +17,7 @@ struct mcq_hdr *perf_hist_together(const struct perf_result *r, enum perf_hist k
 struct perf_climb {
     const struct mcq_hdr *h;
     unsigned per_half;
+    bool steady; /* don't end where the last record is reached: the caller ends it */
     unsigned tick;
     size_t idx;        /* of the step the last one fell into */
     uint64_t seen_cnt; /* records up to that step's end */

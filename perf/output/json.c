@@ -158,9 +158,9 @@ static json_t *summary_json(const struct perf_summary *s)
 static json_t *curve_json(const struct mcq_hdr *h)
 {
     json_t *curve = json_array();
-    struct perf_climb climb = {.h = h, .per_half = CURVE_PER_HALF};
-    uint64_t cnt = mcq_hdr_cnt(h);
-    while (perf_climb_next(&climb) && cnt - climb.cnt >= PERF_ABOVE_MIN) {
+    struct perf_climb climb = {.h = h, .per_half = CURVE_PER_HALF, .steady = true};
+    double cnt = (double)mcq_hdr_cnt(h);
+    while (perf_climb_next(&climb) && cnt * (1 - climb.percentile / 100) >= PERF_ABOVE_MIN) {
         json_t *point = json_array();
         json_array_append_new(point, number(climb.percentile));
         json_array_append_new(point, number(climb.value_us));
