@@ -6,6 +6,7 @@
 
 #define WAIT_MAX_NS 3000000u
 #define BURST_MAX   60u
+#define FLOOD_MAX   1200u /* more than a turn takes */
 #define MSGS_MAX    16u
 #define REPLIES_MAX 3u /* to one message, less one */
 #define NOTES_CNT   (2u * MCQ_MAILBOX_MAX * MCQ_OUTSIDE_MAX)
@@ -49,9 +50,10 @@ static size_t len_of(uint64_t number, bool reply)
     return h % 4 == 0 ? h % (MCQ_PORT_LEN_MAX + 1) : h % 65;
 }
 
-static uint64_t replies_to(uint64_t number)
+/* In some visits there are none: nothing else tells of room then. */
+static uint64_t replies_to(const struct visitor *v, uint64_t number)
 {
-    return (number * 0x9e3779b1u >> 13) % REPLIES_MAX;
+    return v->visit % 3 == 0 ? 0 : (number * 0x9e3779b1u >> 13) % REPLIES_MAX;
 }
 
 static uint8_t byte_at(const struct visitor *v, uint64_t number, bool reply, size_t i)
@@ -131,7 +133,7 @@ static void on_message(struct mcq_shard *sh, void *arg, struct mcq_port_end *end
     if (visitor_of(sh, end) != v)
         mcq_sim_fail("a port is two visitors'");
     check(v, v->in.taken, false, kind, data, len);
-    v->owed += replies_to(v->in.taken++);
+    v->owed += replies_to(v, v->in.taken++);
     if (mcq_dice_percent(80))
         pay(v);
 }
@@ -196,12 +198,12 @@ static bool say(struct visitor *v, uint32_t cnt)
     for (uint32_t i = 0; i < cnt; i++) {
         size_t len = compose(v, v->in.sent, false, data);
         uint64_t number = v->in.sent++; /* the shard may take it before the call returns */
-        v->asked += replies_to(number);
+        v->asked += replies_to(v, number);
         enum mcq_error err = mcq_port_send(v->port, kind_of(v, number), data, len);
         if (err == MCQ_OK)
             continue;
         v->in.sent--;
-        v->asked -= replies_to(number);
+        v->asked -= replies_to(v, number);
         if (err == MCQ_ESTALE)
             return false;
         if (err != MCQ_EAGAIN)
@@ -324,7 +326,7 @@ static void visit(struct visitor *v, struct mcq_team *t)
     while (on && !muted && (is_open(t) || (stays && t->alive))) {
         bool active = mcq_many_phase() == MCQ_PHASE_ACTIVE;
         if (active && !v->in.refused)
-            on = say(v, mcq_dice_scaled(BURST_MAX));
+            on = say(v, mcq_dice_scaled(mcq_dice_percent(90) ? BURST_MAX : FLOOD_MAX));
         else if (!active && v->in.sent == 0) /* it is known by its first message */
             on = say(v, 1);
         if (active && mcq_dice_percent(20))
