@@ -18,10 +18,10 @@ struct way {
 
 struct visitor {
     uint32_t number;
-    struct mcq_port *port;    /* NULL: between two visits */
-    struct mcq_port_end *end; /* the shard's; NULL: not opened yet, or closed */
-    bool inside;              /* within a call that uses the shard's memory */
-    uint32_t shard, visit;
+    struct mcq_port *port;            /* NULL: between two visits */
+    struct mcq_port_end *end;         /* the shard's; NULL: not opened yet, or closed */
+    bool inside;                      /* within a call that uses the shard's memory */
+    uint32_t shard, visit, life;      /* of the house */
     struct way in, out;               /* to the shard, from it */
     uint64_t asked, owed;             /* replies: asked for, not sent yet */
     bool greeted, ended;              /* `closed` was told, or never will be */
@@ -287,6 +287,7 @@ static bool begin(struct visitor *v, struct mcq_team *t)
     v->ended = v->greeted = false;
     v->end = NULL;
     v->visit = visit;
+    v->life = life;
     v->shard = mcq_dice_below(t->cnt);
     struct mcq_shard *sh = mcq_team_at(t, v->shard);
     v->inside = true;
@@ -302,10 +303,9 @@ static void part(struct visitor *v)
 {
     const struct mcq_team *t = mcq_many_team(MCQ_MANY_HOUSE);
     bool lived = is_open(t);
-    uint32_t then = life;
     mcq_port_close(v->port);
     v->port = NULL;
-    if (lived && is_open(t) && then == life && v->in.taken != v->in.sent)
+    if (lived && is_open(t) && v->life == life && v->in.taken != v->in.sent)
         mcq_sim_fail("visitor %u: it has closed, and of %lu messages %lu have come", v->number,
                      (unsigned long)v->in.sent, (unsigned long)v->in.taken);
 }
