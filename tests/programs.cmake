@@ -43,6 +43,18 @@ if(TARGET mcq-topo AND TARGET example-sharded AND MCQ_PYTHON)
                          $<TARGET_FILE:mcq-topo> $<TARGET_FILE:example-sharded>)
 endif()
 
+# The command line of mcq-perf. By itself, as it spins on two CPUs.
+if(TARGET mcq-perf AND MCQ_PYTHON)
+    set(without)
+    if(NOT MCQ_PERF_ZMQ_FOUND)
+        set(without --without libzmq)
+    endif()
+    mcq_add_test(perf-cli LABEL tool
+                 COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/perf/cli.py
+                         $<TARGET_FILE:mcq-perf> ${without})
+    set_tests_properties(perf-cli PROPERTIES RUN_SERIAL TRUE)
+endif()
+
 # mcq-doctor on the machines of tests/doctor, and on this one.
 if(TARGET mcq-doctor AND MCQ_PYTHON)
     mcq_add_test(doctor-cli LABEL tool

@@ -90,10 +90,15 @@ static void json_place(const struct perf_peer *peer, enum perf_place place)
     }
 }
 
+/* Calls per message may be few: more digits than elsewhere. */
 static void json_figure(enum perf_metric metric, double value)
 {
-    printf(", ");
-    perf_report_json_number(perf_metric_kinds[metric].name, value);
+    printf(", \"%s\": ", perf_metric_kinds[metric].name);
+    if (isnan(value)) {
+        printf("null");
+    } else {
+        printf("%.9g", value);
+    }
 }
 
 /* Behind what was there before there was a schema. */

@@ -8,11 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 RTT_KEYS = ["peer", "idle", "size", "count", "p50_us", "p90_us", "p99_us", "p999_us", "p9999_us",
             "max_us"]
 RATE_KEYS = ["peer", "size", "seconds", "msgs", "msgs_per_s", "mb_per_s"]
+COST_KEYS = ["server_cpu_s", "client_cpu_s", "server_cpu_ns_per_msg", "client_cpu_ns_per_msg",
+             "server_syscalls_per_msg", "client_syscalls_per_msg", "schema", "version"]
 ROW_KEYS = ["workload", "peer", "idle", "size", "runs", "median", "ratio_raw", "ratio_libzmq"]
 HOP_KEYS = ["via", "size", "p50_us", "p99_us", "floor_us", "msgs_per_s"]
 WRONG = [
@@ -23,6 +26,14 @@ WRONG = [
     ["rtt", "--peer", "raw", "--count", "1x"], ["rtt", "--peer", "raw", "more"],
     ["throughput", "--peer", "raw", "--seconds", "nan"], ["compare", "--peer", "raw"],
     ["throughput", "--peer", "raw", "--idle", "spin"], ["compare", "--unknown"],
+    ["load", "--gaps", "1us"], ["load", "--burst", "3"], ["load", "--trace", "x"],
+    ["load", "--pace", "trace"], ["load", "--pace", "often"], ["load", "--rate", "0"],
+    ["load", "--peers", "mcq,mcq"], ["load", "--peers", "mcq,"], ["load", "--warmup", "-1"],
+    ["load", "--type", "dealer"], ["load", "--connect", "host:1"], ["load", "--stall-ms", "5"],
+    ["idle", "--gaps", "10us,61s"], ["idle", "--gaps", ""], ["sweep", "--shares", "0,50"],
+    ["scale", "--idle-conns", "10,x"], ["slow", "--subs", "1"], ["gate", "a.json"],
+    ["gate", "a.json", "b.json", "c.json"], ["ab", "true"], ["report"], ["serve", "--peer", "mcq"],
+    ["serve", "--bind", "tcp://127.0.0.1:0"], ["rtt", "--peer", "mcq", "--transport", "udp"],
     ["rtt", "--peer", "mcq", "--arena", "1x"], ["rtt", "--peer", "mcq", "--cpus", "0"],
 ]
 
@@ -54,14 +65,27 @@ def measured(program, *words):
     return json.loads(out)
 
 
+def costs(got, traced=True):
+    """CPU seconds and system calls of both sides, behind what was there before."""
+    check(f"keys {list(got)}", list(got)[-len(COST_KEYS):] == COST_KEYS)
+    check(f"schema: {got}", got["schema"] == "mcq-perf" and got["version"] == 1)
+    for side in ("server", "client"):
+        cpu_s, per_msg = got[f"{side}_cpu_s"], got[f"{side}_cpu_ns_per_msg"]
+        msgs = got.get("msgs", got.get("count"))
+        check(f"{side}: {got}", cpu_s > 0 and abs(cpu_s * 1e9 / msgs / per_msg - 1) < 0.05)
+        calls = got[f"{side}_syscalls_per_msg"]
+        check(f"{side}: {got}", calls is None if not traced else calls is None or calls > 0)
+
+
 def ordered(values):
     known = [v for v in values if v is not None]
     return known == sorted(known)
 
 
-def rtt(program, peer, idle, size):
+def rtt(program, peer, idle, size, *more):
     got = measured(program, "rtt", "--peer", peer, "--idle", idle, "--size", str(size), "--count",
-                   "2000")
+                   "2000", *more)
+    costs(got, "--no-trace" not in more)
     check(f"keys {list(got)}", list(got)[:len(RTT_KEYS)] == RTT_KEYS)
     check(f"{got}", got["peer"] == peer and got["size"] == size and got["count"] == 2000)
     check("libzmq says it blocks", got["idle"] == ("block" if peer == "libzmq" else idle))
@@ -71,8 +95,10 @@ def rtt(program, peer, idle, size):
     check(f"order: {got}", ordered([got[k] for k in RTT_KEYS[4:]]) and got["p50_us"] > 0.1)
 
 
-def throughput(program, peer, size):
-    got = measured(program, "throughput", "--peer", peer, "--size", str(size), "--seconds", "0.1")
+def throughput(program, peer, size, *more):
+    got = measured(program, "throughput", "--peer", peer, "--size", str(size), "--seconds", "0.1",
+                   *more)
+    costs(got, "--no-trace" not in more)
     check(f"keys {list(got)}", list(got)[:len(RATE_KEYS)] == RATE_KEYS)
     rate = got["msgs"] / got["seconds"]
     check(f"rate: {got}", got["msgs"] > 0 and abs(rate / got["msgs_per_s"] - 1) < 0.001)
@@ -125,6 +151,62 @@ def library_options(program):
         check(f"exit {code}: {out}", code == 1 and reason in json.loads(out)["missing"])
 
 
+def calls_counted(program):
+    """A blocking round trip on bare sockets is one send and one receive on each side."""
+    got = measured(program, "rtt", "--peer", "raw", "--idle", "block", "--count", "500")
+    for side in ("server", "client"):
+        calls = got[f"{side}_syscalls_per_msg"]
+        check(f"{side}: {calls}", calls is None or 1.9 < calls < 2.1)
+
+
+def handler(program, peer):
+    """What the server's handler burns shows in each trip, and in the server's CPU time."""
+    got = measured(program, "rtt", "--peer", peer, "--idle", "block", "--count", "500",
+                   "--delay-ns", "200000", "--no-trace")
+    check(f"{got}", got["p50_us"] > 200 and got["server_cpu_ns_per_msg"] > 190000)
+
+
+def artefact(program, *words):
+    """--out leaves the same figures as a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        got = measured(program, *words, "--out", folder)
+        with open(os.path.join(folder, "result.json"), encoding="utf-8") as f:
+            saved = json.load(f)
+    check(f"{saved['command']}", saved["command"] == words[0] and saved["version"] == 1)
+    check(f"{saved['environment']}", saved["environment"])
+    (result,) = saved["results"]
+    (run_,) = result["runs"]
+    cpu_s = run_["metrics"]["server_cpu_s"]
+    check(f"{run_['metrics']}", run_["valid"] and abs(cpu_s - got["server_cpu_s"]) < 0.001)
+    if words[0] == "rtt":
+        p50 = run_["histograms"]["rtt"]["points"]["p50"]
+        check(f"p50 {p50}: {got}", abs(p50 - got["p50_us"]) < 0.01)
+
+
+def serve(program, peer, bind):
+    """A server for others, against which clients of both libraries and both types measure."""
+    server = subprocess.Popen([program, "serve", "--peer", peer, "--bind", bind, "--idle",
+                               "block"], stdout=subprocess.PIPE, text=True)
+    try:
+        endpoint = server.stdout.readline().split()[-1]
+        for kind in ((), ("--type", "dealer"), ("--type", "req")):
+            got = measured(program, "rtt", "--peer", peer, "--connect", endpoint, "--idle",
+                           "block", "--count", "300", "--no-trace", *kind)
+            check(f"{got}", got["count"] == 300 and got["server_cpu_s"] is None)
+        server.terminate()
+        check("it ends well", server.wait(20) == 0)
+        check("its file is gone", not os.path.exists(bind.removeprefix("ipc://")))
+    finally:
+        server.kill()
+        server.wait()
+
+
+def nobody_serves(program):
+    """A server that isn't there is told."""
+    code, out, _ = run(program, "rtt", "--peer", "raw", "--connect", "tcp://127.0.0.1:9", "--json")
+    check(f"exit {code}: {out}", code == 1 and json.loads(out)["missing"])
+
+
 def one_cpu(program):
     cpu = min(os.sched_getaffinity(0))
     code, out, _ = run("taskset", "-c", str(cpu), program, "rtt", "--peer", "raw", "--json")
@@ -152,15 +234,37 @@ def killed_child(program, which):
     check("both are reaped", not any(os.path.exists(f"/proc/{pid}") for pid in both))
 
 
+def untraced(size):
+    """A run that counts calls takes as long again: one size has it."""
+    return () if size == 16 else ("--no-trace",)
+
+
 def cases(program, missing):
     for peer in [p for p in ("mcq", "libzmq", "raw") if p not in missing]:
         for idle in ("spin", "block"):
             for size in (1, 16, 70000):
-                yield f"rtt {peer} {idle} {size} B", lambda p=peer, i=idle, s=size: rtt(program, p,
-                                                                                       i, s)
+                yield f"rtt {peer} {idle} {size} B", lambda p=peer, i=idle, s=size: rtt(
+                    program, p, i, s, *untraced(s))
     for peer in [p for p in ("mcq", "libzmq", "raw", "raw-frames") if p not in missing]:
         for size in (1, 16, 255, 256, 65536, 300000):
-            yield f"throughput {peer} {size} B", lambda p=peer, s=size: throughput(program, p, s)
+            yield f"throughput {peer} {size} B", lambda p=peer, s=size: throughput(
+                program, p, s, *untraced(s))
+    for peer in [p for p in ("mcq", "libzmq", "raw") if p not in missing]:
+        yield f"rtt {peer} ipc", lambda p=peer: rtt(program, p, "block", 16, "--transport", "ipc",
+                                                    "--no-trace")
+        yield f"throughput {peer} ipc", lambda p=peer: throughput(program, p, 64, "--transport",
+                                                                  "ipc", "--no-trace")
+    for peer in [p for p in ("mcq", "libzmq") if p not in missing]:
+        yield f"handler {peer}", lambda p=peer: handler(program, p)
+        yield f"serve {peer} tcp", lambda p=peer: serve(program, p, "tcp://127.0.0.1:0")
+        path = f"ipc:///tmp/mcq-perf-cli-{os.getpid()}.sock"
+        yield f"serve {peer} ipc", lambda p=peer, b=path: serve(program, p, b)
+    yield "calls are counted", lambda: calls_counted(program)
+    yield "artefact of rtt", lambda: artefact(program, "rtt", "--peer", "raw", "--idle", "block",
+                                              "--count", "500")
+    yield "artefact of throughput", lambda: artefact(program, "throughput", "--peer", "raw",
+                                                     "--seconds", "0.1")
+    yield "nobody serves", lambda: nobody_serves(program)
     for via in ("post", "inproc") if "mcq" not in missing else ():
         for idle in ("spin", "block"):
             for size in (8, 1024):
