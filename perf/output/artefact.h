@@ -44,6 +44,7 @@ struct perf_artefact {
     struct perf_word *words; /* texts that came out of a file; owned */
 };
 
+/* Without an environment: perf_environment_read(&a->env) is the caller's, before it measures. */
 struct perf_artefact *perf_artefact_new(const char *command, int argc, char **argv);
 void perf_artefact_end(struct perf_artefact *a);
 /* Takes r. One more than PERF_RESULTS_MAX is a mistake of the caller: told on stderr, and left out.
@@ -51,7 +52,8 @@ void perf_artefact_end(struct perf_artefact *a);
 void perf_artefact_add(struct perf_artefact *a, struct perf_result *r);
 /* Compares arms that are comparable (below) pairwise with the first of them (a), by every
  * metric and percentile that both have and that is better one way. All that two arms of a workload
- * are compared by is one family (stats/verdict.h). Runs that aren't valid count for nothing. */
+ * are compared by is one family (stats/verdict.h). Runs that aren't valid count for nothing.
+ * Of an arm measured in several placements the one with the best median is compared. */
 void perf_artefact_compare(struct perf_artefact *a);
 /* Same workload, same parameters. comparable: but for those that say how an arm runs, not what it
  * is asked for: placement and idle, which not every peer has a choice of. */

@@ -132,6 +132,32 @@ Test(artefact, how_an_arm_runs_is_not_what_it_is_asked_for)
     perf_result_end(b);
 }
 
+Test(artefact, the_best_placement_of_an_arm_is_compared)
+{
+    static const double factors[] = {1, 1.4, 1.2};
+    struct perf_artefact *a = perf_artefact_new("load", 0, NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        struct perf_result *r = specimen_result(i == 0 ? "mcq" : "libzmq", 6, factors[i], 10);
+        perf_result_text(r, "placement", i == 2 ? "free" : "pinned");
+        perf_artefact_add(a, r);
+    }
+    perf_artefact_compare(a);
+    cr_assert(a->comparison_cnt > 0);
+    for (unsigned i = 0; i < a->comparison_cnt; i++) {
+        cr_assert(a->comparisons[i].a == 0 && a->comparisons[i].b == 2);
+    }
+    /* As first arm, too. */
+    struct perf_result *first = a->results[0];
+    a->results[0] = a->results[1];
+    a->results[1] = first;
+    perf_artefact_compare(a);
+    cr_assert(a->comparison_cnt > 0);
+    for (unsigned i = 0; i < a->comparison_cnt; i++) {
+        cr_assert(a->comparisons[i].a == 1 && a->comparisons[i].b == 2);
+    }
+    perf_artefact_end(a);
+}
+
 Test(artefact, runs_that_are_not_valid_count_for_nothing)
 {
     struct perf_artefact *a = specimen_artefact(6, 1);
