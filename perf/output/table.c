@@ -89,9 +89,10 @@ static void legend_print(void)
          "measured with its threads pinned to one CPU per process and free; the better is shown.");
 }
 
-void perf_table_text(const struct perf_row *rows, size_t cnt)
+void perf_table_text(const struct perf_row *rows, size_t cnt, enum perf_transport transport)
 {
-    printf("mcq-perf compare, tcp over loopback, two processes, runs interleaved\n");
+    printf("mcq-perf compare, %s, two processes, runs interleaved\n",
+           transport == PERF_TRANSPORT_TCP ? "tcp over loopback" : "ipc");
     perf_report_machine(stdout);
     for (size_t i = 0; i < cnt; i++) {
         const struct perf_cell *cell = rows[i].cell;

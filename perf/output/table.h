@@ -4,7 +4,7 @@
 
 #include "perf/output/row.h"
 
-void perf_table_text(const struct perf_row *rows, size_t cnt);
+void perf_table_text(const struct perf_row *rows, size_t cnt, enum perf_transport transport);
 void perf_table_json(const struct perf_row *rows, size_t cnt);
 
 #endif

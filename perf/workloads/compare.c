@@ -2,6 +2,9 @@
 
 #include "perf/output/row.h"
 #include "perf/output/table.h"
+#include "perf/workloads/arms.h"
+#include "perf/workloads/closed.h"
+#include "perf/workloads/tell.h"
 
 #include <stdio.h>
 
@@ -14,9 +17,6 @@
 #define QUICK_BUDGET_NS (UINT64_C(80) * PERF_SECOND_NS)
 #define FULL_BUDGET_NS  (UINT64_C(280) * PERF_SECOND_NS)
 #define ROUNDS_MIN      3u
-
-/* How far the order of the cells is turned from one pair of rounds to the next. */
-#define ROTATION 5u
 
 #define RTT_SIZE 16u
 
@@ -50,6 +50,20 @@ const char *perf_workload_name(enum perf_workload workload)
     return workload == PERF_WORKLOAD_RTT ? "rtt" : "throughput";
 }
 
+/* The arms of one workload and size differ in all that the table has as columns. */
+static struct perf_result *cell_result(const struct compare *compare, const struct perf_cell *cell)
+{
+    bool rtt = cell->workload == PERF_WORKLOAD_RTT;
+    char arm[PERF_TEXT_MAX];
+    snprintf(arm, sizeof arm, "%s%s%s%s", cell->peer->name, rtt ? " " : "",
+             rtt ? perf_idle_name(cell->idle) : "",
+             !cell->peer->has_threads           ? ""
+             : cell->place == PERF_PLACE_PINNED ? " pinned"
+                                                : " free");
+    return perf_closed_new(rtt ? PERF_COMMAND_RTT : PERF_COMMAND_THROUGHPUT, arm, cell->size,
+                           compare->options->transport);
+}
+
 static void cell_add_placed(struct compare *compare, const struct perf_cell *like,
                             enum perf_place place)
 {
@@ -59,6 +73,7 @@ static void cell_add_placed(struct compare *compare, const struct perf_cell *lik
     if (cell->peer->missing != NULL) {
         snprintf(cell->reason, sizeof cell->reason, "%s", cell->peer->missing);
     }
+    cell->result = cell_result(compare, cell);
 }
 
 /* A peer with threads of its own is measured in both placements: two cells, one row. */
@@ -109,40 +124,72 @@ static void plan(struct compare *compare)
     }
 }
 
-static bool cell_measure_rtt(const struct compare *compare, struct perf_cell *cell)
+static struct perf_rtt_job rtt_job(const struct compare *compare, const struct perf_cell *cell)
 {
     struct perf_rtt_job job = {
         .size = cell->size,
         .count = compare->options->count,
         .idle = cell->idle,
+        .transport = compare->options->transport,
     };
-    struct perf_rtt_result result;
     if (job.count == 0) {
         job.count = job.idle == PERF_IDLE_SPIN ? PERF_RTT_COUNT_SPIN : PERF_RTT_COUNT_BLOCK;
     }
-    if (!perf_rtt_measure(cell->peer, &job, cell->place, &result, NULL, cell->reason)) {
-        return false;
+    return job;
+}
+
+static struct perf_rate_job rate_job(const struct compare *compare, const struct perf_cell *cell)
+{
+    return (struct perf_rate_job){
+        .size = cell->size, .seconds = compare->window_s, .transport = compare->options->transport};
+}
+
+/* Calls are counted in a run of their own, after the first that was measured, and stand there. */
+static bool cell_traces(const struct compare *compare, const struct perf_cell *cell)
+{
+    return cell->runs == 0 && compare->options->out != NULL && !compare->options->no_trace;
+}
+
+static bool cell_measure_rtt(const struct compare *compare, struct perf_cell *cell)
+{
+    struct perf_rtt_job job = rtt_job(compare, cell);
+    struct perf_rtt_result result;
+    struct mcq_hdr *hist = perf_hist_new();
+    bool ok = perf_rtt_measure(cell->peer, &job, cell->place, &result, hist, cell->reason);
+    if (ok && cell_traces(compare, cell)) {
+        perf_rtt_trace(cell->peer, &job, &result);
     }
-    for (size_t i = 0; i < PERF_FIGURE_CNT; i++) {
+    for (size_t i = 0; ok && i < PERF_FIGURE_CNT; i++) {
         cell->figures[i][cell->runs] = result.us[i];
     }
-    return true;
+    if (ok) {
+        perf_closed_rtt_run(cell->result, &result, hist);
+    }
+    perf_hist_end(hist);
+    return ok;
 }
 
 static bool cell_measure_rate(const struct compare *compare, struct perf_cell *cell)
 {
-    struct perf_rate_job job = {.size = cell->size, .seconds = compare->window_s};
+    struct perf_rate_job job = rate_job(compare, cell);
     struct perf_rate_result result;
     if (!perf_rate_measure(cell->peer, &job, cell->place, &result, cell->reason)) {
         return false;
     }
+    if (cell_traces(compare, cell)) {
+        perf_rate_trace(cell->peer, &job, &result);
+    }
     cell->figures[0][cell->runs] = perf_rate_msgs_per_s(&result);
+    perf_closed_rate_run(cell->result, &result, cell->size);
     return true;
 }
 
 static void cell_progress(const struct compare *compare, const struct perf_cell *cell,
                           unsigned round, bool ok)
 {
+    if (compare->options->quiet) {
+        return;
+    }
     fprintf(stderr, "[%3.0f s] run %u of %u: %s %s %s %s %zu B: ",
             (double)(perf_clock_ns() - compare->start_ns) / (double)PERF_SECOND_NS, round + 1,
             compare->rounds, perf_workload_name(cell->workload), cell->peer->name,
@@ -171,14 +218,6 @@ static void cell_run(const struct compare *compare, struct perf_cell *cell, unsi
     cell_progress(compare, cell, round, ok);
 }
 
-/* Odd rounds go backwards through the order of the even round before them. */
-static size_t order_at(const struct compare *compare, unsigned round, size_t place)
-{
-    size_t turned = (size_t)(round / 2) * ROTATION;
-    size_t forward = round % 2 == 0 ? place : compare->cell_cnt - 1 - place;
-    return (forward + turned) % compare->cell_cnt;
-}
-
 static void rounds_run(struct compare *compare)
 {
     for (unsigned round = 0; round < compare->rounds; round++) {
@@ -187,10 +226,29 @@ static void rounds_run(struct compare *compare)
             fprintf(stderr, "stopping after %u runs: the time is up\n", round);
             return;
         }
-        for (size_t i = 0; i < compare->cell_cnt; i++) {
-            cell_run(compare, &compare->cells[order_at(compare, round, i)], round);
+        for (unsigned i = 0; i < compare->cell_cnt; i++) {
+            unsigned which = perf_arms_order((unsigned)compare->cell_cnt, round, i);
+            cell_run(compare, &compare->cells[which], round);
         }
     }
+}
+
+/* What couldn't be measured at all is in the table alone. */
+static bool artefact_save(const struct compare *compare)
+{
+    if (compare->options->out == NULL) {
+        return true;
+    }
+    struct perf_artefact *a = perf_tell_begin(compare->options);
+    for (size_t i = 0; i < compare->cell_cnt; i++) {
+        if (compare->cells[i].runs > 0) {
+            perf_artefact_add(a, compare->cells[i].result);
+        }
+    }
+    perf_artefact_compare(a);
+    bool ok = perf_artefact_save(a, compare->options->out);
+    perf_artefact_end(a);
+    return ok;
 }
 
 int perf_compare_main(const struct perf_options *options)
@@ -205,9 +263,9 @@ int perf_compare_main(const struct perf_options *options)
     if (options->json) {
         perf_table_json(rows, row_cnt);
     } else {
-        perf_table_text(rows, row_cnt);
+        perf_table_text(rows, row_cnt, options->transport);
     }
-    bool ok = true;
+    bool ok = artefact_save(&compare);
     for (size_t i = 0; i < compare.cell_cnt; i++) {
         ok = ok && compare.cells[i].failures == 0;
     }

@@ -2,19 +2,18 @@
  * compare: every workload of every peer in one run, interleaved.
  *
  * A cell is one workload of one peer in one placement. Each round runs every cell once, each in two
- * new processes; the order is rotated from pair to pair of rounds and reversed within a pair, so
- * that a machine that warms up or gets busier favours nobody. A cell that can't run stays in the
+ * new processes, in the order of arms (perf/workloads/arms.h). A cell that can't run stays in the
  * table with its reason.
  */
 #ifndef MCQ_PERF_COMPARE_H
 #define MCQ_PERF_COMPARE_H
 
 #include "perf/options.h"
+#include "perf/output/result.h"
 
 enum perf_workload { PERF_WORKLOAD_RTT, PERF_WORKLOAD_THROUGHPUT };
 
 #define PERF_CELLS_MAX 32u
-#define PERF_RUNS_MAX  100u
 
 /* For a round trip the figures are the points of enum perf_rtt_point; for throughput only the first
  * is used, messages per second. The first is the one that is compared. */
@@ -28,6 +27,7 @@ struct perf_cell {
     size_t size;
     unsigned runs; /* that succeeded */
     double figures[PERF_FIGURE_CNT][PERF_RUNS_MAX];
+    struct perf_result *result; /* the same, with all there is to say of a run */
     unsigned failures;
     char reason[PERF_REASON_MAX]; /* of the last failure, or why the cell is missing */
 };

@@ -19,7 +19,7 @@
 #define WARMUP_MAX_S  0.5
 #define RUN_TIMEOUT_S 15.0
 
-#define HWM_BYTES    ((size_t)64 * 1024 * 1024)
+#define HWM_BYTES    ((size_t)8 * 1024 * 1024)
 #define HWM_MSGS_MIN 16u
 #define HWM_MSGS_MAX 10000u
 

@@ -92,7 +92,8 @@ static inline void perf_rate_again(struct perf_rate_stamps *stamps)
 }
 
 /* The high-water mark, in messages, of every peer that has one: high enough that none waits for the
- * other side's wake-up at small sizes, and not above 64 MiB of memory for large ones. */
+ * other side's wake-up at small sizes, and not above 8 MiB of memory for large ones, which then
+ * stay in a cache, as they would with a program that reuses its buffers. */
 uint32_t perf_rate_hwm_msgs(size_t size);
 
 double perf_rate_msgs_per_s(const struct perf_rate_result *result);

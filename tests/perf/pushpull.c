@@ -19,7 +19,8 @@
 #include <zmq.h>
 
 #define BYTES_MAX   65536
-#define HWM         10000
+#define HWM_MSGS    10000
+#define HWM_BYTES   (8 << 20)
 #define WARMUP_SEC  0.3
 #define LOOK_MSGS   4096
 #define TIMEOUT_SEC 60
@@ -43,9 +44,10 @@ static void pin_to_allowed(int nth)
     }
 }
 
-static void *socket_open(int type)
+static void *socket_open(int type, size_t bytes)
 {
-    int hwm = HWM, linger = 0;
+    int hwm = HWM_BYTES / (int)bytes, linger = 0;
+    hwm = hwm > HWM_MSGS ? HWM_MSGS : hwm;
     void *context = zmq_ctx_new();
     void *socket = context != NULL ? zmq_socket(context, type) : NULL;
     if (socket == NULL || zmq_setsockopt(socket, ZMQ_SNDHWM, &hwm, sizeof hwm) != 0 ||
@@ -63,7 +65,7 @@ static _Noreturn void sender(int endpoint_fd, size_t bytes)
     if (read(endpoint_fd, endpoint, sizeof endpoint - 1) <= 0) {
         errx(1, "no endpoint");
     }
-    void *socket = socket_open(ZMQ_PUSH);
+    void *socket = socket_open(ZMQ_PUSH, bytes);
     if (zmq_connect(socket, endpoint) != 0) {
         errx(1, "connecting: %s", zmq_strerror(zmq_errno()));
     }
@@ -135,7 +137,7 @@ int main(int argc, char **argv)
     if (pinned) {
         pin_to_allowed(0);
     }
-    void *socket = socket_open(ZMQ_PULL);
+    void *socket = socket_open(ZMQ_PULL, bytes);
     if (child < 0 || zmq_bind(socket, "tcp://127.0.0.1:*") != 0 ||
         zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, endpoint, &len) != 0 ||
         write(fds[1], endpoint, len) != (ssize_t)len) {
