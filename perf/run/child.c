@@ -71,55 +71,80 @@ void *perf_child_alloc(struct perf_child *child, size_t len)
     return memset(data, 0xa5, len);
 }
 
-/* What opening and closing calls isn't in the window. */
+/* What looking itself costs is in no window: calls are counted from the last moment of opening to
+ * the first of closing, and whoever looks reads himself last at the beginning and first at the end.
+ */
+static void usage_begin(struct perf_place_card *place)
+{
+    perf_usage_read(&place->at_begin, atomic_load(&place->pid));
+}
+
+static void usage_end(struct perf_place_card *place)
+{
+    struct perf_usage now;
+    perf_usage_read(&now, atomic_load(&place->pid));
+    place->usage = perf_usage_between(&place->at_begin, &now);
+}
+
 static void window_open(struct perf_place_card *place)
 {
-    atomic_store(&place->window, false);
-    perf_usage_read(&place->at_begin, atomic_load(&place->pid));
     atomic_store(&place->syscalls, 0);
     atomic_store(&place->window, true);
 }
 
-static void window_close(struct perf_place_card *place)
-{
-    struct perf_usage now;
-    if (atomic_exchange(&place->window, false)) {
-        perf_usage_read(&now, atomic_load(&place->pid));
-        place->usage = perf_usage_between(&place->at_begin, &now);
-    }
-}
-
 void perf_child_begin(struct perf_child *child)
 {
-    window_open(&child->board->places[child->idx]);
+    struct perf_place_card *place = &child->board->places[child->idx];
+    atomic_store(&place->window, false);
+    usage_begin(place);
+    window_open(place);
 }
 
 void perf_child_end(struct perf_child *child)
 {
-    window_close(&child->board->places[child->idx]);
+    struct perf_place_card *place = &child->board->places[child->idx];
+    if (atomic_exchange(&place->window, false)) {
+        usage_end(place);
+    }
 }
 
-/* The caller last at the beginning and first at the end: reading takes some 100 us each. */
+static bool place_lives(const struct perf_child *child, unsigned idx)
+{
+    return atomic_load(&child->board->places[idx].pid) != 0;
+}
+
 void perf_crew_begin(struct perf_child *child)
 {
-    struct perf_crew_board *board = child->board;
-    atomic_store(&board->begun, true);
+    struct perf_place_card *places = child->board->places;
+    atomic_store(&child->board->begun, true);
     for (unsigned i = 0; i < PERF_CREW_MAX; i++) {
-        if (i != child->idx && atomic_load(&board->places[i].pid) != 0) {
-            window_open(&board->places[i]);
+        atomic_store(&places[i].window, false);
+        if (i != child->idx && place_lives(child, i)) {
+            usage_begin(&places[i]);
         }
     }
-    window_open(&board->places[child->idx]);
+    usage_begin(&places[child->idx]);
+    for (unsigned i = 0; i < PERF_CREW_MAX; i++) {
+        if (place_lives(child, i)) {
+            window_open(&places[i]);
+        }
+    }
 }
 
 void perf_crew_end(struct perf_child *child)
 {
-    struct perf_crew_board *board = child->board;
-    window_close(&board->places[child->idx]);
+    struct perf_place_card *places = child->board->places;
+    bool open[PERF_CREW_MAX];
     for (unsigned i = 0; i < PERF_CREW_MAX; i++) {
-        window_close(&board->places[i]);
+        open[i] = atomic_exchange(&places[i].window, false);
     }
-    atomic_store(&board->ended, true);
+    usage_end(&places[child->idx]);
+    for (unsigned i = 0; i < PERF_CREW_MAX; i++) {
+        if (i != child->idx && open[i]) {
+            usage_end(&places[i]);
+        }
+    }
+    atomic_store(&child->board->ended, true);
 }
 
 /* A process that another one still looks at stays until it has been looked at. */
