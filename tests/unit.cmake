@@ -22,6 +22,14 @@ function(mcq_add_unit name)
                          FAIL_REGULAR_EXPRESSION "LeakSanitizer: detected memory leaks")
 endfunction()
 
+# Criterion speaks nanomsg. nng has functions of the same names, which it would call instead if it
+# met them first, and nng can't be used in a process that was forked from one that has used it.
+find_library(MCQ_NANOMSG NAMES nanomsg libnanomsg.so.5)
+mark_as_advanced(MCQ_NANOMSG)
+if(MCQ_NANOMSG)
+    set(nanomsg -Wl,--push-state,--no-as-needed ${MCQ_NANOMSG} -Wl,--pop-state)
+endif()
+
 file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true ${CMAKE_CURRENT_SOURCE_DIR}/unit/*)
 foreach(folder IN LISTS folders)
     cmake_path(GET folder FILENAME room)
@@ -29,7 +37,7 @@ foreach(folder IN LISTS folders)
     # mcq-perf is linked as a program that uses the library, and its tests with it.
     if(room STREQUAL "perf")
         if(TARGET mcq_perf_rooms)
-            mcq_add_unit(perf SOURCES ${sources} LINK mcq_perf_rooms)
+            mcq_add_unit(perf SOURCES ${sources} LINK ${nanomsg} mcq_perf_rooms)
         endif()
         continue()
     endif()

@@ -6,10 +6,8 @@
 #define NAMES_MAX 256
 
 static const struct perf_peer *const peers[] = {
-    &perf_peer_mcq,
-    &perf_peer_libzmq,
-    &perf_peer_raw,
-    &perf_peer_raw_frames,
+    &perf_peer_mcq,  &perf_peer_libzmq, &perf_peer_nng,   &perf_peer_raw,
+    &perf_peer_spin, &perf_peer_epoll,  &perf_peer_uring, &perf_peer_raw_frames,
 };
 
 #define PEER_CNT (sizeof peers / sizeof peers[0])

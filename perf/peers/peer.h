@@ -39,7 +39,11 @@ struct perf_peer {
 
 extern const struct perf_peer perf_peer_mcq;
 extern const struct perf_peer perf_peer_libzmq;
+extern const struct perf_peer perf_peer_nng;
 extern const struct perf_peer perf_peer_raw;
+extern const struct perf_peer perf_peer_spin;
+extern const struct perf_peer perf_peer_epoll;
+extern const struct perf_peer perf_peer_uring;
 extern const struct perf_peer perf_peer_raw_frames;
 
 /* Sets an option of the library for the mcq peer, as every program's command line does: a bad value

@@ -4,6 +4,7 @@
  * messages one behind the other without anything between.
  */
 #include "perf/peers/peer.h"
+#include "perf/peers/raw_node.h"
 #include "perf/peers/tcp.h"
 
 #include <stdlib.h>
@@ -166,6 +167,8 @@ static bool raw_rate_send(struct perf_child *child, const struct perf_rate_job *
 
 const struct perf_peer perf_peer_raw = {
     .name = "raw",
+    .node = &perf_raw_node,
+    .roles = PERF_ROLES_ALL,
     .transports = PERF_TRANSPORTS_ALL,
     .rtt_serve = raw_rtt_serve,
     .rtt_run = raw_rtt_run,

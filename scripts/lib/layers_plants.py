@@ -53,6 +53,8 @@ PLANTS = [
     ("patterns", RAW_OPENING + "#include <unistd.h>\n", "pure", 2),
     ("mem", RAW_OPENING + "#include <liburing.h>\n", "owner", 2),
     ("shards", RAW_OPENING + "#include <liburing.h>\n", "owner", 2),
+    ("perf/peers", "#include <liburing.h>\n", "owner", 1),
+    ("perf/workloads", "#include <nng/nng.h>\n", "owner", 1),
     ("runtime", "#include <numa.h>\n", "owner", 1),
     ("runtime", "#include <hwloc.h>\n", "owner", 1),
     ("runtime", "#include <bpf/libbpf.h>\n", "owner", 1),
