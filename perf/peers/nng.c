@@ -494,6 +494,7 @@ static const struct perf_node_ops nng_node = {
 
 const struct perf_peer perf_peer_nng = {
     .name = "nng",
+    .rate_blocks = true,
     .has_threads = true,
     .node = &nng_node,
     .roles = PERF_ROLES_ALL,

@@ -20,6 +20,7 @@ struct perf_peer {
     const char *missing; /* why this build can't run it, or NULL */
     bool always_blocks;  /* whatever idle policy is asked for */
     bool always_spins;
+    bool rate_blocks; /* throughput over nodes: its threads get on better while it sleeps */
     bool has_threads; /* more than one thread per process: may be better left free */
     const struct perf_node_ops *node; /* NULL: only what is below */
     unsigned roles;                   /* of the node: 1u << enum perf_role each */

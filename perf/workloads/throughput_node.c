@@ -26,7 +26,7 @@ static struct perf_node_spec spec_of(const struct perf_peer *peer, const struct 
         .size = job->size,
         .conns = 1,
         .hwm = perf_rate_hwm_msgs(job->size),
-        .spin = perf_peer_idle(peer, PERF_IDLE_SPIN) == PERF_IDLE_SPIN,
+        .spin = !peer->rate_blocks && perf_peer_idle(peer, PERF_IDLE_SPIN) == PERF_IDLE_SPIN,
     };
 }
 
