@@ -14,6 +14,7 @@ const struct perf_kind perf_metric_kinds[PERF_METRIC_CNT] = {
     [PERF_METRIC_RATE_ASKED] = {"asked_per_s", "msg/s", PERF_BETTER_NEITHER, 0},
     [PERF_METRIC_RATE_SHARE] = {"achieved_share", "", PERF_BETTER_NEITHER, 4},
     [PERF_METRIC_MSGS] = {"msgs", "", PERF_BETTER_NEITHER, 0},
+    [PERF_METRIC_LATE] = {"late", "", PERF_BETTER_NEITHER, 0},
     [PERF_METRIC_LOST] = {"lost", "", PERF_BETTER_NEITHER, 0},
     [PERF_METRIC_DOUBLED] = {"doubled", "", PERF_BETTER_NEITHER, 0},
     [PERF_METRIC_DAMAGED] = {"damaged", "", PERF_BETTER_NEITHER, 0},
@@ -33,8 +34,11 @@ const struct perf_kind perf_metric_kinds[PERF_METRIC_CNT] = {
     [PERF_METRIC_RSS_SLOPE] = {"rss_bytes_per_min", "B/min", PERF_BETTER_LOW, 0},
     [PERF_METRIC_FDS_SLOPE] = {"fds_per_min", "1/min", PERF_BETTER_LOW, 2},
     [PERF_METRIC_BUFFERS_SLOPE] = {"buffers_per_min", "1/min", PERF_BETTER_LOW, 2},
+    [PERF_METRIC_CLIENT_RSS_SLOPE] = {"client_rss_bytes_per_min", "B/min", PERF_BETTER_LOW, 0},
+    [PERF_METRIC_CLIENT_FDS_SLOPE] = {"client_fds_per_min", "1/min", PERF_BETTER_LOW, 2},
     [PERF_METRIC_FLOOR] = {"floor_us", "us", PERF_BETTER_NEITHER, 2},
     [PERF_METRIC_LOST_TIME] = {"lost_time_percent", "%", PERF_BETTER_LOW, 4},
+    [PERF_METRIC_GAP_RATE] = {"gaps_per_s", "1/s", PERF_BETTER_LOW, 1},
 };
 
 const struct perf_kind perf_hist_kinds[PERF_HIST_CNT] = {

@@ -21,6 +21,7 @@ enum perf_metric {
     PERF_METRIC_RATE_ASKED, /* asked_per_s: open loop */
     PERF_METRIC_RATE_SHARE, /* achieved / asked */
     PERF_METRIC_MSGS,       /* messages that were counted */
+    PERF_METRIC_LATE,       /* open loop: found no room when they were due */
     PERF_METRIC_LOST,       /* and what the checks of number and checksum found */
     PERF_METRIC_DOUBLED,    /* doubled or reordered */
     PERF_METRIC_DAMAGED,
@@ -37,11 +38,14 @@ enum perf_metric {
     PERF_METRIC_CONN_BYTES,   /* bytes of memory per connection, process and kernel apart */
     PERF_METRIC_CONN_KERNEL_BYTES,
     PERF_METRIC_FAIRNESS,  /* least / most received of one of many */
-    PERF_METRIC_RSS_SLOPE, /* bytes per minute over the run */
+    PERF_METRIC_RSS_SLOPE, /* of the server: bytes per minute over the run */
     PERF_METRIC_FDS_SLOPE,
     PERF_METRIC_BUFFERS_SLOPE,
+    PERF_METRIC_CLIENT_RSS_SLOPE,
+    PERF_METRIC_CLIENT_FDS_SLOPE,
     PERF_METRIC_FLOOR,     /* floor_us: what the machine alone takes, same run */
     PERF_METRIC_LOST_TIME, /* jitter: share of time in gaps, percent */
+    PERF_METRIC_GAP_RATE,  /* jitter: gaps per second */
     PERF_METRIC_CNT,
 };
 
@@ -49,7 +53,7 @@ enum perf_hist {
     PERF_HIST_RTT,      /* closed loop: from one reply to the next */
     PERF_HIST_RESPONSE, /* open loop: planned send to arrival */
     PERF_HIST_SERVICE,  /* actual send to arrival */
-    PERF_HIST_LAG,      /* planned send to actual send: the generator, not what is measured */
+    PERF_HIST_LAG,      /* planned send until the generator came to it: not what is measured */
     PERF_HIST_ONE_WAY,  /* send to arrival in another process of this host */
     PERF_HIST_LAST,     /* fan-out: send to the arrival at the last subscriber */
     PERF_HIST_SKEW,     /* fan-out: first to last subscriber */

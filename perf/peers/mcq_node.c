@@ -359,9 +359,18 @@ static bool mcq_node_open(struct perf_node *n)
     return ok;
 }
 
+static uint64_t mcq_node_buffers(const struct perf_node *n)
+{
+    const struct state *state = n->state;
+    struct mcq_shard_stats stats;
+    mcq_shard_stats(state->shard, &stats);
+    return stats.mem.blocks_now;
+}
+
 const struct perf_node_ops perf_mcq_node = {
     .open = mcq_node_open,
     .send = mcq_node_send,
     .poll = mcq_node_poll,
     .close = mcq_node_close,
+    .buffers = mcq_node_buffers,
 };

@@ -10,6 +10,9 @@
 /* How long a poll may last before the crew's end is looked for. */
 #define LOOK_NS (10 * PERF_MS_NS)
 
+/* How often what its library holds is told. */
+#define BUFFERS_NS (100 * PERF_MS_NS)
+
 /* What an echo may owe at once: more is a client that doesn't read. */
 #define OWED_BYTES_MAX ((size_t)256 * 1024 * 1024)
 
@@ -22,7 +25,7 @@ struct owed {
 struct echo {
     struct perf_node node;
     struct perf_handler handler;
-    uint64_t stall_at_ns;
+    uint64_t stall_at_ns, buffers_at_ns;
     unsigned char *store; /* answers in order, each behind its struct owed */
     size_t cap, begin, end;
     bool failed;
@@ -111,12 +114,22 @@ static void stall(struct echo *echo, uint64_t now_ns)
     echo->stall_at_ns = now_ns + echo->handler.stall_every_ns;
 }
 
+static void buffers_tell(struct echo *echo, uint64_t now_ns)
+{
+    if (echo->handler.buffers != NULL && now_ns >= echo->buffers_at_ns &&
+        echo->node.ops->buffers != NULL) {
+        atomic_store(echo->handler.buffers, echo->node.ops->buffers(&echo->node));
+        echo->buffers_at_ns = now_ns + BUFFERS_NS;
+    }
+}
+
 static bool echo_serve(struct echo *echo)
 {
     bool ok = true;
     while (ok && !echo->failed && !perf_child_stopped(echo->node.child)) {
         uint64_t now_ns = perf_clock_ns();
         stall(echo, now_ns);
+        buffers_tell(echo, now_ns);
         pay(echo);
         bool owes = echo->begin < echo->end;
         ok = echo->node.ops->poll(&echo->node, owes ? now_ns + PERF_MS_NS : now_ns + LOOK_NS);

@@ -73,6 +73,8 @@ struct perf_node_ops {
      * the node can't go on. Not to be called from arrived; send may be. */
     bool (*poll)(struct perf_node *n, uint64_t until_ns);
     void (*close)(struct perf_node *n);
+    /* Pieces of the library's memory that are in use; NULL: it doesn't tell. */
+    uint64_t (*buffers)(const struct perf_node *n);
 };
 
 struct perf_node {
@@ -98,6 +100,7 @@ struct perf_handler {
     uint64_t stall_ns; /* slept, every stall_every_ns */
     uint64_t stall_every_ns;
     void (*listening)(const char *endpoint); /* called once; may be NULL */
+    _Atomic(uint64_t) *buffers;              /* kept up to date, about; may be NULL */
 };
 
 /* Serves until the crew is stopped: what arrives goes back to whom it came from. Names its endpoint

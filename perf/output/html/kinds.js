@@ -6,6 +6,7 @@ const kinds = (() => {
         asked_per_s: ["Rate asked", "/s", null],
         achieved_share: ["Achieved of asked", "ratio", "high"],
         msgs: ["Messages", "", null],
+        late: ["Without room when due", "", null],
         lost: ["Lost", "", "low"],
         doubled: ["Doubled or reordered", "", "low"],
         damaged: ["Damaged", "", "low"],
@@ -25,14 +26,17 @@ const kinds = (() => {
         rss_bytes_per_min: ["Resident memory", "bytes/min", "low"],
         fds_per_min: ["Descriptors", "/min", "low"],
         buffers_per_min: ["Buffers", "/min", "low"],
+        client_rss_bytes_per_min: ["Client's resident memory", "bytes/min", "low"],
+        client_fds_per_min: ["Client's descriptors", "/min", "low"],
         floor_us: ["Floor of this machine", "us", null],
-        lost_time_percent: ["Time lost in gaps", "%", "low"]
+        lost_time_percent: ["Time lost in gaps", "%", "low"],
+        gaps_per_s: ["Gaps", "/s", "low"]
     };
     const HISTOGRAMS = {
         rtt: ["Round trip", "closed loop, from one reply to the next"],
         response: ["Response", "planned send to arrival"],
         service: ["Service", "actual send to arrival"],
-        lag: ["Generator lag", "planned to actual send"],
+        lag: ["Generator lag", "planned send until the generator came to it"],
         one_way: ["One way", "send to arrival in another process"],
         last: ["Last subscriber", "send to arrival at the last subscriber"],
         skew: ["Skew", "first subscriber to last"],
