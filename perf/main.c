@@ -8,9 +8,14 @@
 #include "perf/stats/gate.h"
 #include "perf/workloads/compare.h"
 #include "perf/workloads/hop.h"
+#include "perf/workloads/idle.h"
+#include "perf/workloads/jitter.h"
+#include "perf/workloads/load.h"
 #include "perf/workloads/rtt.h"
 #include "perf/workloads/serve.h"
 #include "perf/workloads/slow.h"
+#include "perf/workloads/soak.h"
+#include "perf/workloads/sweep.h"
 #include "perf/workloads/throughput.h"
 
 #include <signal.h>
@@ -25,6 +30,11 @@ static main_fn *const mains[PERF_COMMAND_CNT] = {
     [PERF_COMMAND_COMPARE] = perf_compare_main,
     [PERF_COMMAND_SLOW] = perf_slow_main,
     [PERF_COMMAND_HOP] = perf_hop_main,
+    [PERF_COMMAND_LOAD] = perf_load_main,
+    [PERF_COMMAND_SWEEP] = perf_sweep_main,
+    [PERF_COMMAND_IDLE] = perf_idle_main,
+    [PERF_COMMAND_SOAK] = perf_soak_main,
+    [PERF_COMMAND_JITTER] = perf_jitter_main,
     [PERF_COMMAND_SERVE] = perf_serve_main,
     [PERF_COMMAND_REPORT] = perf_report_main,
     [PERF_COMMAND_GATE] = perf_gate_main,

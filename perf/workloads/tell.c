@@ -1,5 +1,7 @@
 #include "perf/workloads/tell.h"
 
+#include "perf/workloads/jitter.h"
+
 #include <stdio.h>
 
 struct perf_artefact *perf_tell_begin(const struct perf_options *options)
@@ -7,6 +9,7 @@ struct perf_artefact *perf_tell_begin(const struct perf_options *options)
     struct perf_artefact *a =
         perf_artefact_new(perf_command_name(options->command), options->argc, options->argv);
     perf_environment_read(&a->env);
+    perf_jitter_fact(&a->env);
     return a;
 }
 
