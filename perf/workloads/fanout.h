@@ -1,51 +1,17 @@
 /*
- * fanout: one publisher, many subscribers, one of which may be stopped in the middle.
+ * fanout: one publisher, many subscribers (workloads/feed.h).
  *
- * The publisher is a process on the first CPU; all subscribers but one share a process on the
- * second, and that one, the victim, is a process of its own, which the other stops with SIGSTOP a
- * tenth into the measured window. Messages carry the time they were published, so latency is from
- * the call that published to the handler that got it. The publisher's last message tells the
- * subscribers' process what the publisher saw.
+ * For each number of subscribers first the rate that each of them gets when the publisher floods,
+ * and how evenly; then, at a share of what the slowest peer of the field reached there, so that all
+ * carry the same, how long a message takes to one and to the last of them.
  */
-#ifndef MCQ_PERF_FANOUT_H
-#define MCQ_PERF_FANOUT_H
+#ifndef MCQ_PERF_WORKLOADS_FANOUT_H
+#define MCQ_PERF_WORKLOADS_FANOUT_H
 
-#include "perf/run/crew.h"
+#include "perf/options.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#define PERF_FANOUT_LOAD 0.3
 
-#define PERF_FANOUT_SUBS_MAX 1000u
-
-struct perf_fanout_job {
-    uint32_t subs; /* the victim included */
-    size_t size;
-    double seconds;    /* of the window */
-    double msgs_per_s; /* published; 0: as many as everybody takes */
-    bool stop;         /* the victim is stopped */
-};
-
-/* What the publisher saw; goes through a message as it is. */
-struct perf_fanout_seen {
-    uint64_t published;                      /* in the window */
-    double seconds;                          /* its length, as published */
-    uint64_t slow_victim, slow_others;       /* events MCQ_EVENT_SLOW */
-    uint64_t dropped_victim, dropped_others; /* messages, by events */
-    uint64_t dropped_counted;                /* by the shard's counters */
-    uint64_t blocks_peak, blocks_empty;      /* memory blocks held at once; takes that found none */
-};
-
-struct perf_fanout_result {
-    struct perf_fanout_seen seen;
-    uint64_t received;    /* by all but the victim, in the window */
-    uint64_t least, most; /* by one of them */
-    double msgs_per_s;    /* received by each, on average */
-    double p50_us, p99_us, max_us;
-};
-
-/* On failure false and a sentence in reason. */
-bool perf_fanout_measure(const struct perf_fanout_job *job, struct perf_fanout_result *result,
-                         char *reason);
+int perf_fanout_main(const struct perf_options *options);
 
 #endif
