@@ -7,6 +7,7 @@
 #include "perf/stats/ab.h"
 #include "perf/stats/gate.h"
 #include "perf/workloads/compare.h"
+#include "perf/workloads/connect.h"
 #include "perf/workloads/fanin.h"
 #include "perf/workloads/fanout.h"
 #include "perf/workloads/hop.h"
@@ -40,6 +41,7 @@ static main_fn *const mains[PERF_COMMAND_CNT] = {
 
     [PERF_COMMAND_FANOUT] = perf_fanout_main,
     [PERF_COMMAND_FANIN] = perf_fanin_main,
+    [PERF_COMMAND_CONNECT] = perf_connect_main,
     [PERF_COMMAND_SERVE] = perf_serve_main,
     [PERF_COMMAND_REPORT] = perf_report_main,
     [PERF_COMMAND_GATE] = perf_gate_main,

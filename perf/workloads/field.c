@@ -27,7 +27,8 @@ static void peers_take(struct perf_field *f, unsigned roles)
     for (unsigned i = 0; i < options->peer_cnt; i++) {
         f->peers[f->peer_cnt++] = options->peers[i];
     }
-    for (size_t i = 0; options->peer_cnt == 0 && i < sizeof peers_default / sizeof(char *); i++) {
+    size_t usual = options->connect != NULL ? 1 : sizeof peers_default / sizeof peers_default[0];
+    for (size_t i = 0; options->peer_cnt == 0 && i < usual; i++) {
         const struct perf_peer *peer = perf_peer_find(peers_default[i]);
         if (peer != NULL && peer->missing == NULL && peer_has(peer, roles)) {
             f->peers[f->peer_cnt++] = peer;
@@ -44,9 +45,10 @@ void perf_field_begin(struct perf_field *f, const struct perf_options *options, 
     peers_take(f, roles);
 }
 
-static unsigned places_of(const struct perf_peer *peer)
+/* Against a stranger's server only our own client is placed, which has no threads. */
+static unsigned places_of(const struct perf_field *f, const struct perf_peer *peer)
 {
-    return peer->has_threads ? 2 : 1;
+    return peer->has_threads && f->options->connect == NULL ? 2 : 1;
 }
 
 void perf_field_expect(struct perf_field *f, unsigned cases)
@@ -54,7 +56,7 @@ void perf_field_expect(struct perf_field *f, unsigned cases)
     const struct perf_options *options = f->options;
     unsigned arms = 0;
     for (unsigned i = 0; i < f->peer_cnt; i++) {
-        arms += places_of(f->peers[i]) * cases;
+        arms += places_of(f, f->peers[i]) * cases;
     }
     double budget_s = options->quick ? PERF_FIELD_QUICK_S : PERF_FIELD_BUDGET_S;
     double each_s = arms > 0 ? budget_s / arms / f->runs - OVERHEAD_S : WINDOW_MAX_S;
@@ -107,7 +109,7 @@ void perf_field_add(struct perf_field *f, unsigned roles, uint64_t param, perf_c
                     void *ctx)
 {
     for (unsigned i = 0; i < f->peer_cnt; i++) {
-        for (unsigned place = 0; place < places_of(f->peers[i]); place++) {
+        for (unsigned place = 0; place < places_of(f, f->peers[i]); place++) {
             if (f->cnt == PERF_RESULTS_MAX) {
                 fprintf(stderr, "mcq-perf: more than %u arms\n", PERF_RESULTS_MAX);
                 f->ok = false;
@@ -200,7 +202,7 @@ double perf_field_rate_least(const struct perf_field *f, uint64_t param)
             continue;
         }
         double rate = rate_median(&f->arms[i]);
-        if (f->arms[i].peer->has_threads) {
+        if (i + 1 < f->cnt && f->arms[i + 1].place == PERF_PLACE_FREE) {
             rate = fmax(rate, rate_median(&f->arms[i + 1]));
         }
         if (rate > 0 && (least <= 0 || rate < least)) {
