@@ -40,7 +40,8 @@ struct generator {
     uint64_t back_cnt;         /* answered, or known as lost */
     uint64_t foreign_cnt;      /* of no connection of ours */
     uint32_t turn;
-    bool held; /* what is due finds no room */
+    uint64_t refused_ns; /* just after something found no room the last time */
+    bool held;           /* what is due finds no room */
     bool gone;
 };
 
@@ -113,7 +114,6 @@ static void see(struct generator *g, uint64_t now_ns)
         if (counts(g, g->seen_ns)) {
             mcq_hdr_record(g->tally->lag, now_ns - g->seen_ns);
             g->tally->asked_cnt++;
-            g->tally->late_cnt += g->held ? 1 : 0;
         }
         g->seen_ns = perf_schedule_next(&g->ahead);
     }
@@ -124,6 +124,7 @@ static void sent_take(struct generator *g, uint64_t now_ns)
     g->tally->all_cnt++;
     if (counts(g, g->due_ns)) {
         g->tally->sent_cnt++;
+        g->tally->late_cnt += g->refused_ns > g->due_ns ? 1 : 0;
         g->tally->last_sent_ns = now_ns;
         g->tally->asked_cnt += g->spec->saturate ? 1 : 0;
     }
@@ -163,8 +164,8 @@ static void send_due(struct generator *g)
         see(g, now_ns);
         enum perf_put put = send_one(g, now_ns);
         if (put != PERF_PUT_OK) {
-            g->tally->late_cnt += !g->held && counts(g, g->due_ns) ? 1 : 0;
             g->held = true;
+            g->refused_ns = now_ns + 1;
             g->gone = put == PERF_PUT_GONE;
             return;
         }

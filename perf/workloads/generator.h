@@ -32,7 +32,7 @@ struct perf_tally {
     uint64_t asked_cnt; /* due in the window */
     uint64_t sent_cnt;  /* ... and handed over */
     uint64_t answered_cnt;
-    uint64_t late_cnt; /* ... and without room when due */
+    uint64_t late_cnt; /* ... once there had been no room for it, or for one before it */
     uint64_t all_cnt;  /* sent at all, warm-up and all */
     uint64_t lost_cnt, old_cnt, damaged_cnt;
     uint64_t last_sent_ns, last_answer_ns;

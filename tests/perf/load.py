@@ -6,6 +6,7 @@ Coordinated omission shows; a generator that is held up is found out; a message 
 doubled, out of order or damaged on its way refuses the run; plans and parameters are as asked.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -72,6 +73,20 @@ def numbers(one):
     return tuple(int(metrics[key]) for key in ("lost", "doubled", "damaged"))
 
 
+@contextlib.contextmanager
+def serving(program, *words):
+    """An echo server by itself: its port."""
+    server = subprocess.Popen([program, "serve", "--peer", "mcq", "--idle", "block", "--size", "24",
+                               "--bind", "tcp://127.0.0.1:0", *words], stdout=subprocess.PIPE,
+                              text=True)
+    try:
+        yield int(re.search(r":(\d+)\s*$", server.stdout.readline()).group(1))
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
+        server.stdout.close()
+
+
 # --- coordinated omission -------------------------------------------------------------------------
 
 
@@ -92,6 +107,20 @@ def omission_hides(program, count, point):
     got = json.loads(out)
     check(f"the stall is there: {got}", got["max_us"] >= 95e3)
     check(f"and doesn't show: {got}", got[point] < 50e3)
+
+
+def omission_of_a_req(program):
+    """It can't ask before it has its answer, yet what should have been asked meanwhile counts."""
+    with serving(program, *STALLS) as port:
+        _, one = only_run(program, "load", *BLOCK, "--connect", f"tcp://127.0.0.1:{port}", "--type",
+                          "req", "--rate", "600", "--seconds", "2", "--warmup", "0.1", "--size",
+                          "24")
+    response, service = points(one, "response"), points(one, "service")
+    check(f"response {response}, service {service}",
+          response["p99"] >= 80e3 and service["p99"] < 50e3 and service["max"] >= 95e3)
+    # Once per message: what was due in two stalls, and what waited behind it.
+    check(f"late: {one['metrics']}", 50 <= one["metrics"]["late"] <= one["metrics"]["msgs"])
+    check(f"{one['metrics']}", numbers(one) == (0, 0, 0))
 
 
 # --- a slow generator -----------------------------------------------------------------------------
@@ -214,23 +243,11 @@ class Liar:
         return [head, body[:-1], bytes([body[-1] ^ 1])]
 
 
-def serving(program):
-    server = subprocess.Popen([program, "serve", "--peer", "mcq", "--idle", "block", "--size", "24",
-                               "--bind", "tcp://127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
-    said = re.search(r":(\d+)\s*$", server.stdout.readline())
-    return server, ("127.0.0.1", int(said.group(1)))
-
-
 def liar(program, bend, expected):
-    server, address = serving(program)
-    try:
-        middle = Liar(address, bend)
+    with serving(program) as port:
+        middle = Liar(("127.0.0.1", port), bend)
         _, one = only_run(program, "load", *BLOCK, "--connect", middle.endpoint, "--rate", "1000",
                           "--seconds", "0.4", "--warmup", "0", "--size", "24")
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
-        server.stdout.close()
     check(f"{bend}: {one['metrics']}", numbers(one) == expected)
     blamed = one["reason"] is not None and "doubled or out of order" in one["reason"]
     check(f"{bend}: {one['reason']}", blamed == (expected != (0, 0, 0)))
@@ -346,6 +363,7 @@ def cases(program, long):
     else:
         yield "omission shows", lambda: omission_shows(program, 3000)
         yield "omission hides", lambda: omission_hides(program, 3000, "p99_us")
+    yield "omission of a REQ", lambda: omission_of_a_req(program)
     yield "a slow generator", lambda: slow_generator(program)
     for bend, expected in BENT if long else BENT[:3]:
         yield f"an answer's {bend}", lambda b=bend, e=expected: liar(program, b, e)
