@@ -169,8 +169,8 @@ static void crew_make(struct perf_crew *crew, struct perf_open *open)
 uint64_t perf_open_lag_max(enum perf_idle idle, uint64_t service_p50_ns)
 {
     if (idle == PERF_IDLE_SPIN) {
-        uint64_t quarter_ns = service_p50_ns / 4;
-        return quarter_ns > PERF_LAG_SPIN_NS ? quarter_ns : PERF_LAG_SPIN_NS;
+        uint64_t half_ns = service_p50_ns / 2;
+        return half_ns > PERF_LAG_SPIN_NS ? half_ns : PERF_LAG_SPIN_NS;
     }
     return service_p50_ns > PERF_LAG_BLOCK_NS ? service_p50_ns : PERF_LAG_BLOCK_NS;
 }
