@@ -125,6 +125,9 @@ static int load_run(struct load *load)
     for (unsigned i = 0; i < lineup.cnt; i++) {
         struct perf_result *r = perf_lineup_result(options, "load", &lineup.entrants[i]);
         perf_load_params(r, options, &load->job.generator);
+        if (!options->no_trace) {
+            perf_result_number(r, "syscalls_at_rate", perf_open_traced_rate(&load->job));
+        }
         perf_lineup_arm(&arms[i], &lineup.entrants[i], r, 0);
         perf_artefact_add(a, r);
     }

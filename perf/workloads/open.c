@@ -307,6 +307,13 @@ bool perf_open_run(const struct perf_open_job *job, const struct perf_arm *arm,
     return ok;
 }
 
+double perf_open_traced_rate(const struct perf_open_job *job)
+{
+    const struct perf_schedule_spec *spec = &job->generator.schedule;
+    bool slower = spec->pace != PERF_PACE_TRACE && spec->rate < PERF_TRACED_RATE;
+    return slower ? spec->rate : PERF_TRACED_RATE;
+}
+
 void perf_open_trace(const struct perf_open_job *job, struct perf_arm *arm)
 {
     struct perf_open_job traced = *job;
@@ -316,10 +323,7 @@ void perf_open_trace(const struct perf_open_job *job, struct perf_arm *arm)
     traced.trace = true;
     traced.interval_cnt = 0;
     traced.tick = NULL;
-    traced.generator.schedule = (struct perf_schedule_spec){.rate = PERF_TRACED_RATE};
-    if (job->generator.schedule.rate > 0 && job->generator.schedule.rate < PERF_TRACED_RATE) {
-        traced.generator.schedule.rate = job->generator.schedule.rate;
-    }
+    traced.generator.schedule = (struct perf_schedule_spec){.rate = perf_open_traced_rate(job)};
     traced.generator.warmup_ns = TRACED_WARMUP_NS;
     traced.generator.window_ns = TRACED_WINDOW_NS;
     if (arm->reason[0] == '\0' && perf_open_run(&traced, arm, run, reason)) {

@@ -58,6 +58,7 @@ bool perf_open_run(const struct perf_open_job *job, const struct perf_arm *arm,
 /* A short crew of its own, followed, at PERF_TRACED_RATE at most: the system calls per message, for
  * all runs of the arm. Nothing where the host forbids it. */
 #define PERF_TRACED_RATE 1000.0
+double perf_open_traced_rate(const struct perf_open_job *job);
 void perf_open_trace(const struct perf_open_job *job, struct perf_arm *arm);
 
 /* How large the lag's p99 may be. A generator that spins is late by the turn of the library that it

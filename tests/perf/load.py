@@ -347,7 +347,9 @@ def traced(program):
     code, out, err = run(program, "load", *BLOCK, "--rate", "500", "--seconds", "0.2", "--quiet",
                          "--json")
     check(f"exit {code}: {err}", code in (0, 1))
-    metrics = json.loads(out)["results"][0]["runs"][0]["metrics"]
+    result = json.loads(out)["results"][0]
+    metrics = result["runs"][0]["metrics"]
+    check(f"{result['params']}", result["params"]["syscalls_at_rate"] == 500)
     for side in ("server", "client"):
         check(f"{metrics}", metrics.get(f"{side}_syscalls_per_msg", 1) > 0)
 
