@@ -15,6 +15,7 @@
 #include "perf/workloads/jitter.h"
 #include "perf/workloads/load.h"
 #include "perf/workloads/rtt.h"
+#include "perf/workloads/scale.h"
 #include "perf/workloads/serve.h"
 #include "perf/workloads/slow.h"
 #include "perf/workloads/soak.h"
@@ -38,10 +39,10 @@ static main_fn *const mains[PERF_COMMAND_CNT] = {
     [PERF_COMMAND_IDLE] = perf_idle_main,
     [PERF_COMMAND_SOAK] = perf_soak_main,
     [PERF_COMMAND_JITTER] = perf_jitter_main,
-
     [PERF_COMMAND_FANOUT] = perf_fanout_main,
     [PERF_COMMAND_FANIN] = perf_fanin_main,
     [PERF_COMMAND_CONNECT] = perf_connect_main,
+    [PERF_COMMAND_SCALE] = perf_scale_main,
     [PERF_COMMAND_SERVE] = perf_serve_main,
     [PERF_COMMAND_REPORT] = perf_report_main,
     [PERF_COMMAND_GATE] = perf_gate_main,

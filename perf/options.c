@@ -38,7 +38,8 @@ static const struct command {
                               NO_WORDS},
     [PERF_COMMAND_SLOW] = {"slow", PEERS | BIT(SUBS) | BIT(SIZE) | BIT(LOAD) | REPEATED | OUTPUTS,
                            NO_WORDS},
-    [PERF_COMMAND_HOP] = {"hop", BIT(VIA) | BIT(IDLE) | BIT(SIZE) | BIT(COUNT), NO_WORDS},
+    [PERF_COMMAND_HOP] = {"hop", BIT(VIA) | BIT(IDLE) | BIT(SIZE) | BIT(COUNT) | BIT(OUT),
+                          NO_WORDS},
     [PERF_COMMAND_LOAD] = {"load",
                            PEERS | BIT(SIZE) | BIT(CONNS) | OPEN_LOOP | REPEATED | SERVER |
                                STRANGERS | OUTPUTS,

@@ -36,9 +36,13 @@ enum perf_metric {
     PERF_METRIC_CLIENT_SWITCHES,
     PERF_METRIC_CONNECT_RATE, /* connections_per_s */
     PERF_METRIC_CONN_BYTES,   /* bytes of memory per connection, process and kernel apart */
+    PERF_METRIC_CONN_PSS_BYTES,
     PERF_METRIC_CONN_KERNEL_BYTES,
-    PERF_METRIC_FAIRNESS,  /* least / most received of one of many */
-    PERF_METRIC_RSS_SLOPE, /* of the server: bytes per minute over the run */
+    PERF_METRIC_CONN_BUFFERS, /* pieces of the server's library's own memory, per connection */
+    PERF_METRIC_SERVER_RSS,
+    PERF_METRIC_CONN_SHARE, /* of that, by all connections: what was laid aside for them is in it */
+    PERF_METRIC_FAIRNESS,   /* least / most received of one of many */
+    PERF_METRIC_RSS_SLOPE,  /* of the server: bytes per minute over the run */
     PERF_METRIC_FDS_SLOPE,
     PERF_METRIC_BUFFERS_SLOPE,
     PERF_METRIC_CLIENT_RSS_SLOPE,

@@ -2,6 +2,7 @@
 
 #include "perf/output/report.h"
 #include "perf/run/clock.h"
+#include "perf/workloads/tell.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #define TRIPS_BLOCK   UINT64_C(50000)
 #define MSGS_PER_TRIP 20u
 #define ROUNDS        3u
-#define VALUE_MAX_NS  PERF_SECOND_NS
+#define VALUE_MAX_NS  PERF_HIST_MAX_NS
 #define ARENA_BYTES   (UINT64_C(64) << 20)
 #define LARGE_BYTES   (UINT64_C(1) << 20)
 
@@ -110,15 +111,50 @@ static void tell(const struct perf_options *options, const struct via *via, stru
     double floor_us = percentile_us(floor, 500000);
     if (options->json) {
         printf("{\"via\": \"%s\", \"size\": %zu, \"p50_us\": %.3f, \"p99_us\": %.3f, "
-               "\"floor_us\": %.3f, \"msgs_per_s\": %.0f, \"idle\": \"%s\"}\n",
+               "\"floor_us\": %.3f, \"msgs_per_s\": %.0f, \"idle\": \"%s\", "
+               "\"schema\": \"mcq-perf\", \"version\": %d}\n",
                via->name, options->size, p50_us, p99_us, floor_us, hop->rates[ROUNDS / 2],
-               perf_idle_name(options->idle));
+               perf_idle_name(options->idle), PERF_SCHEMA_VERSION);
         return;
     }
     printf("%-7s %4zu B   p50 %8.3f us   p99 %8.3f us   floor %8.3f us   ratio %6.2f   stream "
            "%12.0f msg/s (%.0f-%.0f)\n",
            via->name, options->size, p50_us, p99_us, floor_us, p50_us / floor_us,
            hop->rates[ROUNDS / 2], hop->rates[0], hop->rates[ROUNDS - 1]);
+}
+
+/* All rounds are one run: their trips are in one histogram. */
+static struct perf_result *result_new(const struct perf_options *options, const struct via *via,
+                                      const struct hop *hop, const struct mcq_hdr *floor)
+{
+    struct perf_result *r = perf_result_new("hop", "mcq");
+    struct perf_run *run = perf_run_add(r);
+    perf_result_text(r, "via", via->name);
+    perf_result_number(r, "size", (double)options->size);
+    perf_result_text(r, "idle", perf_idle_name(options->idle));
+    run->main = PERF_HIST_RTT;
+    run->metrics[PERF_METRIC_RATE] = hop->rates[ROUNDS / 2];
+    run->metrics[PERF_METRIC_MSGS] = (double)hop->meter.msgs * ROUNDS;
+    run->metrics[PERF_METRIC_FLOOR] = percentile_us(floor, 500000);
+    perf_run_hist(run, PERF_HIST_RTT, &hop->meter.hdr);
+    return r;
+}
+
+static bool save(const struct perf_options *options, const struct hop *hops,
+                 const struct mcq_hdr *floor)
+{
+    if (options->out == NULL) {
+        return true;
+    }
+    struct perf_artefact *a = perf_tell_begin(options);
+    for (unsigned i = 0; i < sizeof vias / sizeof vias[0]; i++) {
+        if ((options->via & 1u << i) != 0) {
+            perf_artefact_add(a, result_new(options, &vias[i], &hops[i], floor));
+        }
+    }
+    bool ok = perf_artefact_save(a, options->out);
+    perf_artefact_end(a);
+    return ok;
 }
 
 /* Floor and ways in turns, so that a drift of the machine meets all alike. */
@@ -169,6 +205,9 @@ int perf_hop_main(const struct perf_options *options)
         if (ok && (options->via & 1u << i) != 0) {
             tell(options, &vias[i], &hops[i], &floor);
         }
+    }
+    ok = ok && save(options, hops, &floor);
+    for (unsigned i = 0; i < cnt && hops != NULL; i++) {
         free(hops[i].counts);
     }
     free(hops);

@@ -4,7 +4,8 @@
  * In one run: the floor (what two threads need for the same without any of ours), round trips, a
  * stream. Spinning the floor is a cache line that goes to and fro, blocking it is an eventfd that
  * each side sleeps on. A trip is the distance between two stamps on the asking side, as in rtt.h;
- * the stream is timed from the first send to the last message at its receiver.
+ * the stream is timed from the first send to the last message at its receiver. With --out an
+ * artefact is left besides.
  */
 #ifndef MCQ_PERF_HOP_H
 #define MCQ_PERF_HOP_H
