@@ -165,7 +165,6 @@ bool perf_feed_publish(struct perf_child *child, void *arg)
     if (ok) {
         perf_stamper_init(&p.stamper, p.body, job->size);
         ok = work(&p);
-        job->peer->node->close(&p.node);
     }
     free(p.body);
     return ok;

@@ -1,4 +1,9 @@
-/* feed_run: what the processes of a feed share. Private to feed*.c. */
+/*
+ * feed_run: what the processes of a feed share. Private to feed*.c.
+ *
+ * None closes its node: each ends with it, and closing may last (nng_close does, at times for
+ * good).
+ */
 #ifndef MCQ_PERF_WORKLOADS_FEED_RUN_H
 #define MCQ_PERF_WORKLOADS_FEED_RUN_H
 

@@ -176,6 +176,9 @@ static void result_take(struct subscribers *s)
             perf_stamp_fault(&sub->check, run->fault, sizeof run->fault);
         }
     }
+    if (s->faulty) {
+        return; /* and there is no window */
+    }
     uint64_t ns = perf_feed_floods(run)
                       ? s->close_ns - s->open_ns
                       : run->times[run->close - 1].due_ns - run->times[run->open].due_ns;
@@ -278,7 +281,6 @@ bool perf_feed_subscribe(struct perf_child *child, void *arg)
                               on_message, &s);
     if (ok) {
         ok = work(&s);
-        job->peer->node->close(&s.node);
     }
     free(s.one);
     free(s.spreads);
@@ -322,6 +324,5 @@ bool perf_feed_suffer(struct perf_child *child, void *arg)
         ok = node.ops->poll(&node, perf_clock_ns() + PERF_FEED_LOOK_NS);
         atomic_store(&run->victim_gone, node.gone_cnt > 0);
     }
-    node.ops->close(&node);
     return ok;
 }

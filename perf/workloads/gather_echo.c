@@ -166,7 +166,6 @@ bool perf_gather_ask(struct perf_child *child, void *arg)
               perf_node_open(&a.node, run->job->peer->node, child, &spec);
     if (ok) {
         ok = work(&a);
-        a.node.ops->close(&a.node);
     }
     asker_fini(&a);
     return ok;

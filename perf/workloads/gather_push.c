@@ -116,7 +116,6 @@ bool perf_gather_pull(struct perf_child *child, void *arg)
               perf_node_open(&node, run->job->peer->node, child, &spec);
     if (ok) {
         ok = pull(&g, &node);
-        node.ops->close(&node);
     }
     perf_gatherer_fini(&g);
     return ok;
@@ -241,7 +240,6 @@ bool perf_gather_push(struct perf_child *child, void *arg)
     if (ok) {
         perf_stamper_init(&p.stamper, p.body, job->size);
         ok = push(&p);
-        p.node.ops->close(&p.node);
     }
     free(p.body);
     free(p.numbers);

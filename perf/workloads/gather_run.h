@@ -1,4 +1,9 @@
-/* gather_run: what the processes of a gathering share. Private to gather*.c. */
+/*
+ * gather_run: what the processes of a gathering share. Private to gather*.c.
+ *
+ * None closes its node: each ends with it, and closing may last (nng_close does, at times for
+ * good).
+ */
 #ifndef MCQ_PERF_WORKLOADS_GATHER_RUN_H
 #define MCQ_PERF_WORKLOADS_GATHER_RUN_H
 

@@ -101,7 +101,9 @@ void perf_gatherer_tell(struct perf_gatherer *g)
         snprintf(run->fault, sizeof run->fault, "%llu messages belong to no client",
                  (unsigned long long)g->strangers);
     }
-    run->seconds = (double)(g->close_ns - g->open_ns) / (double)PERF_SECOND_NS;
+    if (g->over) {
+        run->seconds = (double)(g->close_ns - g->open_ns) / (double)PERF_SECOND_NS;
+    }
     if (g->open) {
         perf_crew_end(g->child);
     }

@@ -117,6 +117,16 @@ static void window_look(struct logons *l)
     l->run->close_ns = now_ns;
 }
 
+/* What was under way has to come to its end, too: patience tells a server that went silent. */
+static bool drain(struct logons *l)
+{
+    bool ok = true;
+    while (ok && l->run->faulty == 0 && l->due_cnt < l->run->job->conns) {
+        ok = perf_storm_turn(&l->storm, perf_clock_ns() + LOOK_NS, false) && !l->failed;
+    }
+    return ok;
+}
+
 static bool storm(struct logons *l)
 {
     bool ok = true;
@@ -129,7 +139,7 @@ static bool storm(struct logons *l)
     if (l->open) {
         perf_crew_end(l->child);
     }
-    return ok;
+    return ok && drain(l);
 }
 
 static bool storm_run(struct perf_child *child, void *arg)
@@ -143,6 +153,7 @@ static bool storm_run(struct perf_child *child, void *arg)
         .wire = job->wire,
         .size = job->size,
         .conns = job->conns,
+        .patience_ns = job->patience_ns,
         .up = on_up,
         .message = on_answer,
         .ctx = &l,

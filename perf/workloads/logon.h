@@ -26,6 +26,7 @@ struct perf_logon_job {
     uint32_t conns; /* under way at once */
     uint64_t count; /* over after so many in the window; 0: by time alone */
     double seconds, warmup_s;
+    uint64_t patience_ns; /* as of a storm */
     bool trace;
 };
 

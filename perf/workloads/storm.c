@@ -315,10 +315,11 @@ static bool patience_look(struct perf_storm *s)
     if (now_ns < s->look_ns) {
         return true;
     }
+    uint64_t patience_ns = s->spec.patience_ns != 0 ? s->spec.patience_ns : PERF_STORM_PATIENCE_NS;
     s->look_ns = now_ns + LOOK_NS;
     for (uint32_t i = 0; i < s->spec.conns; i++) {
         const struct perf_storm_conn *c = &s->conns[i];
-        if (c->fd >= 0 && c->owes_ns != 0 && now_ns > c->owes_ns + PERF_STORM_PATIENCE_NS) {
+        if (c->fd >= 0 && c->owes_ns != 0 && now_ns > c->owes_ns + patience_ns) {
             return storm_fail(s, c->connecting ? "the server accepts no connection any more"
                                  : c->phase != PERF_WIRE_UP
                                      ? "the server doesn't answer a connection's greeting"

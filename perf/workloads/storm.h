@@ -7,7 +7,7 @@
  * from several addresses in turns: one has but some 28,000 ports.
  *
  * One thread; callbacks come from perf_storm_turn, and may call everything but turn and close. What
- * the server owes (a hello, an answer) for longer than PERF_STORM_PATIENCE_NS fails the storm, and
+ * the server owes (a hello, an answer) for longer than patience_ns fails the storm, and
  * so does a connection that the server ends.
  */
 #ifndef MCQ_PERF_WORKLOADS_STORM_H
@@ -26,6 +26,7 @@ struct perf_storm_spec {
     enum perf_wire wire;
     size_t size; /* of every message */
     uint32_t conns;
+    uint64_t patience_ns; /* 0: PERF_STORM_PATIENCE_NS */
     void (*up)(void *ctx, uint32_t conn, uint64_t now_ns);
     void (*message)(void *ctx, uint32_t conn, uint64_t now_ns, const void *data, size_t len);
     void *ctx;
