@@ -20,6 +20,7 @@
 #include "perf/workloads/slow.h"
 #include "perf/workloads/soak.h"
 #include "perf/workloads/sweep.h"
+#include "perf/workloads/tell.h"
 #include "perf/workloads/throughput.h"
 
 #include <signal.h>
@@ -55,6 +56,9 @@ static int command_run(const struct perf_options *options)
     if (mains[options->command] == NULL) {
         fprintf(stderr, "mcq-perf: this build has no %s\n", perf_command_name(options->command));
         return PERF_EXIT_USAGE;
+    }
+    if (options->command < PERF_COMMAND_SERVE && !options->quiet) {
+        perf_tell_start();
     }
     return mains[options->command](options);
 }

@@ -164,6 +164,7 @@ static bool peer_take(struct perf_options *options, const char *name, char *text
 static bool peers_take(struct perf_options *options, const char *name, char *text)
 {
     options->peer_cnt = 0;
+    options->peers_listed = true;
     return list_each(options, name, text, peer_add);
 }
 

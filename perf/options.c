@@ -27,18 +27,20 @@ static const struct command {
     unsigned words_min, words_max;
 } commands[PERF_COMMAND_CNT] = {
     [PERF_COMMAND_RTT] = {"rtt",
-                          BIT(PEER) | BIT(TRANSPORT) | BIT(IDLE) | BIT(SIZE) | BIT(COUNT) |
-                              BIT(DELAY) | BIT(STALL) | BIT(STALL_EVERY) | STRANGERS | OUTPUTS,
+                          BIT(PEER) | PEERS | BIT(SIZE) | BIT(COUNT) | BIT(RUNS) | SERVER |
+                              STRANGERS | OUTPUTS,
                           NO_WORDS},
     [PERF_COMMAND_THROUGHPUT] = {"throughput",
-                                 BIT(PEER) | BIT(TRANSPORT) | BIT(SIZE) | BIT(SECONDS) | OUTPUTS,
+                                 BIT(PEER) | BIT(PEERS) | BIT(TRANSPORT) | BIT(SIZE) |
+                                     BIT(SECONDS) | BIT(RUNS) | OUTPUTS,
                                  NO_WORDS},
     [PERF_COMMAND_COMPARE] = {"compare",
                               BIT(COUNT) | BIT(SECONDS) | BIT(RUNS) | BIT(TRANSPORT) | OUTPUTS,
                               NO_WORDS},
     [PERF_COMMAND_SLOW] = {"slow", PEERS | BIT(SUBS) | BIT(SIZE) | BIT(LOAD) | REPEATED | OUTPUTS,
                            NO_WORDS},
-    [PERF_COMMAND_HOP] = {"hop", BIT(VIA) | BIT(IDLE) | BIT(SIZE) | BIT(COUNT) | BIT(OUT),
+    [PERF_COMMAND_HOP] = {"hop",
+                          BIT(VIA) | BIT(IDLE) | BIT(SIZE) | BIT(COUNT) | BIT(OUT) | BIT(QUIET),
                           NO_WORDS},
     [PERF_COMMAND_LOAD] = {"load",
                            PEERS | BIT(SIZE) | BIT(CONNS) | OPEN_LOOP | REPEATED | SERVER |
@@ -120,7 +122,7 @@ static bool peer_check(const struct perf_options *options)
     if (wants && options->peer == NULL) {
         return perf_option_bad("%s needs --peer", commands[options->command].name);
     }
-    if (options->command == PERF_COMMAND_RTT && options->peer != NULL &&
+    if (options->command == PERF_COMMAND_RTT && options->peer != NULL && !options->peers_listed &&
         options->peer->missing == NULL && !perf_peer_has_rtt(options->peer)) {
         return perf_option_bad("%s has no round trip", options->peer->name);
     }

@@ -23,7 +23,7 @@ enum perf_command {
     PERF_COMMAND_SCALE,
     PERF_COMMAND_SOAK,
     PERF_COMMAND_JITTER,
-    PERF_COMMAND_SERVE,
+    PERF_COMMAND_SERVE, /* from here on nothing is measured */
     PERF_COMMAND_REPORT,
     PERF_COMMAND_GATE,
     PERF_COMMAND_AB,
@@ -74,6 +74,7 @@ struct perf_options {
     const struct perf_peer *peer; /* --peer, or the first of --peers; NULL: none was given */
     const struct perf_peer *peers[PERF_PEERS_MAX];
     unsigned peer_cnt;
+    bool peers_listed; /* by --peers */
     enum perf_transport transport;
     const char *connect;     /* endpoint of a server that isn't ours */
     const char *bind;        /* serve */

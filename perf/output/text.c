@@ -1,5 +1,6 @@
 #include "perf/output/text.h"
 #include "perf/output/artefact.h"
+#include "perf/output/slower.h"
 #include "perf/output/summary.h"
 
 #include <math.h>
@@ -188,6 +189,7 @@ static void machine_print(const struct perf_environment *env, FILE *to)
 void perf_artefact_print(const struct perf_artefact *a, FILE *to)
 {
     machine_print(&a->env, to);
+    perf_slower_print(a, to);
     for (unsigned i = 0; i < a->result_cnt; i++) {
         result_print(a->results[i], to);
     }

@@ -73,8 +73,40 @@ static bool arm_can(const struct perf_arm *arm, bool missing)
     return !missing && arm->failures < PERF_ARM_FAILURES_MAX;
 }
 
-bool perf_arms_run(struct perf_arm *arms, unsigned cnt, unsigned runs, perf_measure_fn *measure,
-                   void *ctx, bool quiet)
+static bool round_run(struct perf_arm *arms, const bool *missing, unsigned cnt, unsigned round,
+                      unsigned runs, perf_measure_fn *measure, void *ctx, struct progress *progress)
+{
+    bool ok = true;
+    for (unsigned place = 0; place < cnt; place++, progress->done++) {
+        unsigned which = perf_arms_order(cnt, round, place);
+        struct perf_arm *arm = &arms[which];
+        if (!arm_can(arm, missing[which])) {
+            continue;
+        }
+        bool good = arm_run(arm, measure, ctx);
+        const struct perf_run *run = &arm->result->runs[arm->result->run_cnt - 1];
+        progress_tell(progress, arm, round, runs,
+                      good                     ? "done"
+                      : run->reason[0] != '\0' ? run->reason
+                                               : arm->reason);
+        ok = ok && good;
+    }
+    return ok;
+}
+
+/* The next round takes as long as those before it did. */
+static bool time_is_up(const struct progress *progress, unsigned round, uint64_t budget_ns)
+{
+    uint64_t spent_ns = perf_clock_ns() - progress->start_ns;
+    if (round < PERF_ARM_RUNS_MIN || spent_ns + spent_ns / round <= budget_ns) {
+        return false;
+    }
+    fprintf(stderr, "mcq-perf: ending after %u runs: the time is up\n", round);
+    return true;
+}
+
+bool perf_arms_run_within(struct perf_arm *arms, unsigned cnt, unsigned runs, uint64_t budget_ns,
+                          perf_measure_fn *measure, void *ctx, bool quiet)
 {
     struct progress progress = {
         .quiet = quiet, .start_ns = perf_clock_ns(), .all = cnt * runs == 0 ? 1 : cnt * runs};
@@ -84,21 +116,14 @@ bool perf_arms_run(struct perf_arm *arms, unsigned cnt, unsigned runs, perf_meas
         missing[i] = arms[i].reason[0] != '\0';
         ok = ok && !missing[i];
     }
-    for (unsigned round = 0; round < runs; round++) {
-        for (unsigned place = 0; place < cnt; place++, progress.done++) {
-            unsigned which = perf_arms_order(cnt, round, place);
-            struct perf_arm *arm = &arms[which];
-            if (!arm_can(arm, missing[which])) {
-                continue;
-            }
-            bool good = arm_run(arm, measure, ctx);
-            const struct perf_run *run = &arm->result->runs[arm->result->run_cnt - 1];
-            progress_tell(&progress, arm, round, runs,
-                          good                     ? "done"
-                          : run->reason[0] != '\0' ? run->reason
-                                                   : arm->reason);
-            ok = ok && good;
-        }
+    for (unsigned round = 0; round < runs && !time_is_up(&progress, round, budget_ns); round++) {
+        ok = round_run(arms, missing, cnt, round, runs, measure, ctx, &progress) && ok;
     }
     return ok;
+}
+
+bool perf_arms_run(struct perf_arm *arms, unsigned cnt, unsigned runs, perf_measure_fn *measure,
+                   void *ctx, bool quiet)
+{
+    return perf_arms_run_within(arms, cnt, runs, UINT64_MAX / 2, measure, ctx, quiet);
 }

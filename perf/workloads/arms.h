@@ -15,6 +15,9 @@
 /* An arm that failed this often is not tried again: each try may last until its deadline. */
 #define PERF_ARM_FAILURES_MAX 2u
 
+/* So many runs there are, whatever they take. */
+#define PERF_ARM_RUNS_MIN 3u
+
 struct perf_arm {
     const struct perf_peer *peer;
     enum perf_idle idle;
@@ -34,6 +37,11 @@ typedef bool perf_measure_fn(void *ctx, struct perf_arm *arm, struct perf_run *r
  * reason before is left out. False: at least one run of one arm isn't there, or is refused. */
 bool perf_arms_run(struct perf_arm *arms, unsigned cnt, unsigned runs, perf_measure_fn *measure,
                    void *ctx, bool quiet);
+
+/* The same, but after PERF_ARM_RUNS_MIN rounds none is begun that would likely end after budget_ns
+ * from now: a slow machine gets fewer runs rather than a longer wait. */
+bool perf_arms_run_within(struct perf_arm *arms, unsigned cnt, unsigned runs, uint64_t budget_ns,
+                          perf_measure_fn *measure, void *ctx, bool quiet);
 
 /* Which arm is the place-th of a round. */
 unsigned perf_arms_order(unsigned cnt, unsigned round, unsigned place);

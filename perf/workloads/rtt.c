@@ -106,11 +106,10 @@ static void result_take(struct perf_rtt_result *result, const struct mcq_hdr *hd
 }
 
 /* A server that isn't ours, or that has a handler to play, is the business of nodes. */
-static bool by_nodes(const struct rtt_run *run)
+static bool by_nodes(const struct perf_peer *peer, const struct perf_rtt_job *job)
 {
-    const struct perf_handler *handler = &run->job->handler;
-    return run->peer->rtt_run == NULL || run->job->endpoint != NULL || handler->delay_ns > 0 ||
-           handler->stall_ns > 0;
+    return peer->rtt_run == NULL || job->endpoint != NULL || job->handler.delay_ns > 0 ||
+           job->handler.stall_ns > 0;
 }
 
 static bool client_run(struct perf_child *child, void *arg)
@@ -120,8 +119,8 @@ static bool client_run(struct perf_child *child, void *arg)
     if (!meter_open(&meter, child, run->job)) {
         return false;
     }
-    bool ok = by_nodes(run) ? perf_rtt_node_run(child, run->peer, run->job, &meter)
-                            : run->peer->rtt_run(child, run->job, &meter);
+    bool ok = by_nodes(run->peer, run->job) ? perf_rtt_node_run(child, run->peer, run->job, &meter)
+                                            : run->peer->rtt_run(child, run->job, &meter);
     if (ok && meter.seq != meter.trips) {
         ok = perf_child_fail(child, "ended after %llu of %llu trips", (unsigned long long)meter.seq,
                              (unsigned long long)meter.trips);
@@ -134,15 +133,13 @@ static bool client_run(struct perf_child *child, void *arg)
 static bool server_run(struct perf_child *child, void *arg)
 {
     struct rtt_run *run = arg;
-    return by_nodes(run) ? perf_rtt_node_serve(child, run->peer, run->job)
-                         : run->peer->rtt_serve(child, run->job);
+    return by_nodes(run->peer, run->job) ? perf_rtt_node_serve(child, run->peer, run->job)
+                                         : run->peer->rtt_serve(child, run->job);
 }
 
 /* Two sides that spin on one CPU wait for each other's time slices: milliseconds per trip. */
-static bool rtt_possible(const struct rtt_run *run, char *reason)
+bool perf_rtt_can(const struct perf_peer *peer, const struct perf_rtt_job *job, char *reason)
 {
-    const struct perf_peer *peer = run->peer;
-    const struct perf_rtt_job *job = run->job;
     struct perf_cpus cpus = {0};
     if (peer->missing != NULL) {
         snprintf(reason, PERF_REASON_MAX, "%s", peer->missing);
@@ -153,8 +150,8 @@ static bool rtt_possible(const struct rtt_run *run, char *reason)
                  perf_transport_name(job->transport));
         return false;
     }
-    if (by_nodes(run) && !(perf_peer_has_role(peer, PERF_ROLE_CLIENT) &&
-                           perf_peer_has_role(peer, PERF_ROLE_SERVER))) {
+    if (by_nodes(peer, job) && !(perf_peer_has_role(peer, PERF_ROLE_CLIENT) &&
+                                 perf_peer_has_role(peer, PERF_ROLE_SERVER))) {
         snprintf(reason, PERF_REASON_MAX, "%s isn't made for that", peer->name);
         return false;
     }
@@ -201,7 +198,7 @@ bool perf_rtt_measure(const struct perf_peer *peer, const struct perf_rtt_job *j
     struct perf_usage usage[PERF_CREW_MAX];
     struct perf_crew crew;
     struct rtt_run run = {.peer = peer, .job = job};
-    if (!rtt_possible(&run, reason)) {
+    if (!perf_rtt_can(peer, job, reason)) {
         return false;
     }
     void *shared = perf_shared_new(perf_hist_len());
@@ -259,13 +256,13 @@ bool perf_rtt_measure_best(const struct perf_peer *peer, const struct perf_rtt_j
     return ok;
 }
 
-static struct perf_rtt_job job_make(const struct perf_options *options,
-                                    const struct perf_peer *peer)
+struct perf_rtt_job perf_rtt_job_of(const struct perf_options *options,
+                                    const struct perf_peer *peer, enum perf_idle idle)
 {
     struct perf_rtt_job job = {
         .size = options->size,
         .count = options->count,
-        .idle = perf_peer_idle(peer, options->idle),
+        .idle = perf_peer_idle(peer, idle),
         .transport = options->transport,
         .endpoint = options->connect,
         .socket_type = options->socket_type,
@@ -279,8 +276,11 @@ static struct perf_rtt_job job_make(const struct perf_options *options,
 
 int perf_rtt_main(const struct perf_options *options)
 {
+    if (perf_closed_several(options)) {
+        return perf_closed_main(options);
+    }
     const struct perf_peer *peer = options->peer != NULL ? options->peer : &perf_peer_mcq;
-    struct perf_rtt_job job = job_make(options, peer);
+    struct perf_rtt_job job = perf_rtt_job_of(options, peer, options->idle);
     struct perf_rtt_result result;
     char reason[PERF_REASON_MAX];
     struct mcq_hdr *hist = perf_hist_new();

@@ -83,6 +83,12 @@ const char *perf_idle_name(enum perf_idle idle);
 
 int perf_rtt_main(const struct perf_options *options);
 
+/* What the command line asks for, of this peer. */
+struct perf_rtt_job perf_rtt_job_of(const struct perf_options *options,
+                                    const struct perf_peer *peer, enum perf_idle idle);
+/* False, with a sentence, when this peer has no such round trip here. */
+bool perf_rtt_can(const struct perf_peer *peer, const struct perf_rtt_job *job, char *reason);
+
 /* One measurement in two new processes. On failure false and a sentence in reason. hist: NULL, or
  * where the trips are added (perf_hist_new). */
 bool perf_rtt_measure(const struct perf_peer *peer, const struct perf_rtt_job *job,

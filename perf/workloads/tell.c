@@ -4,11 +4,29 @@
 
 #include <stdio.h>
 
+/* Looked at once: it doesn't change while a command runs, and takes a moment. */
+static const struct perf_environment *environment(void)
+{
+    static struct perf_environment env; /* too large for a stack */
+    if (env.cnt == 0) {
+        perf_environment_read(&env);
+    }
+    return &env;
+}
+
+void perf_tell_start(void)
+{
+    const char *verdict = perf_environment_find(environment(), "doctor", "verdict");
+    fprintf(stderr,
+            "mcq-perf: this host: %s; mcq-doctor says why, what it costs and what ends it\n",
+            verdict != NULL ? verdict : "unknown");
+}
+
 struct perf_artefact *perf_tell_begin(const struct perf_options *options)
 {
     struct perf_artefact *a =
         perf_artefact_new(perf_command_name(options->command), options->argc, options->argv);
-    perf_environment_read(&a->env);
+    a->env = *environment();
     perf_jitter_fact(&a->env);
     return a;
 }

@@ -5,6 +5,8 @@
 #include "perf/options.h"
 #include "perf/output/artefact.h"
 
+/* Looks at what is measured on and says on stderr what the doctor thinks of it. */
+void perf_tell_start(void);
 /* Of the command that runs, with what it is measured on. */
 struct perf_artefact *perf_tell_begin(const struct perf_options *options);
 /* Compares the arms, prints to stdout what --json asks for, saves to --out, and takes a. Returns

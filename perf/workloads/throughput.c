@@ -24,7 +24,7 @@
 #define HWM_MSGS_MAX 10000u
 
 /* Of a traced run. */
-#define TRACED_SECONDS 0.2
+#define TRACED_SECONDS 0.05
 
 /* In shared memory: what both children start from, and what the receiver leaves. */
 struct rate_run {
@@ -153,8 +153,7 @@ static void cost_take(struct perf_rate_result *result, const struct perf_usage *
     }
 }
 
-bool perf_rate_measure(const struct perf_peer *peer, const struct perf_rate_job *job,
-                       enum perf_place place, struct perf_rate_result *result, char *reason)
+bool perf_rate_can(const struct perf_peer *peer, const struct perf_rate_job *job, char *reason)
 {
     if (peer->missing != NULL) {
         snprintf(reason, PERF_REASON_MAX, "%s", peer->missing);
@@ -163,6 +162,19 @@ bool perf_rate_measure(const struct perf_peer *peer, const struct perf_rate_job 
     if ((peer->transports & 1u << job->transport) == 0) {
         snprintf(reason, PERF_REASON_MAX, "%s has no %s", peer->name,
                  perf_transport_name(job->transport));
+        return false;
+    }
+    if (!perf_peer_has_rate(peer)) {
+        snprintf(reason, PERF_REASON_MAX, "%s isn't made for that", peer->name);
+        return false;
+    }
+    return true;
+}
+
+bool perf_rate_measure(const struct perf_peer *peer, const struct perf_rate_job *job,
+                       enum perf_place place, struct perf_rate_result *result, char *reason)
+{
+    if (!perf_rate_can(peer, job, reason)) {
         return false;
     }
     struct rate_run *run = perf_shared_new(sizeof *run);
@@ -224,6 +236,9 @@ bool perf_rate_measure_best(const struct perf_peer *peer, const struct perf_rate
 
 int perf_throughput_main(const struct perf_options *options)
 {
+    if (perf_closed_several(options)) {
+        return perf_closed_main(options);
+    }
     const struct perf_peer *peer = options->peer;
     struct perf_rate_job job = {
         .size = options->size,

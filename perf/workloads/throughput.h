@@ -103,6 +103,9 @@ double perf_rate_mb_per_s(const struct perf_rate_result *result, size_t size);
 
 int perf_throughput_main(const struct perf_options *options);
 
+/* False, with a sentence, when this peer has no such stream here. */
+bool perf_rate_can(const struct perf_peer *peer, const struct perf_rate_job *job, char *reason);
+
 /* One measurement in two new processes. On failure false and a sentence in reason. */
 bool perf_rate_measure(const struct perf_peer *peer, const struct perf_rate_job *job,
                        enum perf_place place, struct perf_rate_result *result, char *reason);

@@ -1,4 +1,4 @@
-#include "perf/output/table.h"
+#include "perf/workloads/compare_table.h"
 
 #include "perf/output/report.h"
 
@@ -16,10 +16,9 @@ static void ratio_print(int width, double ratio)
 
 static void row_begin(const struct perf_row *row)
 {
-    const struct perf_cell *cell = row->cell;
-    printf("  %-11s%-6s", cell->peer->name, perf_idle_name(cell->idle));
-    if (cell->runs > 0) {
-        printf("%-7s%4u", perf_place_name(cell->place), cell->runs);
+    printf("  %-11s%-6s", row->peer->name, perf_idle_name(row->idle));
+    if (row->runs > 0) {
+        printf("%-7s%4u", perf_place_name(row->place), row->runs);
     }
 }
 
@@ -48,7 +47,7 @@ static void rate_head(size_t size)
 
 static void rate_row(const struct perf_row *row)
 {
-    double mb_per_s = row->figures[0] * (double)row->cell->size / 1e6;
+    double mb_per_s = row->figures[0] * (double)row->size / 1e6;
     printf("%12.0f%12.0f%12.0f%11.1f", row->figures[0], row->low, row->high, mb_per_s);
     ratio_print(10, row->ratio_raw);
     ratio_print(11, row->ratio_raw_frames);
@@ -57,26 +56,25 @@ static void rate_row(const struct perf_row *row)
 
 static void row_print(const struct perf_row *row)
 {
-    const struct perf_cell *cell = row->cell;
     row_begin(row);
-    if (cell->runs == 0) {
-        printf("MISSING: %s\n", cell->reason);
+    if (row->runs == 0) {
+        printf("MISSING: %s\n", row->reason);
         return;
     }
-    if (cell->workload == PERF_WORKLOAD_RTT) {
+    if (row->rtt) {
         rtt_row(row);
     } else {
         rate_row(row);
     }
     printf("\n");
-    if (cell->failures > 0) {
-        printf("  %17sFAILED in %u more runs: %s\n", "", cell->failures, cell->reason);
+    if (row->failures > 0) {
+        printf("  %17sFAILED in %u more runs: %s\n", "", row->failures, row->reason);
     }
 }
 
-static bool same_block(const struct perf_cell *a, const struct perf_cell *b)
+static bool same_block(const struct perf_row *a, const struct perf_row *b)
 {
-    return a->workload == b->workload && a->size == b->size;
+    return a->rtt == b->rtt && a->size == b->size;
 }
 
 static void legend_print(void)
@@ -85,25 +83,31 @@ static void legend_print(void)
          "percentile with fewer than 10 samples above it. 'of raw': this figure over that of bare\n"
          "sockets, for round trips with the same idle policy; 'of frames': over ZMTP framing on "
          "bare\n"
-         "sockets; 'x libzmq': how many times better than libzmq. libzmq always blocks and is\n"
-         "measured with its threads pinned to one CPU per process and free; the better is shown.");
+         "sockets; 'x libzmq': how many times better than libzmq. libzmq always blocks. It\n"
+         "and nng are measured with their threads pinned to one CPU per process and free; the "
+         "better\n"
+         "is shown.");
 }
 
-void perf_table_text(const struct perf_row *rows, size_t cnt, enum perf_transport transport)
+void perf_compare_head(enum perf_transport transport)
 {
     printf("mcq-perf compare, %s, two processes, runs interleaved\n",
            transport == PERF_TRANSPORT_TCP ? "tcp over loopback" : "ipc");
     perf_report_machine(stdout);
+}
+
+void perf_compare_text(const struct perf_row *rows, size_t cnt)
+{
     for (size_t i = 0; i < cnt; i++) {
-        const struct perf_cell *cell = rows[i].cell;
-        if (i == 0 || !same_block(rows[i - 1].cell, cell)) {
-            if (cell->workload == PERF_WORKLOAD_RTT) {
-                rtt_head(cell->size);
+        const struct perf_row *row = &rows[i];
+        if (i == 0 || !same_block(&rows[i - 1], row)) {
+            if (row->rtt) {
+                rtt_head(row->size);
             } else {
-                rate_head(cell->size);
+                rate_head(row->size);
             }
         }
-        row_print(&rows[i]);
+        row_print(row);
     }
     legend_print();
 }
@@ -122,12 +126,12 @@ static void json_text(const char *key, const char *text)
 
 static void json_figures(const struct perf_row *row)
 {
-    if (row->cell->workload == PERF_WORKLOAD_RTT) {
+    if (row->rtt) {
         for (int point = 0; point < PERF_RTT_POINT_CNT; point++) {
             json_number(perf_rtt_point_name((enum perf_rtt_point)point), row->figures[point]);
         }
     } else {
-        json_number("mb_per_s", row->figures[0] * (double)row->cell->size / 1e6);
+        json_number("mb_per_s", row->figures[0] * (double)row->size / 1e6);
         json_number("ratio_raw_frames", row->ratio_raw_frames);
     }
     json_number("least", row->low);
@@ -136,28 +140,27 @@ static void json_figures(const struct perf_row *row)
 
 static void json_row(const struct perf_row *row)
 {
-    const struct perf_cell *cell = row->cell;
     printf("{");
-    perf_report_json_text("workload", perf_workload_name(cell->workload));
-    json_text("peer", cell->peer->name);
-    json_text("idle", perf_idle_name(cell->idle));
-    printf(", \"size\": %zu, \"runs\": %u", cell->size, cell->runs);
+    perf_report_json_text("workload", row->rtt ? "rtt" : "throughput");
+    json_text("peer", row->peer->name);
+    json_text("idle", perf_idle_name(row->idle));
+    printf(", \"size\": %zu, \"runs\": %u", row->size, row->runs);
     json_number("median", row->figures[0]);
     json_number("ratio_raw", row->ratio_raw);
     json_number("ratio_libzmq", row->ratio_libzmq);
-    json_text("unit", cell->workload == PERF_WORKLOAD_RTT ? "us" : "msgs_per_s");
-    json_text("placement", perf_place_name(cell->place));
+    json_text("unit", row->rtt ? "us" : "msgs_per_s");
+    json_text("placement", perf_place_name(row->place));
     json_figures(row);
-    if (cell->runs == 0) {
-        json_text("missing", cell->reason);
-    } else if (cell->failures > 0) {
-        printf(", \"failures\": %u", cell->failures);
-        json_text("failure", cell->reason);
+    if (row->runs == 0) {
+        json_text("missing", row->reason);
+    } else if (row->failures > 0) {
+        printf(", \"failures\": %u", row->failures);
+        json_text("failure", row->reason);
     }
     printf("}");
 }
 
-void perf_table_json(const struct perf_row *rows, size_t cnt)
+void perf_compare_json(const struct perf_row *rows, size_t cnt)
 {
     printf("[\n");
     for (size_t i = 0; i < cnt; i++) {
