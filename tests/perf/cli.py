@@ -34,6 +34,8 @@ WRONG = [
     ["scale", "--idle-conns", "10,x"], ["slow", "--subs", "1"], ["gate", "a.json"],
     ["gate", "a.json", "b.json", "c.json"], ["ab", "true"], ["report"], ["serve", "--peer", "mcq"],
     ["serve", "--bind", "tcp://127.0.0.1:0"], ["rtt", "--peer", "mcq", "--transport", "udp"],
+    ["rtt", "--peers", "mcq,other"], ["throughput", "--peers", "raw", "--idle", "spin"],
+    ["rtt", "--runs", "2"], ["compare", "--peers", "mcq,raw"], ["rtt", "--peer", "raw", "--runs", "0"],
     ["rtt", "--peer", "mcq", "--arena", "1x"], ["rtt", "--peer", "mcq", "--cpus", "0"],
 ]
 
@@ -60,7 +62,7 @@ def run(program, *words, timeout=60):
 
 
 def measured(program, *words):
-    code, out, err = run(program, *words, "--json")
+    code, out, err = run(program, *words, "--json", *(() if "--quiet" in words else ("--quiet",)))
     check(f"exit {code}: {err.strip()}", code == 0)
     return json.loads(out)
 
@@ -119,18 +121,100 @@ def few_samples(program):
     check(f"{got}", got["p50_us"] is None and got["max_us"] is not None)
 
 
-def compare(program, missing):
-    code, out, err = run(program, "compare", "--quick", "--runs", "1", "--count", "200",
-                         "--seconds", "0.05", "--json")
-    check(f"exit {code}: {err.strip()}", code == 0)
+def peers_of(program):
+    """The names that --peer takes, as its complaint lists them."""
+    _, _, err = run(program, "rtt", "--peer", "none of them")
+    return err.split(" wants ")[1].split(", not ")[0].replace(" or ", ", ").split(", ")
+
+
+def rows_of(peers):
+    """Which rows a quick comparison has: round trips spinning and blocking, and two sizes."""
+    trips = [("rtt", p, "spin") for p in ("mcq", "raw", "spin", "epoll", "uring") if p in peers]
+    trips += [("rtt", p, "block") for p in ("mcq", "libzmq", "nng", "raw", "epoll", "uring")
+              if p in peers]
+    return sorted(trips + 2 * [("throughput", p, None) for p in peers])
+
+
+def compare(program, missing, transport):
+    """The rows' keys are those of the first version; the artefact has the same figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        code, out, err = run(program, "compare", "--quick", "--runs", "1", "--count", "200",
+                             "--seconds", "0.05", "--json", "--quiet", "--transport", transport,
+                             "--out", folder, timeout=200)
+        check(f"exit {code}: {err.strip()}", code == 0)
+        with open(os.path.join(folder, "result.json"), encoding="utf-8") as f:
+            saved = json.load(f)
     rows = json.loads(out)
-    check(f"{len(rows)} rows", len(rows) == 5 + 2 * 4)
+    got = sorted((r["workload"], r["peer"], r["idle"] if r["workload"] == "rtt" else None)
+                 for r in rows)
+    check(f"rows {got}", got == rows_of(peers_of(program)))
     for row in rows:
         check(f"keys {list(row)}", list(row)[:len(ROW_KEYS)] == ROW_KEYS)
         there = row["peer"] not in missing
         check(f"{row}", (row["runs"] == 1 and row["median"] > 0) if there else "missing" in row)
-        if row["peer"] == "raw":
-            check(f"{row}", row["ratio_raw"] == 1)
+        check(f"{row}", row["peer"] != "raw" or row["ratio_raw"] == 1)
+        check(f"{row}", not there or row_saved(row, saved))
+
+
+def row_saved(row, saved):
+    """Whether a row's median stands in a result of the same peer, size and placement."""
+    wait = row["idle"] if row["workload"] == "rtt" else None
+    for result in saved["results"]:
+        params, metrics = result["params"], result["summary"]["metrics"]
+        if (result["workload"], result["arm"], params["size"], params.get("wait")) == \
+                (row["workload"], row["peer"], row["size"], wait) and \
+                params.get("placement", "pinned") == row["placement"]:
+            if wait is None:
+                return abs(metrics["msgs_per_s"]["median"] / row["median"] - 1) < 1e-3
+            points = result["summary"]["histograms"]["rtt"]["points"]
+            return abs(points["p50"]["median"] / row["median"] - 1) < 1e-3
+    return False
+
+
+def several(program, missing):
+    """In turns: each second round is the first one backwards; all are compared with the first."""
+    peers = [p for p in ("raw", "mcq", "libzmq") if p not in missing]
+    got = measured(program, "rtt", "--peers", ",".join(peers), "--idle", "block", "--runs", "2",
+                   "--count", "300", "--quiet")
+    check(f"schema: {list(got)}", got["schema"] == "mcq-perf" and got["command"] == "rtt")
+    arms = [(r["arm"], r["params"].get("placement")) for r in got["results"]]
+    wanted = [(p, place) for p in peers
+              for place in (("pinned", "free") if p == "libzmq" else (None,))]
+    check(f"arms {arms}", arms == wanted)
+    turns = sorted((r["runs"][i]["start_s"], arm) for r, arm in zip(got["results"], arms)
+                   for i in range(2))
+    order = [arm for _, arm in turns]
+    check(f"order {order}", order[:len(arms)] == arms and order[len(arms):] == arms[::-1])
+    check("compared with the first", {c["a"] for c in got["comparisons"]} == {0} and
+          {got["results"][c["b"]]["arm"] for c in got["comparisons"]} == set(peers[1:]))
+
+
+def several_runs(program):
+    """--runs makes an artefact of one peer, too; without it the object is what it always was."""
+    got = measured(program, "throughput", "--peer", "raw", "--runs", "2", "--seconds", "0.1",
+                   "--quiet", "--no-trace")
+    (result,) = got["results"]
+    rates = [r["metrics"]["msgs_per_s"] for r in result["runs"]]
+    spread = result["summary"]["metrics"]["msgs_per_s"]
+    check(f"{rates} {spread}", len(rates) == 2 and not got["comparisons"] and
+          abs(sum(rates) / 2 / spread["median"] - 1) < 1e-6 and spread["low"] == min(rates))
+
+
+def some_cannot(program):
+    """Who can't take part is named, and the others are measured."""
+    code, out, err = run(program, "rtt", "--peers", "raw,raw-frames", "--idle", "block", "--runs",
+                         "1", "--count", "200", "--json", "--quiet")
+    check(f"exit {code}: {err}", code == 1 and "raw-frames" in err)
+    check(f"{out}", [r["arm"] for r in json.loads(out)["results"]] == ["raw"])
+
+
+def doctor_line(program):
+    words = ["rtt", "--peer", "raw", "--idle", "block", "--count", "200", "--no-trace", "--json"]
+    code, out, err = run(program, *words)
+    json.loads(out)
+    check(f"exit {code}: {err}", code == 0 and err.count("mcq-doctor") == 1 and "WARN" in err)
+    code, _, err = run(program, *words, "--quiet")
+    check(f"exit {code}: {err}", code == 0 and err == "")
 
 
 def usage(program):
@@ -271,7 +355,12 @@ def cases(program, missing):
                 yield f"hop {via} {idle} {size} B", lambda v=via, i=idle, s=size: hop(program, v,
                                                                                       i, s)
     yield "few samples", lambda: few_samples(program)
-    yield "compare", lambda: compare(program, missing)
+    for transport in ("tcp", "ipc"):
+        yield f"compare {transport}", lambda t=transport: compare(program, missing, t)
+    yield "several peers", lambda: several(program, missing)
+    yield "several runs", lambda: several_runs(program)
+    yield "some can't", lambda: some_cannot(program)
+    yield "doctor", lambda: doctor_line(program)
     yield "usage", lambda: usage(program)
     if "mcq" not in missing:
         yield "library options", lambda: library_options(program)
