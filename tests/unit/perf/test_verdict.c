@@ -73,7 +73,7 @@ static void interleave(struct perf_random *r, sample_fn *shape, double factor, u
 
 Test(verdict, equals_hardly_ever_differ)
 {
-    enum { TRIALS = 1000 };
+    enum { TRIALS = 300 };
     for (size_t shape = 0; shape < SHAPE_CNT; shape++) {
         struct perf_random r = PERF_RANDOM_INIT;
         unsigned said = 0;
@@ -91,7 +91,7 @@ Test(verdict, equals_hardly_ever_differ)
 Test(verdict, a_tenth_more_is_always_found)
 {
     struct perf_random r = PERF_RANDOM_INIT;
-    for (unsigned i = 0; i < 1000; i++) {
+    for (unsigned i = 0; i < 300; i++) {
         double a[PERF_RUNS_MAX], b[PERF_RUNS_MAX];
         unsigned runs = 5 + i % 6;
         interleave(&r, even, 1.1, runs, a, b);
