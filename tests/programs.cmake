@@ -57,6 +57,10 @@ if(TARGET mcq-perf AND MCQ_PYTHON)
                  COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/perf/load.py
                          $<TARGET_FILE:mcq-perf> ${without})
     set_tests_properties(perf-load PROPERTIES RUN_SERIAL TRUE)
+    mcq_add_test(perf-many LABEL perf
+                 COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/perf/many.py
+                         $<TARGET_FILE:mcq-perf> ${without})
+    set_tests_properties(perf-many PROPERTIES RUN_SERIAL TRUE)
 endif()
 
 # mcq-doctor on the machines of tests/doctor, and on this one.

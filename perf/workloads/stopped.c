@@ -231,7 +231,7 @@ struct subscribers {
     struct mcq_timer *timer; /* stops the victim */
     pid_t victim;
     char endpoint[PERF_ENDPOINT_MAX];
-    bool is_victim, failed;
+    bool is_victim, planned, failed;
     uint32_t cnt, ended;
     struct mcq_hdr hdr;
     struct subscriber one[PERF_STOPPED_SUBS_MAX];
@@ -257,6 +257,16 @@ static void on_end(struct subscriber *sub, const void *data)
     sub->ended = true;
 }
 
+/* Counted from the first message: only then are all there, the victim among them. */
+static void stop_plan(struct subscribers *s)
+{
+    double wait_s = s->run->job.seconds * STOP_SHARE;
+    if (s->timer != NULL && !s->planned) {
+        s->planned = true;
+        mcq_timer_arm(s->timer, mcq_shard_now(s->shard) + WARMUP_NS + seconds_ns(wait_s));
+    }
+}
+
 static size_t on_messages(void *ctx, struct mcq_sock *sock, struct mcq_peer from,
                           struct mcq_msg *msgs, size_t n)
 {
@@ -265,6 +275,7 @@ static size_t on_messages(void *ctx, struct mcq_sock *sock, struct mcq_peer from
     uint64_t now_ns = perf_clock_ns();
     (void)sock;
     (void)from;
+    stop_plan(s);
     for (size_t i = 0; i < n; i++) {
         struct head head;
         memcpy(&head, msgs[i].data, sizeof head);
@@ -324,14 +335,7 @@ static int subscribers_start(struct mcq_shard *shard, void *arg)
             return 1;
         }
     }
-    if (!s->is_victim) {
-        if (mcq_timer_open(shard, on_stop_due, s, &s->timer) != MCQ_OK) {
-            return 1;
-        }
-        double wait_s = s->run->job.seconds * STOP_SHARE;
-        mcq_timer_arm(s->timer, mcq_shard_now(shard) + WARMUP_NS + seconds_ns(wait_s));
-    }
-    return 0;
+    return s->is_victim || mcq_timer_open(shard, on_stop_due, s, &s->timer) == MCQ_OK ? 0 : 1;
 }
 
 static const struct mcq_app subscribers_app = {.start = subscribers_start};
