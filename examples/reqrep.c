@@ -105,7 +105,7 @@ static int start(struct mcq_shard *shard, void *arg)
     struct reqrep *r = arg;
     struct mcq_sock_opts opts = MCQ_SOCK_OPTS_INIT;
     if (r->client)
-        opts.request_timeout_ms = 2000;
+        opts.request_timeout_ms = 10000;
 
     struct mcq_sock *sock;
     struct mcq_detail why;

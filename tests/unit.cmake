@@ -14,9 +14,13 @@ function(mcq_add_unit name)
     endif()
     add_executable(test-${name} ${arg_SOURCES}
                    ${PROJECT_SOURCE_DIR}/tests/unit/runner.c)
+    if(MCQ_SANITIZE)
+        # It is the library that must be fast enough; of Criterion's macros gcc makes a long business.
+        target_compile_options(test-${name} PRIVATE -O0)
+    endif()
     target_link_libraries(test-${name} PRIVATE ${arg_LINK} mcq_test PkgConfig::CRITERION)
     mcq_add_test(test-${name} LABEL unit
-                 COMMAND test-${name} --verbose --ascii --timeout 120)
+                 COMMAND test-${name} --verbose --ascii --timeout 300)
     # Criterion looks away when a test has passed and its process then reports a leak.
     set_tests_properties(test-${name} PROPERTIES
                          FAIL_REGULAR_EXPRESSION "LeakSanitizer: detected memory leaks")

@@ -1,5 +1,8 @@
 """The stages of scripts/test. A failed stage does not stop the others, except those that need what
-it should have built."""
+it should have built.
+
+Many tests wait more than they compute, so that one stage alone leaves cores idle: two run side by
+side. Whoever is free takes the first stage that may begin."""
 
 import glob
 import os
@@ -7,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import results
@@ -14,6 +18,7 @@ import results
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LOGS = os.path.join(ROOT, "build", "test-logs")
 JOBS = str(os.cpu_count() or 1)
+LANES = 2
 FUZZ_SECONDS = 600
 RESTARTS_SECONDS = 600
 SEEDS = 100000  # of the simulator
@@ -22,52 +27,117 @@ NAMES_FAILURE = re.compile(r"\[----\]|\[FAIL\]|\[CRASH|FAILED|ERROR: ")
 OUTPUT_LINES_MAX = 120  # of one failure, on the terminal; the log has all
 
 
+class Stage:
+    """needs: a stage that must have succeeded; after: one that must only be over, as both use the
+    same files. read(output, ok) gives the tally."""
+
+    def __init__(self, title, command, read, needs=None, after=None, env=None, timeout=1800):
+        self.title, self.command, self.read = title, command, read
+        self.needs, self.after = needs, after
+        self.env, self.timeout = env, timeout
+
+
 class Stages:
-    def __init__(self):
+    def __init__(self, env):
+        self.env = env
         self.total = results.Tally()
         self.broken = set()
+        self.over = set()
+        self.waiting = []
+        self.children = set()
         self.number = 0
+        self.changed = threading.Condition()
 
-    def run(self, title, command, read, needs=None, env=None, timeout=600):
-        """Runs one stage; read(output, ok) gives its tally. Returns whether it succeeded."""
-        if needs in self.broken:
-            print(f"{title:<24} not run: {needs} failed", flush=True)
-            return False
-        self.number += 1
-        name = f"{self.number:02d}-{title.replace(' ', '-')}.log"
+    def add(self, *arguments, **options):
+        self.waiting.append(Stage(*arguments, **options))
+
+    def run(self, lanes):
+        """Runs what was added, and returns when all of it is over."""
+        threads = [threading.Thread(target=self.lane, daemon=True) for _ in range(lanes)]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            with self.changed:
+                self.waiting.clear()
+                for child in self.children:
+                    stop(child)
+            raise
+
+    def lane(self):
+        while (stage := self.take()) is not None:
+            try:
+                self.one(stage)
+            except Exception as why:  # whatever it is, it is this stage's failure
+                tally = results.Tally(0, 1)
+                tally.failures.append((stage.title, repr(why)))
+                self.tell(stage, tally, 0, "")
+
+    def take(self):
+        """The first stage that may begin; None if there are no more."""
+        with self.changed:
+            while self.waiting:
+                for stage in self.waiting:
+                    if {stage.needs, stage.after} - {None} <= self.over:
+                        self.waiting.remove(stage)
+                        return stage
+                self.changed.wait()
+        return None
+
+    def one(self, stage):
+        with self.changed:
+            if stage.needs in self.broken:
+                print(f"{stage.title:<24} not run: {stage.needs} failed", flush=True)
+                self.end(stage, True)
+                return
+            self.number += 1
+            name = f"{self.number:02d}-{stage.title.replace(' ', '-')}.log"
         start = time.monotonic()
-        output, ok = execute(command, os.path.join(LOGS, name), env, timeout)
-        tally = read(output, ok)
+        output, ok = execute(stage.command, os.path.join(LOGS, name),
+                             {**self.env, **(stage.env or {})}, stage.timeout, self.children)
+        tally = stage.read(output, ok)
         if not ok and tally.failed == 0:
             tally.failed = 1
-            tally.failures.append((title, output))
-        tally.skips = [skip if skip.startswith(title) else f"{title}: {skip}"
+            tally.failures.append((stage.title, output))
+        self.tell(stage, tally, time.monotonic() - start, name)
+
+    def tell(self, stage, tally, seconds, name):
+        tally.skips = [skip if skip.startswith(stage.title) else f"{stage.title}: {skip}"
                        for skip in tally.skips]
-        self.total.add(tally)
-        if tally.failed:
-            self.broken.add(title)
-        seconds = time.monotonic() - start
         word = "FAILED" if tally.failed else "ok"
         count = str(tally) if tally.passed + tally.failed + tally.skipped else ""
-        print(f"{title:<24} {word:<7} {seconds:6.1f} s  {count}".rstrip(), flush=True)
-        for test, text in tally.failures:
-            show(test, text, name)
-        return not tally.failed
+        with self.changed:
+            print(f"{stage.title:<24} {word:<7} {seconds:6.1f} s  {count}".rstrip(), flush=True)
+            for test, text in tally.failures:
+                show(test, text, name)
+            tally.failures = [(f"{stage.title}: {test}", "") for test, _ in tally.failures]
+            self.total.add(tally)
+            self.end(stage, tally.failed != 0)
+
+    def end(self, stage, broken):
+        if broken:
+            self.broken.add(stage.title)
+        self.over.add(stage.title)
+        self.changed.notify_all()
 
     def close(self):
         for skip in self.total.skips:
             print(f"skipped: {skip}")
+        for test, _ in self.total.failures:
+            print(f"failed: {test}")
         print(f"tests: {self.total.passed} passed, {self.total.failed} failed,"
               f" {self.total.skipped} skipped")
         return 1 if self.total.failed else 0
 
 
-def execute(command, log, env, timeout):
+def execute(command, log, env, timeout, children):
     """Runs a command with its output in a log. Returns the output and whether it exited with 0."""
     with open(log, "wb") as f:
         child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=f,
-                                 stderr=subprocess.STDOUT, env={**os.environ, **(env or {})},
-                                 start_new_session=True)
+                                 stderr=subprocess.STDOUT, env={**os.environ, **env}, start_new_session=True)
+        children.add(child)
         try:
             code = child.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -75,6 +145,7 @@ def execute(command, log, env, timeout):
         finally:
             # Also what the command left behind: no stage may load the next one.
             stop(child)
+            children.discard(child)
     with open(log, encoding="utf-8", errors="replace") as f:
         output = f.read()
     if code is None:
@@ -118,26 +189,26 @@ def as_program(name):
 
 def build(stages, preset):
     script = f"cmake --preset {preset} && cmake --build --preset {preset} -j {JOBS}"
-    return stages.run(f"{preset} build", ["sh", "-c", script], as_build, timeout=1200)
+    stages.add(f"{preset} build", ["sh", "-c", script], as_build)
 
 
-def ctest(stages, title, preset, *options, env=None):
+def ctest(stages, title, preset, *options, **order):
     command = ["ctest", "--test-dir", f"build/{preset}", "-V", "-j", JOBS, "--no-tests=error",
                *options]
-    stages.run(title, command, as_ctest, needs=f"{preset} build", env=env, timeout=900)
+    stages.add(title, command, as_ctest, needs=f"{preset} build", **order)
 
 
 def interop(stages, title, preset, *options, env=None):
     """Real peers, whose python package only Debian's own interpreter has."""
     command = [sys.executable, "-B", "tests/interop/run.py", "--bin", f"build/{preset}/tools",
                *options]
-    stages.run(title, command, as_program(title), needs=f"{preset} build", env=env, timeout=900)
+    stages.add(title, command, as_program(title), needs=f"{preset} build", env=env)
 
 
 def report_page(stages):
     """The HTML report of mcq-perf in a headless browser, which skips itself without one."""
     command = [sys.executable, "-B", "tests/perf/html.py", "build/dev/perf/output/html"]
-    stages.run("report page", command, as_program("report page"), needs="dev build")
+    stages.add("report page", command, as_program("report page"), needs="dev build")
 
 
 def fuzz_targets(stages, title):
@@ -145,7 +216,7 @@ def fuzz_targets(stages, title):
     names = [os.path.basename(path)[:-2].removeprefix("fuzz_")
              for path in sorted(glob.glob(os.path.join(ROOT, "tests", "fuzz", "*.c")))]
     if not names:
-        stages.run(title, ["sh", "-c", "echo 'no target in tests/fuzz'; exit 1"], as_build)
+        stages.add(title, ["sh", "-c", "echo 'no target in tests/fuzz'; exit 1"], as_build)
     return names
 
 
@@ -153,7 +224,7 @@ def mutate(stages):
     for name in fuzz_targets(stages, "mutations"):
         command = [f"build/asan/tests/fuzz-{name}", "--mutate", str(MUTATIONS), "--seed",
                    str(time.time_ns()), f"tests/fuzz/corpus/{name}"]
-        stages.run(f"mutations {name}", command, as_program(name), needs="asan build",
+        stages.add(f"mutations {name}", command, as_program(name), needs="asan build",
                    timeout=3600)
 
 
@@ -168,19 +239,50 @@ def fuzz(stages):
         command = [f"build/fuzz/tests/fuzz-{name}", f"-max_total_time={seconds}",
                    f"-artifact_prefix={found}-", f"-fork={JOBS}", found,
                    f"tests/fuzz/corpus/{name}"]
-        stages.run(f"libFuzzer {name}", command, as_program(name), needs="fuzz build",
+        stages.add(f"libFuzzer {name}", command, as_program(name), needs="fuzz build",
                    timeout=seconds + 300)
 
 
 def endure(stages):
     """What takes long: peers killed for ten minutes, the simulator's seeds and its plantings."""
-    stages.run("restarts", ["build/dev/tests/restarts", str(RESTARTS_SECONDS)],
+    stages.add("restarts", ["build/dev/tests/restarts", str(RESTARTS_SECONDS)],
                as_program("restarts"), needs="dev build", timeout=RESTARTS_SECONDS + 300)
-    stages.run("seeds", ["scripts/sim", "--seeds", str(SEEDS), "--jobs", JOBS],
+    stages.add("seeds", ["scripts/sim", "--seeds", str(SEEDS), "--jobs", JOBS],
                as_program("seeds"), timeout=7200)
-    stages.run("ghosts", ["scripts/sim", "--ghosts"], as_program("ghosts"), timeout=1200)
-    stages.run("plantings", ["scripts/sim", "--plants", "--jobs", JOBS], as_program("plantings"),
+    stages.add("ghosts", ["scripts/sim", "--ghosts"], as_program("ghosts"), timeout=1200)
+    stages.add("plantings", ["scripts/sim", "--plants", "--jobs", JOBS], as_program("plantings"),
                timeout=3600)
+
+
+def everything(stages, long):
+    """In the order in which they begin: what others wait for first."""
+    old_kernel = {"MCQ_URING_FEATURES": "6.1"}
+    # What no feature of the ring can reach is not run again without them.
+    ring = [] if long else ["-E", "^(test-(mem|patterns|perf|proto|sim)|topo_plans|steer_twin)$"]
+    build(stages, "dev")
+    stages.add("layers", ["scripts/layers"], as_program("layers"))
+    stages.add("layers self test", ["scripts/layers", "--self-test"],
+               as_program("layers self test"))
+    stages.add("format", ["scripts/format", "--check"], as_program("format"))
+    build(stages, "asan")
+    ctest(stages, "dev tests", "dev")
+    interop(stages, "interop", "dev")
+    ctest(stages, "asan tests", "asan")
+    # ctest keeps its notes in the folder of the build.
+    ctest(stages, "6.1 tests", "dev", "-L", "unit|program", *ring, env=old_kernel,
+          after="dev tests")
+    interop(stages, "asan interop", "asan", "--quick")
+    interop(stages, "6.1 interop", "dev", "--quick", env=old_kernel)
+    report_page(stages)
+
+
+def at_length(stages):
+    interop(stages, "interop long", "dev", "--long")
+    endure(stages)
+    build(stages, "tsan")
+    ctest(stages, "tsan tests", "tsan")
+    mutate(stages)
+    fuzz(stages)
 
 
 def main(arguments):
@@ -188,27 +290,13 @@ def main(arguments):
         print("usage: scripts/test [--long]", file=sys.stderr)
         return 2
     os.makedirs(LOGS, exist_ok=True)
-    old_kernel = {"MCQ_URING_FEATURES": "6.1"}
-    stages = Stages()
-    stages.run("layers", ["scripts/layers"], as_program("layers"))
-    stages.run("layers self test", ["scripts/layers", "--self-test"], as_program("layers self test"))
-    stages.run("format", ["scripts/format", "--check"], as_program("format"))
-    build(stages, "dev")
-    ctest(stages, "dev tests", "dev")
-    report_page(stages)
-    interop(stages, "interop", "dev")
-    ctest(stages, "6.1 tests", "dev", "-L", "unit|program", env=old_kernel)
-    interop(stages, "6.1 interop", "dev", "--quick", env=old_kernel)
-    build(stages, "asan")
-    ctest(stages, "asan tests", "asan")
-    interop(stages, "asan interop", "asan", "--quick")
-    if arguments == ["--long"]:
-        interop(stages, "interop long", "dev", "--long")
-        endure(stages)
-        build(stages, "tsan")
-        ctest(stages, "tsan tests", "tsan")
-        mutate(stages)
-        fuzz(stages)
+    long = arguments == ["--long"]
+    stages = Stages({"MCQ_TEST_LONG": "1"} if long else {})
+    everything(stages, long)
+    stages.run(LANES)
+    if long:
+        at_length(stages)
+        stages.run(1)
     return stages.close()
 
 

@@ -83,7 +83,7 @@ def drop_root():
 
 def run(doctor, *options, low=False):
     return subprocess.run([doctor, *options], stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=60, check=False, preexec_fn=drop_root if low else None)
+                          timeout=300, check=False, preexec_fn=drop_root if low else None)
 
 
 def report(doctor, *options, low=False):
@@ -276,7 +276,7 @@ def reads_only(doctor):
         done = subprocess.run([strace, "-f", "-o", log, "-e",
                                "trace=%file,openat,creat,write,pwrite64,ioctl,mount,ptrace,adjtimex"
                                ",clock_adjtime,settimeofday,sched_setscheduler", doctor, "--window",
-                               "1", "--json"], capture_output=True, timeout=120, check=False)
+                               "1", "--json"], capture_output=True, timeout=300, check=False)
         if done.returncode != 0 and b"ptrace" in done.stderr.lower():
             print("SKIP doctor-cli reads_only: no ptrace here")
             return

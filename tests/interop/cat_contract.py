@@ -21,7 +21,7 @@ def text_of(data):
 def run_cat(env, *args, text=""):
     """A whole run. Returns (exit code, stdout, stderr)."""
     done = subprocess.run([os.path.join(env.bin, "mcq-cat"), *args], input=text.encode(),
-                          capture_output=True, timeout=30, check=False)
+                          capture_output=True, timeout=300, check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
@@ -475,7 +475,7 @@ def signal_with_messages_nobody_takes(env):
     program.write("unsent\n")
     time.sleep(0.5)
     program.signal()
-    program.expect_exit(1, timeout=10)
+    program.expect_exit(1, timeout=300)
     expect(any("unsent" in line for line in program.err.lines), "no word of it")
 
 

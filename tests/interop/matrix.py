@@ -48,7 +48,7 @@ class Cell:
         self.ours, self.theirs, self.role = ours, theirs, role
         self.multipart = multipart
         self.size = size
-        self.count = count * 10 if env.long else count
+        self.count = env.count(count)
         self.stream = Stream(multipart, size)
         self.check = Check(multipart)
         self.sock = self.open_socket()

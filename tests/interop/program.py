@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-WAIT_S = 20  # for anything a program is expected to do; generous, as builds under test may be slow
+WAIT_S = 120  # for anything a program is expected to do; generous, as builds under test may be slow
 SANITIZER = re.compile(r"runtime error:|ERROR: \w+Sanitizer|WARNING: ThreadSanitizer")
 
 

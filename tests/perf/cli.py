@@ -49,7 +49,7 @@ def check(what, condition):
         raise Failure(what)
 
 
-def run(program, *words, timeout=60):
+def run(program, *words, timeout=300):
     """Runs it in a session of its own, in which nobody may be left afterwards."""
     child = subprocess.Popen([program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True, start_new_session=True)
@@ -311,7 +311,7 @@ def killed_child(program, which):
         check("two children", time.monotonic() < deadline)
     both = children_of(child.pid)
     os.kill(both[which], signal.SIGKILL)
-    out, _ = child.communicate(timeout=20)
+    out, _ = child.communicate(timeout=300)
     side = "server" if which == 0 else "client"
     check(f"exit {child.returncode}", child.returncode == 1)
     check(f"{out}", f"the {side} died of signal 9" in json.loads(out)["missing"])

@@ -214,7 +214,7 @@ def main(arguments):
         return 2
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([arguments[0], folder], check=True, timeout=60)
+        subprocess.run([arguments[0], folder], check=True, timeout=300)
         truth = truth_of(folder)
         for test in TESTS:
             try:

@@ -30,7 +30,7 @@ def installed(folder):
         os.makedirs(folder, exist_ok=True)
         try:
             done = subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund",
-                                   "--prefix", folder, PACKAGE], capture_output=True, timeout=120)
+                                   "--prefix", folder, PACKAGE], capture_output=True, timeout=300)
         except subprocess.TimeoutExpired:
             skip(f"npm gave no {PACKAGE} within two minutes")
         if done.returncode != 0:
@@ -88,12 +88,12 @@ def compare_gram(result, theirs, ours):
 def main(program, modules):
     failures = []
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([program, folder], check=True, timeout=60)
+        subprocess.run([program, folder], check=True, timeout=300)
         truth = truth_of(folder)
         logs = sorted(glob.glob(os.path.join(folder, "*.hlog")))
         here = os.path.dirname(os.path.abspath(__file__))
         done = subprocess.run(["node", os.path.join(here, "hdr_reader.js"), modules, *logs],
-                              capture_output=True, text=True, timeout=120)
+                              capture_output=True, text=True, timeout=300)
         if done.returncode != 0:
             print(done.stderr)
             print("0 passed, 1 failed")

@@ -33,7 +33,7 @@ def made(rate, runs=8, valid=True, size=64, seed=1):
 
 
 def run(program, *words):
-    done = subprocess.run([program, *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([program, *words], capture_output=True, text=True, timeout=300)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -27,7 +27,7 @@
 #define ALL        24u /* actions */
 #define SENDS      7u  /* the first of `actions`: what a free callback may do */
 #define WEIGHT_MAX 48u
-#define END_S      20u /* what the watchdog gives for the end */
+#define END_S      200u /* what the watchdog gives for the end */
 
 enum place { MESSAGE, TURN, EVENT, DROPPED, SUBSCRIPTION, CLOSED, TIMER, POST, FREE, PLACES };
 

@@ -18,7 +18,7 @@
 #define SHARDS   3u
 #define CLIENTS  3u
 #define CONNECTS 1500u /* of each client */
-#define WAIT_MS  8000
+#define WAIT_MS  80000
 
 struct world {
     struct mcq_sock_opts opts;

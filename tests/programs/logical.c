@@ -16,7 +16,7 @@
 #define PEERS      50u
 #define HASTY      1000u
 #define STUCK      24u
-#define WATCHDOG_S 30
+#define WATCHDOG_S 300
 
 struct member {
     struct logical *t;

@@ -17,7 +17,7 @@
 #define EACH       5u /* messages of each shard to each dealer */
 #define BUNDLES    400u
 #define ASKERS     300u
-#define WATCHDOG_S 60
+#define WATCHDOG_S 300
 
 /* What a dealer is sent, and sends back. */
 struct note {

@@ -29,8 +29,8 @@
 #define LIVES_MAX  16384u /* connections of one peer to the ROUTER */
 #define TICK_NS    1000000u
 #define PER_TICK   16u
-#define SECONDS    5
-#define SETTLE_S   20
+#define SECONDS    2
+#define SETTLE_S   120
 #define BODY_LEN   64u
 #define STOP_MS    200u
 #define RSS_GROWTH (2u << 20)

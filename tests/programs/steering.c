@@ -30,7 +30,7 @@
 #define SHARDS   3u
 #define PORTS    65536u
 #define NOBODY   UINT32_MAX
-#define WAIT_MS  10000
+#define WAIT_MS  100000
 #define GUESTS   40u
 #define STRANGER "127.9.0.1" /* no rule knows it */
 

@@ -18,8 +18,8 @@
 #include "shards/mesh.h"
 
 #define ENDS_MAX  4
-#define LOST_MS   2000 /* a wake takes microseconds; the machine may be busy */
-#define SETTLE_MS 500  /* between a record and its wake */
+#define LOST_MS   20000 /* a wake takes microseconds; the machine may be busy */
+#define SETTLE_MS 5000  /* between a record and its wake */
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define SCALE 1u

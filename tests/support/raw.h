@@ -10,7 +10,7 @@
 
 #include "tests/support/text.h"
 
-#define MCQ_RAW_WAIT_MS 10000
+#define MCQ_RAW_WAIT_MS 100000
 #define MCQ_RAW_MORE    1u
 #define MCQ_RAW_COMMAND 4u
 

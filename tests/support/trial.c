@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WATCHDOG_S     20
-#define WAIT_MS        10000u
+#define WATCHDOG_S     200 /* of a hang: never of a slow machine */
+#define WAIT_MS        100000u
 #define QUICK_TRIES    2000u
 #define FAILURES_SHOWN 20u
 

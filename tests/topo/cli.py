@@ -58,7 +58,7 @@ class Tool:
     def __init__(self, path):
         self.path = path
 
-    def run(self, *words, timeout=60):
+    def run(self, *words, timeout=300):
         done = subprocess.run([self.path, *words], capture_output=True, text=True, timeout=timeout)
         return done.returncode, done.stdout, done.stderr
 

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static double normal(struct perf_random *r)
 {
@@ -59,6 +60,12 @@ static double heavy(struct perf_random *r, double at)
 static sample_fn *const shapes[] = {even, skewed, bimodal, drifting, with_outliers, coarse, heavy};
 #define SHAPE_CNT (sizeof shapes / sizeof shapes[0])
 
+/* All of them when there is time. */
+static unsigned trials(unsigned cnt)
+{
+    return getenv("MCQ_TEST_LONG") != NULL ? cnt : cnt / 5;
+}
+
 /* Runs are made in the order A B B A A B B A ... */
 static void interleave(struct perf_random *r, sample_fn *shape, double factor, unsigned runs,
                        double *a, double *b)
@@ -73,25 +80,25 @@ static void interleave(struct perf_random *r, sample_fn *shape, double factor, u
 
 Test(verdict, equals_hardly_ever_differ)
 {
-    enum { TRIALS = 300 };
+    const unsigned cnt = trials(1000);
     for (size_t shape = 0; shape < SHAPE_CNT; shape++) {
         struct perf_random r = PERF_RANDOM_INIT;
         unsigned said = 0;
-        for (unsigned i = 0; i < TRIALS; i++) {
+        for (unsigned i = 0; i < cnt; i++) {
             double a[PERF_RUNS_MAX], b[PERF_RUNS_MAX];
             unsigned runs = 5 + i % 6;
             interleave(&r, shapes[shape], 1, runs, a, b);
             struct perf_verdict v = perf_verdict_of(a, runs, b, runs, PERF_BETTER_LOW);
             said += v.judgement != PERF_NO_EVIDENCE;
         }
-        cr_assert_leq(said, TRIALS / 20, "shape %zu: %u of %u", shape, said, TRIALS);
+        cr_assert_leq(said, cnt / 20, "shape %zu: %u of %u", shape, said, cnt);
     }
 }
 
 Test(verdict, a_tenth_more_is_always_found)
 {
     struct perf_random r = PERF_RANDOM_INIT;
-    for (unsigned i = 0; i < 300; i++) {
+    for (unsigned i = 0; i < trials(1000); i++) {
         double a[PERF_RUNS_MAX], b[PERF_RUNS_MAX];
         unsigned runs = 5 + i % 6;
         interleave(&r, even, 1.1, runs, a, b);
@@ -152,18 +159,18 @@ static unsigned said_by(const struct perf_trial *trials, enum perf_judgement jud
 
 Test(verdict, artefacts_of_one_binary_hardly_ever_differ_in_anything)
 {
-    enum { TRIALS = 600 };
+    const unsigned cnt = trials(600);
     static struct perf_trial trials[FIGURES];
     struct perf_random r = PERF_RANDOM_INIT;
     unsigned said = 0;
-    for (unsigned i = 0; i < TRIALS; i++) {
+    for (unsigned i = 0; i < cnt; i++) {
         unsigned runs = 5 + i % 4;
         family_make(&r, trials, 0, runs);
         perf_verdicts_judge(trials, FIGURES, runs, runs);
         said += said_by(trials, PERF_NO_EVIDENCE) != FIGURES;
     }
     /* One in twenty at most with room to spare. */
-    cr_assert_leq(said, TRIALS / 40, "%u of %u", said, TRIALS);
+    cr_assert_leq(said, cnt / 40, "%u of %u", said, cnt);
 }
 
 Test(verdict, a_microsecond_is_always_found_among_many_figures)

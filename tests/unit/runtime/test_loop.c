@@ -196,7 +196,7 @@ static void wake_from_thread(const char *mask, enum mcq_idle idle)
     r.on_event = count_wakes;
     int fd = mcq_loop_wake_fd(r.loop);
     cr_assert_eq(pthread_create(&t, NULL, waker, &fd), 0);
-    alarm(30);
+    alarm(200);
     while (wakes < WAKES)
         rig_turn(&r);
     alarm(0);
@@ -240,7 +240,7 @@ Test(loop, sleeps_until_the_timer)
     r.sleep_ns = 3600ull * 1000000000u;
     uint64_t at = mcq_loop_clock(r.loop) + 20000000u, waits = r.stats.waits;
     mcq_timer_node_arm(mcq_loop_timers(r.loop), &t, at);
-    alarm(20);
+    alarm(200);
     rig_until(&r, has_fired);
     alarm(0);
     cr_assert_geq(fired_at, at);

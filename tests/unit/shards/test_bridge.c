@@ -521,10 +521,9 @@ Test(bridge, controls_of_every_length_come_in_order)
 /* Also if they don't all go at once, wait for one another's end, or for room. */
 Test(bridge, messages_wait_for_what_is_said_before_them)
 {
-    struct near *n = &duo->near;
     for (uint32_t full = 0; full < 2; full++) {
         duo_open(7);
-        n = &duo->near;
+        struct near *n = &duo->near;
         n->b = mcq_bridge_open(duo->sh[0], &n->link, 1, MCQ_BRIDGE_PEER, &orderly_ops, n);
         turns();
         n->to_say = 40;
