@@ -8,9 +8,10 @@
 
 #include <stdio.h>
 
-#define QUICK_RUNS  5u
-#define FULL_RUNS   7u
-#define FULL_WINDOW 0.5
+#define QUICK_RUNS       5u
+#define FULL_RUNS        7u
+#define FULL_WINDOW      0.35
+#define FULL_TRIPS_BLOCK 15000u /* enough for p99.9 */
 
 /* Of all rounds together; what comes before and after takes a second or two. */
 #define QUICK_BUDGET_NS (UINT64_C(75) * PERF_SECOND_NS)
@@ -69,6 +70,9 @@ static void plan(struct perf_closed *closed, const struct perf_options *options)
     perf_closed_init(closed, options);
     if (!options->quick && options->seconds <= 0) {
         closed->seconds = FULL_WINDOW;
+    }
+    if (!options->quick && options->count == 0) {
+        closed->trips[PERF_IDLE_BLOCK] = FULL_TRIPS_BLOCK;
     }
     /* The calls are for the artefact alone. */
     closed->trace = closed->trace && options->out != NULL;
