@@ -22,9 +22,10 @@
 
 #define OPEN_TIMEOUT_NS (20 * PERF_SECOND_NS)
 #define WATCH_NS        (10 * PERF_MS_NS)
-#define SOCKETS_SPARE   64
-#define IDENTITY_MAX    8u
-#define EVENTS          (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED)
+/* Besides each socket, its monitor and the other end of that. */
+#define SOCKETS_SPARE 64
+#define IDENTITY_MAX  8u
+#define EVENTS        (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED)
 
 /* Received in a row of one socket, so that a poll comes to an end. */
 #define BATCH 256u
@@ -419,7 +420,7 @@ static bool state_open(struct state *state)
     state->context = zmq_ctx_new();
     state->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (state->ends == NULL || state->context == NULL || state->epoll < 0 ||
-        zmq_ctx_set(state->context, ZMQ_MAX_SOCKETS, (int)(2 * cnt + SOCKETS_SPARE)) != 0) {
+        zmq_ctx_set(state->context, ZMQ_MAX_SOCKETS, (int)(3 * cnt + SOCKETS_SPARE)) != 0) {
         return node_fail(state, "opening a context");
     }
     for (; state->end_cnt < cnt; state->end_cnt++) {

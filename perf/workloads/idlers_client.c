@@ -16,7 +16,7 @@
 #define PRIMING_MSGS 20u
 /* For the last answers; and for counters that are told now and then. */
 #define DRAIN_NS  (5 * PERF_SECOND_NS)
-#define SETTLE_NS (250 * PERF_MS_NS)
+#define SETTLE_NS (150 * PERF_MS_NS)
 
 struct client {
     struct perf_storm storm;
