@@ -62,8 +62,8 @@ class Stages:
         except BaseException:
             with self.changed:
                 self.waiting.clear()
-                for child in self.children:
-                    stop(child)
+                for child in list(self.children):
+                    kill(child)
             raise
 
     def lane(self):
@@ -153,11 +153,15 @@ def execute(command, log, env, timeout, children):
     return output, code == 0
 
 
-def stop(child):
+def kill(child):
     try:
         os.killpg(child.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+def stop(child):
+    kill(child)
     child.wait()
 
 
