@@ -84,4 +84,6 @@ if(TARGET mcq_perf_rooms AND MCQ_PYTHON)
     mcq_add_test(perf-verdicts-cli LABEL perf
                  COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/perf/verdicts_cli.py
                          $<TARGET_FILE:mcq-perf>)
+    mcq_add_test(perf-record LABEL perf
+                 COMMAND ${MCQ_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/perf/record.py)
 endif()

@@ -45,6 +45,7 @@ WORKLOADS = {
               ["scale", "--peers", "mcq", "--quick", "--runs", "1", "--idle-conns", "10,100"]),
     "soak": (["soak", "--seconds", "30", "--runs", "1", "--peers", "mcq,libzmq"],
              ["soak", "--seconds", "1", "--runs", "1", "--peers", "mcq"]),
+    "hop": (["hop"], ["hop", "--count", "2000"]),
     "jitter": (["jitter", "--seconds", "5", "--runs", "3"],
                ["jitter", "--seconds", "0.1", "--runs", "1"]),
 }
