@@ -11,6 +11,7 @@
 struct progress {
     bool quiet;
     uint64_t start_ns;
+    uint64_t before_ns; /* from the start to the last round's end */
     unsigned done, all;
 };
 
@@ -94,11 +95,13 @@ static bool round_run(struct perf_arm *arms, const bool *missing, unsigned cnt, 
     return ok;
 }
 
-/* The next round takes as long as those before it did. */
-static bool time_is_up(const struct progress *progress, unsigned round, uint64_t budget_ns)
+/* The next round takes as long as the last one did; the first may have had more to do. */
+static bool time_is_up(struct progress *progress, unsigned round, uint64_t budget_ns)
 {
     uint64_t spent_ns = perf_clock_ns() - progress->start_ns;
-    if (round < PERF_ARM_RUNS_MIN || spent_ns + spent_ns / round <= budget_ns) {
+    uint64_t last_ns = spent_ns - progress->before_ns;
+    progress->before_ns = spent_ns;
+    if (round < PERF_ARM_RUNS_MIN || spent_ns + last_ns <= budget_ns) {
         return false;
     }
     fprintf(stderr, "mcq-perf: ending after %u runs: the time is up\n", round);
