@@ -67,7 +67,8 @@ class Env:
         """How many messages: a quick run sends fewer where they are many."""
         if self.long:
             return cnt * 10
-        return cnt // 4 if self.quick and cnt >= 1000 else cnt
+        fewer = self.quick and "MCQ_TEST_LONG" not in os.environ
+        return cnt // 4 if fewer and cnt >= 1000 else cnt
 
     def start(self, kind, argv, **pipes):
         program = kind(argv, **pipes)

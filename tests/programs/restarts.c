@@ -25,15 +25,16 @@
 
 #include "tests/support/trial.h"
 
-#define PEERS      12u
-#define LIVES_MAX  16384u /* connections of one peer to the ROUTER */
-#define TICK_NS    1000000u
-#define PER_TICK   16u
-#define SECONDS    2
-#define SETTLE_S   120
-#define BODY_LEN   64u
-#define STOP_MS    200u
-#define RSS_GROWTH (2u << 20)
+#define PEERS        12u
+#define LIVES_MAX    16384u /* connections of one peer to the ROUTER */
+#define TICK_NS      1000000u
+#define PER_TICK     16u
+#define SECONDS      2
+#define SECONDS_LONG 5
+#define SETTLE_S     120
+#define BODY_LEN     64u
+#define STOP_MS      200u
+#define RSS_GROWTH   (2u << 20)
 
 /* One connection to the ROUTER. */
 struct life {
@@ -593,7 +594,8 @@ static void run(struct crew *c, int seconds)
 int main(int argc, char **argv)
 {
     struct crew crew = {.seed = (unsigned)time(NULL)};
-    int seconds = argc > 1 ? atoi(argv[1]) : SECONDS;
+    int usual = getenv("MCQ_TEST_LONG") != NULL ? SECONDS_LONG : SECONDS;
+    int seconds = argc > 1 ? atoi(argv[1]) : usual;
     if (argc > 2)
         crew.seed = (unsigned)strtoul(argv[2], NULL, 10);
     printf("restarts: seed %u, %d s\n", crew.seed, seconds);
