@@ -230,14 +230,28 @@ static bool mcq_rtt_run(struct perf_child *child, const struct perf_rtt_job *job
 
 /* ---- throughput ---- */
 
+/* How many from the first on are what is due. */
+static size_t batch_taken(struct perf_rate_meter *meter, const struct mcq_msg *msgs, size_t n)
+{
+    const uint64_t next = meter->check.next;
+    const size_t size = meter->size;
+    size_t i = 0;
+    while (i < n && perf_stamp_is(next + i, msgs[i].data, msgs[i].len, size)) {
+        i++;
+    }
+    perf_stamp_taken(&meter->check, i);
+    return i;
+}
+
 static size_t on_batch(void *ctx, struct mcq_sock *sock, struct mcq_peer from, struct mcq_msg *msgs,
                        size_t n)
 {
     struct side *side = ctx;
     (void)sock;
     (void)from;
+    size_t i = batch_taken(side->rate, msgs, n);
     bool whole = true;
-    for (size_t i = 0; i < n; i++) {
+    for (; i < n; i++) {
         whole = perf_rate_take(side->rate, msgs[i].data, msgs[i].len) && whole;
     }
     if (!whole) {

@@ -334,6 +334,8 @@ Test(bare, closing_leaves_no_port_waiting, .timeout = 60)
         struct world w;
         struct perf_node client;
         world_open(which, PERF_ROLE_SERVER, SIZE, false, &w);
+        /* Somebody else's, who had this port before. */
+        unsigned before = waiting_ports(w.node.endpoint);
         struct perf_node_spec spec = {.role = PERF_ROLE_CLIENT,
                                       .endpoint = w.node.endpoint,
                                       .size = SIZE,
@@ -346,7 +348,7 @@ Test(bare, closing_leaves_no_port_waiting, .timeout = 60)
         }
         client.ops->close(&client);
         gone_wait(&w, 50);
-        cr_expect_eq(waiting_ports(w.node.endpoint), 0u, "%s", w.name);
+        cr_expect_leq(waiting_ports(w.node.endpoint), before, "%s", w.name);
         world_close(&w);
     }
 }
