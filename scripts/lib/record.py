@@ -13,6 +13,8 @@ PERF = os.path.join(ROOT, "build", "release", "perf", "mcq-perf")
 LEFT = os.path.join("build", "record")
 PAGE = os.path.join("docs", "perf", "README.md")
 WIDTHS = (1280, 375)
+HEIGHT = 4000  # of a screenshot: the page's beginning
+SHOWN = "load"  # whose page is shown
 RUN_S = 400
 
 ALL = "mcq,libzmq,nng,raw,spin,epoll,uring"
@@ -101,7 +103,7 @@ def write():
 
 
 def shots():
-    """As somebody sees the report who got it sent: at a desk and on a phone, by day and by night."""
+    """As somebody sees a report who got it sent: at a desk and on a phone, by day and by night."""
     sys.path.insert(0, os.path.join(ROOT, "tests", "perf"))
     import html_browser  # only here: it wants a Chromium
     program = html_browser.found()
@@ -112,9 +114,10 @@ def shots():
         for width in WIDTHS:
             for dark in (False, True):
                 name = f"report-{width}-{'dark' if dark else 'light'}.png"
-                browser.show(os.path.join(ROOT, LEFT, "report.html"), width, dark=dark,
+                browser.show(os.path.join(ROOT, folder(SHOWN), "report.html"), width, dark=dark,
                              phone=width < 600)
-                browser.picture(os.path.join(ROOT, "docs", "perf", name))
+                browser.picture(os.path.join(ROOT, "docs", "perf", name),
+                                clip={"x": 0, "y": 0, "width": width, "height": HEIGHT})
                 print(os.path.join("docs", "perf", name))
     finally:
         browser.close()

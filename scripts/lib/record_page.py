@@ -178,7 +178,7 @@ def page(artefacts, commands):
              "column is the factor of the first latency or rate over the first arm, above 1 where "
              "that arm does better, and its verdict. Loopback has no wire; believe the ratios "
              "rather than the figures.",
-             "The report of the same runs: [at a desk](report-1280-light.png), "
+             "The beginning of the page that `load` left: [at a desk](report-1280-light.png), "
              "[dark](report-1280-dark.png), [on a phone](report-375-light.png), "
              "[dark](report-375-dark.png).",
              "## Slower than a peer", slower(artefacts)]
